@@ -1,0 +1,12 @@
+//! The rules of Lotse: what may be released, held, sealed and logged.
+//!
+//! Everything here is pure. Time, randomness and identifiers come in as arguments; nothing reads a file, a socket or a
+//! database. The node decides by calling these functions inside its transactions and writes down what they return.
+
+pub mod agency;
+pub mod category;
+pub mod id;
+pub mod purpose;
+pub mod random;
+pub mod reason;
+pub mod time;

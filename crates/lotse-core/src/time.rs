@@ -1,0 +1,92 @@
+//! Time: UTC microseconds, calendar days, and where "now" comes from.
+
+use std::fmt;
+use std::time::Duration;
+
+pub use jiff::civil::Date;
+
+/// A point in time: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// One second in microseconds.
+const SECOND: i64 = 1_000_000;
+
+/// One day.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Timestamp {
+    /// Takes microseconds since 1970, UTC.
+    pub const fn from_micros(micros: i64) -> Timestamp {
+        Timestamp(micros)
+    }
+
+    /// Returns microseconds since 1970, UTC.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Returns the time a while later.
+    pub fn plus(self, duration: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// Returns the time a while earlier.
+    pub fn minus(self, duration: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// Returns how long ago `earlier` was; zero if it lies ahead.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Returns midnight UTC at the beginning of a day.
+    pub fn from_date(day: Date) -> Timestamp {
+        let seconds = day.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp().as_second());
+        Timestamp(seconds.unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND))
+    }
+
+    /// Returns the calendar day in UTC.
+    pub fn date(self) -> Date {
+        self.jiff().to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
+
+    fn jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.jiff())
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    /// Reads RFC 3339.
+    fn from_str(text: &str) -> Result<Timestamp, jiff::Error> {
+        text.parse::<jiff::Timestamp>().map(|at| Timestamp(at.as_microsecond()))
+    }
+}
+
+/// Where "now" comes from. The only implementations read the system clock (in the node) and a hand-turned one (in tests).
+pub trait Clock: Send + Sync {
+    /// Returns the present time.
+    fn now(&self) -> Timestamp;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_reads_what_it_writes() {
+        let at = Timestamp::from_micros(1_764_000_000_123_456);
+        assert_eq!(at.to_string().parse::<Timestamp>().unwrap(), at);
+        assert_eq!(Timestamp::from_date(at.date()).date(), at.date());
+        assert!(Timestamp::from_date(at.date()) <= at);
+    }
+}

@@ -1,0 +1,2 @@
+//! The program `lotse`.
+fn main() {}
