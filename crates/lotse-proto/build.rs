@@ -1,0 +1,59 @@
+//! Generates everything in this crate from `proto/`: messages, clients, servers and proto JSON.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Fields that carry whole documents: decoded as a view of the frame instead of a copy.
+const UNCOPIED: [&str; 3] =
+    [".lotse.exchange.v1.Batch.envelopes", ".lotse.exchange.v1.Receipt.items", ".lotse.exchange.v1.Seal.payload"];
+
+fn main() -> Result<(), Failure> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    println!("cargo:rerun-if-changed={}", source.display());
+    let target = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+
+    let descriptors = protox::compile(proto_files(&source)?, [&source])?;
+    let encoded = descriptors.encode_to_vec();
+    fs::write(target.join("descriptors.bin"), &encoded)?;
+    generate_types(descriptors)?;
+    generate_json(&encoded, &target)
+}
+
+/// Lists every `.proto` file below a folder, sorted, so that the output is the same everywhere.
+fn proto_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(proto_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Writes one `<package>.rs` per package with messages, enums, clients and servers.
+fn generate_types(descriptors: FileDescriptorSet) -> io::Result<()> {
+    let configured =
+        tonic_prost_build::configure().extern_path(".google.protobuf", "::pbjson_types").compile_well_known_types(true);
+    UNCOPIED.iter().fold(configured, |builder, field| builder.bytes(field)).compile_fds(descriptors)
+}
+
+/// Writes one `<package>.serde.rs` per package with canonical proto JSON.
+///
+/// prost calls a value `Self_` where the language forbids `Self`; pbjson-build 0.9 does not, so its text is corrected.
+fn generate_json(encoded: &[u8], target: &Path) -> Result<(), Failure> {
+    let mut builder = pbjson_build::Builder::new();
+    for (package, text) in builder.register_descriptors(encoded)?.generate(&[".lotse"], |_| Ok(Vec::new()))? {
+        let text = String::from_utf8(text)?.replace("::Self =>", "::Self_ =>").replace("::Self)", "::Self_)");
+        fs::write(target.join(format!("{package}.serde.rs")), text)?;
+    }
+    Ok(())
+}
