@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::set::{Member, Set};
+
 /// A data category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,86 +112,24 @@ impl fmt::Display for Category {
 }
 
 /// A set of categories.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Categories(u32);
+pub type Categories = Set<Category>;
+
+impl Member for Category {
+    const ALL: &'static [Category] = &Category::ALL;
+
+    fn bit(self) -> u32 {
+        self as u32
+    }
+
+    fn label(self) -> &'static str {
+        self.name()
+    }
+}
 
 impl Categories {
-    /// The empty set.
-    pub const NONE: Categories = Categories(0);
-
-    /// Takes the number that [`Categories::bits`] gave; bits without a category are dropped.
-    pub fn from_bits(bits: i64) -> Categories {
-        Category::ALL.into_iter().filter(|category| bits & (1 << category.number()) != 0).collect()
-    }
-
-    /// Returns the set as a number for the database: bit n for category n.
-    pub const fn bits(self) -> i64 {
-        self.0 as i64
-    }
-
-    /// Tells whether the category is in the set.
-    pub const fn contains(self, category: Category) -> bool {
-        self.0 & (1 << category as u32) != 0
-    }
-
-    /// Tells whether all of `other` is in the set.
-    pub const fn contains_all(self, other: Categories) -> bool {
-        other.0 & !self.0 == 0
-    }
-
-    /// Tells whether the set is empty.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Returns what is in both sets.
-    pub const fn and(self, other: Categories) -> Categories {
-        Categories(self.0 & other.0)
-    }
-
-    /// Returns what is in either set.
-    pub const fn or(self, other: Categories) -> Categories {
-        Categories(self.0 | other.0)
-    }
-
-    /// Returns what is in this set and not in the other.
-    pub const fn without(self, other: Categories) -> Categories {
-        Categories(self.0 & !other.0)
-    }
-
-    /// Returns the categories in the order of the wire.
-    pub fn iter(self) -> impl Iterator<Item = Category> {
-        Category::ALL.into_iter().filter(move |&category| self.contains(category))
-    }
-
     /// Returns the special categories of the set.
     pub fn special(self) -> Categories {
         self.iter().filter(|category| category.is_special()).collect()
-    }
-}
-
-impl FromIterator<Category> for Categories {
-    fn from_iter<I: IntoIterator<Item = Category>>(categories: I) -> Categories {
-        Categories(categories.into_iter().fold(0, |bits, category| bits | (1 << category as u32)))
-    }
-}
-
-impl From<Category> for Categories {
-    fn from(category: Category) -> Categories {
-        Categories(1 << category as u32)
-    }
-}
-
-impl fmt::Display for Categories {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.iter().map(Category::name).collect();
-        f.write_str(&names.join(", "))
-    }
-}
-
-impl fmt::Debug for Categories {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{{self}}}")
     }
 }
 

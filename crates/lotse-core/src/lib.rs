@@ -4,9 +4,18 @@
 //! database. The node decides by calling these functions inside its transactions and writes down what they return.
 
 pub mod agency;
+pub mod agreement;
+pub mod answer;
 pub mod category;
+pub mod consent;
+pub mod custody;
+pub mod delivery;
+pub mod feedback;
 pub mod id;
 pub mod purpose;
 pub mod random;
 pub mod reason;
+pub mod referral;
+pub mod release;
+pub mod set;
 pub mod time;

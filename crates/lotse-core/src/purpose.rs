@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::set::{Member, Set};
+
 /// What a record may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,5 +95,35 @@ impl RecordKind {
     /// Finds the value with this number.
     pub fn from_number(number: i32) -> Option<RecordKind> {
         RecordKind::ALL.into_iter().find(|value| value.number() == number)
+    }
+}
+
+/// A set of purposes.
+pub type Purposes = Set<Purpose>;
+
+/// A set of record kinds.
+pub type RecordKinds = Set<RecordKind>;
+
+impl Member for Purpose {
+    const ALL: &'static [Purpose] = &Purpose::ALL;
+
+    fn bit(self) -> u32 {
+        self as u32
+    }
+
+    fn label(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Member for RecordKind {
+    const ALL: &'static [RecordKind] = &RecordKind::ALL;
+
+    fn bit(self) -> u32 {
+        self as u32
+    }
+
+    fn label(self) -> &'static str {
+        self.name()
     }
 }

@@ -1,0 +1,130 @@
+//! The answer to a referral: may its holder report this back? Both ends ask.
+
+use crate::agreement::{self, Clause, KnownAgreement};
+use crate::category::Category;
+use crate::feedback::FeedbackLevel;
+use crate::id::{AgencyId, Id};
+use crate::reason::Reason;
+use crate::time::Timestamp;
+
+/// What an answer carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerContent {
+    /// Whether it carries an outcome code.
+    pub outcome: bool,
+    /// Whether it carries a note.
+    pub note: bool,
+}
+
+/// The basis on which the referral came: an answer rests on the same.
+#[derive(Clone, Debug)]
+pub struct AnswerBasis<'a> {
+    /// Agency that owns the referral.
+    pub owner: &'a AgencyId,
+    /// Agency that holds it and answers.
+    pub holder: &'a AgencyId,
+    /// Agreement of the referral.
+    pub agreement: Id,
+    /// Clause of the referral.
+    pub clause_id: &'a str,
+    /// Feedback level of the excerpt.
+    pub feedback: FeedbackLevel,
+    /// Whether the excerpt covers the category note.
+    pub covers_note: bool,
+}
+
+/// Decides whether an answer may be released: the referral's agreement must still be in force, and the excerpt's feedback
+/// level must allow what the answer carries. A note needs a clause in the answer's direction too.
+pub fn decide(
+    basis: &AnswerBasis<'_>,
+    content: AnswerContent,
+    known: &[KnownAgreement],
+    at: Timestamp,
+) -> Result<(), Reason> {
+    let current = agreement::current(known, basis.agreement, at).ok_or(Reason::NoAgreement)?;
+    if current.suspended {
+        return Err(Reason::AgreementSuspended);
+    }
+    let in_term = current.agreement.covers(at);
+    let parties = current.agreement.party(basis.owner).zip(current.agreement.party(basis.holder));
+    let (owner, holder) = parties.filter(|_| in_term).ok_or(Reason::NoAgreement)?;
+    let clause = current.agreement.clause(basis.clause_id).ok_or(Reason::NoClause)?;
+    let back = |c: &Clause| c.allows(clause.purpose, clause.record_kind, holder.kind, owner.kind);
+    let note_goes_back = || {
+        basis.covers_note && current.agreement.clauses.iter().any(|c| back(c) && c.categories.contains(Category::Note))
+    };
+    let allowed = clause.feedback_levels.contains(basis.feedback)
+        && basis.feedback >= needed(content)
+        && (!content.note || note_goes_back());
+    if allowed { Ok(()) } else { Err(Reason::FeedbackNotAllowed) }
+}
+
+/// Returns the feedback level that an answer needs.
+fn needed(content: AnswerContent) -> FeedbackLevel {
+    match content {
+        AnswerContent { note: true, .. } => FeedbackLevel::Full,
+        AnswerContent { outcome: true, .. } => FeedbackLevel::Outcome,
+        _ => FeedbackLevel::Status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agency::AgencyKind;
+    use crate::agreement::tests::{agency, agreement, at, clause, known};
+    use crate::agreement::{Agreement, Clause};
+    use crate::category::Categories;
+
+    const STATUS: AnswerContent = AnswerContent { outcome: false, note: false };
+    const OUTCOME: AnswerContent = AnswerContent { outcome: true, note: false };
+    const NOTE: AnswerContent = AnswerContent { outcome: false, note: true };
+
+    fn ask(agreement: Agreement, feedback: FeedbackLevel, content: AnswerContent) -> Result<(), Reason> {
+        let (owner, holder) = (agency("jc.example"), agency("aa.example"));
+        let basis = AnswerBasis {
+            owner: &owner,
+            holder: &holder,
+            agreement: agreement.id,
+            clause_id: "orientation",
+            feedback,
+            covers_note: true,
+        };
+        decide(&basis, content, &[known(agreement)], at(5))
+    }
+
+    #[test]
+    fn no_answer_carries_more_than_its_feedback_level() {
+        use FeedbackLevel::*;
+        for (feedback, content, allowed) in [
+            (None, STATUS, false),
+            (Status, STATUS, true),
+            (Status, OUTCOME, false),
+            (Outcome, OUTCOME, true),
+            (Outcome, NOTE, false),
+        ] {
+            assert_eq!(ask(agreement(1, 1), feedback, content).is_ok(), allowed, "{feedback:?} {content:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_needs_a_clause_in_its_direction() {
+        assert_eq!(ask(agreement(1, 1), FeedbackLevel::Full, NOTE), Err(Reason::FeedbackNotAllowed));
+        let mut both_ways = agreement(1, 1);
+        both_ways.clauses.push(Clause {
+            from_kinds: vec![AgencyKind::EmploymentAgency],
+            to_kinds: vec![AgencyKind::JobcenterGe],
+            categories: Categories::from(Category::Note),
+            ..clause("back")
+        });
+        assert_eq!(ask(both_ways, FeedbackLevel::Full, NOTE), Ok(()));
+    }
+
+    #[test]
+    fn an_answer_needs_the_referrals_agreement_in_force() {
+        let ended = Agreement { valid_until: at(4), ..agreement(1, 1) };
+        assert_eq!(ask(ended, FeedbackLevel::Status, STATUS), Err(Reason::NoAgreement));
+        let without = Agreement { clauses: vec![clause("other")], ..agreement(1, 1) };
+        assert_eq!(ask(without, FeedbackLevel::Status, STATUS), Err(Reason::NoClause));
+    }
+}

@@ -1,0 +1,191 @@
+//! The referral: what kinds there are, and where one stands between its two agencies.
+
+use crate::category::{Categories, Category};
+
+/// Which kind of referral it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReferralType {
+    /// First orientation of a refugee.
+    OrientationRefugee = 1,
+    /// A case of a youth career agency.
+    YouthCase = 2,
+    /// Any other.
+    General = 3,
+}
+
+impl ReferralType {
+    /// Finds the type with this number.
+    pub fn from_number(number: i32) -> Option<ReferralType> {
+        use ReferralType::*;
+        [OrientationRefugee, YouthCase, General].into_iter().find(|t| *t as i32 == number)
+    }
+
+    /// Returns the categories without which such a referral makes no sense.
+    pub fn required(self) -> Categories {
+        let with = |category: Category| Categories::from(Category::Identity).or(category.into());
+        match self {
+            ReferralType::OrientationRefugee => with(Category::Languages),
+            ReferralType::YouthCase => with(Category::Education),
+            ReferralType::General => Category::Identity.into(),
+        }
+    }
+}
+
+/// Where a referral stands, as one of its two agencies knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReferralState {
+    /// Accepted by the sender's own node.
+    Offered = 1,
+    /// Durable at the recipient.
+    Received = 2,
+    /// Refused by the recipient's node.
+    Refused = 3,
+    /// The recipient takes it on.
+    Accepted = 4,
+    /// The recipient does not take it on.
+    Declined = 5,
+    /// Work has begun.
+    InProgress = 6,
+    /// Work has ended.
+    Completed = 7,
+    /// Recalled by its owner (schema level 2).
+    Recalled = 8,
+    /// Not delivered in time.
+    Expired = 9,
+    /// Cancelled while it was due.
+    Cancelled = 10,
+    /// The recipient said that it never held it (schema level 2).
+    NotTaken = 11,
+}
+
+/// What can happen to a referral.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferralEvent {
+    /// The recipient's node took it.
+    Received,
+    /// The recipient's node refused it.
+    Refused,
+    /// The recipient takes it on.
+    Accepted,
+    /// The recipient does not take it on.
+    Declined,
+    /// Work has begun.
+    InProgress,
+    /// Work has ended.
+    Completed,
+    /// Its time is over.
+    Expired,
+    /// The sender cancelled it while it was due, or a claim was refused.
+    Cancelled,
+}
+
+/// The referral's state does not allow this.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a referral that is {} cannot become {event:?}", state.name())]
+pub struct TransitionNotAllowed {
+    state: ReferralState,
+    event: ReferralEvent,
+}
+
+impl ReferralState {
+    /// Every state, in the order of the wire's numbers.
+    pub const ALL: [ReferralState; 11] = [
+        ReferralState::Offered,
+        ReferralState::Received,
+        ReferralState::Refused,
+        ReferralState::Accepted,
+        ReferralState::Declined,
+        ReferralState::InProgress,
+        ReferralState::Completed,
+        ReferralState::Recalled,
+        ReferralState::Expired,
+        ReferralState::Cancelled,
+        ReferralState::NotTaken,
+    ];
+
+    /// Returns the number in the database and on the wire.
+    pub const fn number(self) -> i32 {
+        self as i32
+    }
+
+    /// Finds the state with this number.
+    pub fn from_number(number: i32) -> Option<ReferralState> {
+        ReferralState::ALL.into_iter().find(|state| state.number() == number)
+    }
+
+    /// Returns the name in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ReferralState::Offered => "offered",
+            ReferralState::Received => "received",
+            ReferralState::Refused => "refused",
+            ReferralState::Accepted => "accepted",
+            ReferralState::Declined => "declined",
+            ReferralState::InProgress => "in progress",
+            ReferralState::Completed => "completed",
+            ReferralState::Recalled => "recalled",
+            ReferralState::Expired => "expired",
+            ReferralState::Cancelled => "cancelled",
+            ReferralState::NotTaken => "not taken",
+        }
+    }
+
+    /// Returns the state after an event.
+    ///
+    /// An answer proves that the recipient holds the referral, so it also leads out of `Offered`: the receipt may still be on
+    /// its way, and changes nothing when it comes.
+    pub fn after(self, event: ReferralEvent) -> Result<ReferralState, TransitionNotAllowed> {
+        use ReferralEvent as Event;
+        use ReferralState::*;
+        match (self, event) {
+            (Offered, Event::Received) => Ok(Received),
+            (Received | Accepted | Declined | InProgress | Completed, Event::Received) => Ok(self),
+            (Offered, Event::Refused) => Ok(Refused),
+            (Offered, Event::Expired) => Ok(Expired),
+            (Offered, Event::Cancelled) => Ok(Cancelled),
+            (Offered | Received, Event::Accepted) => Ok(Accepted),
+            (Offered | Received, Event::Declined) => Ok(Declined),
+            (Accepted, Event::InProgress) => Ok(InProgress),
+            (Accepted | InProgress, Event::Completed) => Ok(Completed),
+            (state, event) => Err(TransitionNotAllowed { state, event }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(events: &[ReferralEvent]) -> Result<ReferralState, TransitionNotAllowed> {
+        events.iter().try_fold(ReferralState::Offered, |state, &event| state.after(event))
+    }
+
+    #[test]
+    fn a_referral_walks_from_offered_to_completed() {
+        use ReferralEvent::*;
+        assert_eq!(walk(&[Received, Accepted, InProgress, Completed]), Ok(ReferralState::Completed));
+        assert_eq!(walk(&[Received, Accepted, Completed]), Ok(ReferralState::Completed));
+        assert_eq!(walk(&[Accepted, Received]), Ok(ReferralState::Accepted));
+        assert!(walk(&[Received, Declined, Accepted]).is_err());
+        assert!(walk(&[Received, Completed]).is_err());
+        assert!(walk(&[Received, Cancelled]).is_err());
+        assert!(walk(&[Received, Accepted, Accepted]).is_err());
+    }
+
+    #[test]
+    fn every_state_reads_what_it_writes() {
+        for state in ReferralState::ALL {
+            assert_eq!(ReferralState::from_number(state.number()), Some(state));
+        }
+    }
+
+    #[test]
+    fn every_type_needs_identity() {
+        for number in 1..=3 {
+            assert!(ReferralType::from_number(number).unwrap().required().contains(Category::Identity));
+        }
+        assert_eq!(ReferralType::from_number(0), None);
+    }
+}
