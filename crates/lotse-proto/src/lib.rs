@@ -1,7 +1,12 @@
-//! The wire of Lotse: types, clients and servers generated from `proto/`, and nothing else.
+//! The wire of Lotse: types, clients and servers generated from `proto/`, and what is derived from it.
 //!
 //! Each package is a module of the same name with messages, enums, gRPC clients and servers, and canonical proto JSON
 //! through serde. What the fields mean is written in `proto/` and repeated here as documentation.
+//!
+//! [`schema`] is here too, because only this crate has the descriptors: it finds out, before a sealed document is parsed,
+//! whether everything in it is known.
+
+pub mod schema;
 
 /// Declares the module of one package: what prost and tonic generated, and its proto JSON.
 macro_rules! package {

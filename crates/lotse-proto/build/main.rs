@@ -1,4 +1,6 @@
-//! Generates everything in this crate from `proto/`: messages, clients, servers and proto JSON.
+//! Generates everything in this crate from `proto/`: messages, clients, servers, proto JSON and the schema table.
+
+mod shapes;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -14,14 +16,20 @@ const UNCOPIED: [&str; 3] =
 
 fn main() -> Result<(), Failure> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    println!("cargo:rerun-if-changed={}", source.display());
+    rerun_if_changed(&source.join("lotse"));
     let target = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
     let descriptors = protox::compile(proto_files(&source)?, [&source])?;
     let encoded = descriptors.encode_to_vec();
     fs::write(target.join("descriptors.bin"), &encoded)?;
+    fs::write(target.join("shapes.rs"), shapes::table(&descriptors)?)?;
     generate_types(descriptors)?;
     generate_json(&encoded, &target)
+}
+
+#[expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
+fn rerun_if_changed(folder: &Path) {
+    println!("cargo:rerun-if-changed={}", folder.display());
 }
 
 /// Lists every `.proto` file below a folder, sorted, so that the output is the same everywhere.
