@@ -1,1 +1,3 @@
-//! Stories.
+//! Stories: what whole nodes do to each other, and the tidy test of the tree itself.
+
+mod tidy;
