@@ -1,0 +1,5 @@
+-- Facts about this database itself, such as the node's generation.
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY NOT NULL,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

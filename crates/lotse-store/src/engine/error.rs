@@ -1,0 +1,95 @@
+//! What can go wrong between a work and its answer.
+
+/// Why the store did not do a work.
+///
+/// Holds the database's code and message but never its details, which quote values of rows.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum StoreError {
+    /// The database could not be opened or migrated.
+    #[error("cannot open the database: {0}")]
+    Open(String),
+    /// A statement broke a constraint; nothing of the work is stored.
+    #[error("a constraint of the database refused the statement: {message} (code {code})")]
+    Constraint {
+        /// The engine's error code.
+        code: String,
+        /// The engine's message.
+        message: String,
+    },
+    /// The database failed or could not be reached; nothing of the work is stored.
+    #[error("the database failed: {message} (code {code})")]
+    Database {
+        /// The engine's error code, or a word for the kind of failure.
+        code: String,
+        /// The engine's message.
+        message: String,
+    },
+    /// The commit itself failed: the work is stored wholly or not at all, and only a look at the tables can tell.
+    #[error("the commit was not confirmed, the work may be stored or not: {0}")]
+    InDoubt(String),
+    /// A row has another shape than the statement promised.
+    #[error("column {column} of a row is not {expected}")]
+    Row {
+        /// Counted from 0.
+        column: usize,
+        /// What the caller asked for.
+        expected: &'static str,
+    },
+    /// A statement that promises a row returned none.
+    #[error("a statement that promises a row returned none")]
+    NoRow,
+    /// A statement was given values it cannot take.
+    #[error("the statement cannot take its values: {0}")]
+    Value(&'static str),
+    /// The work panicked; nothing of it is stored.
+    #[error("the work {0} panicked")]
+    Panicked(&'static str),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// PostgreSQL asks to run the transaction again: serialization_failure and deadlock_detected.
+const RUN_AGAIN: [&str; 2] = ["40001", "40P01"];
+
+impl StoreError {
+    /// Translates an error of a statement.
+    pub(super) fn from_sqlx(error: sqlx::Error) -> StoreError {
+        match &error {
+            sqlx::Error::Database(inner) => {
+                let code = inner.code().unwrap_or_default().into_owned();
+                let message = inner.message().to_owned();
+                if inner.kind() == sqlx::error::ErrorKind::Other {
+                    StoreError::Database { code, message }
+                } else {
+                    StoreError::Constraint { code, message }
+                }
+            }
+            sqlx::Error::PoolClosed => StoreError::Closed,
+            sqlx::Error::PoolTimedOut => StoreError::Database {
+                code: "pool".to_owned(),
+                message: "no connection became free in time".to_owned(),
+            },
+            other => StoreError::Database { code: "connection".to_owned(), message: other.to_string() },
+        }
+    }
+
+    /// Translates an error of `COMMIT`: only the codes that PostgreSQL defines as "rolled back" are certain.
+    pub(super) fn from_commit(error: sqlx::Error) -> StoreError {
+        match StoreError::from_sqlx(error) {
+            certain if certain.asks_to_run_again() => certain,
+            StoreError::Constraint { code, message } => StoreError::Constraint { code, message },
+            other => StoreError::InDoubt(other.to_string()),
+        }
+    }
+
+    /// Returns the error of a planned fault.
+    pub(super) fn injected() -> StoreError {
+        StoreError::Database { code: "fault".to_owned(), message: "a planned fault".to_owned() }
+    }
+
+    /// Tells whether PostgreSQL asks to run the same transaction again.
+    pub(super) fn asks_to_run_again(&self) -> bool {
+        matches!(self, StoreError::Database { code, .. } if RUN_AGAIN.contains(&code.as_str()))
+    }
+}

@@ -1,0 +1,27 @@
+//! The engine: transactions, values and rows, the same on SQLite and PostgreSQL. Knows no noun.
+#![allow(dead_code, unused_imports, reason = "the nouns that use every part of the engine are still being added")]
+
+mod counters;
+mod error;
+mod faults;
+mod job;
+mod many;
+mod options;
+mod postgres;
+mod row;
+mod sqlite;
+mod store;
+mod tx;
+mod value;
+mod writer;
+
+pub use counters::{Counters, WorkCounters};
+pub use error::StoreError;
+pub use faults::{Fault, Faults};
+pub use options::{EngineKind, StoreOptions};
+pub use store::Store;
+pub use tx::Tx;
+
+pub(crate) use many::{Columns, OnConflict, Table};
+pub(crate) use row::{FromColumn, Row};
+pub(crate) use value::{Column, Kind, Value};

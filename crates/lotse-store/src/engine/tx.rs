@@ -1,0 +1,225 @@
+//! A transaction as works see it.
+
+use futures_util::TryStreamExt;
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, Either, Executor, Postgres, SqlSafeStr, SqlStr, Sqlite, Transaction};
+
+use super::row::Row;
+use super::sqlite::WriteConnection;
+use super::value::{Kind, Value};
+use super::{EngineKind, StoreError};
+
+/// A transaction. Works run their statements on it, one after another.
+pub struct Tx {
+    link: Link,
+    statements: u64,
+    rows: u64,
+    failed: Option<StoreError>,
+}
+
+/// Where the statements go.
+pub(super) enum Link {
+    SqliteWriter(WriteConnection),
+    SqliteReader(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// What a statement returned.
+pub(super) struct Outcome {
+    pub(super) rows: Vec<Row>,
+    pub(super) changed: u64,
+}
+
+/// The values of a statement, bound for one engine.
+pub(super) enum Bound {
+    Sqlite(SqliteArguments),
+    Postgres(PgArguments),
+}
+
+/// Whether the prepared statement is kept for the next time: texts that come in many lengths would flush the cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prepared {
+    Keep,
+    Drop,
+}
+
+impl Tx {
+    /// Runs a statement and returns the number of rows it changed. One text with `$1 …` serves both engines.
+    pub(crate) async fn execute<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<u64, StoreError> {
+        let bound = self.bind(values.into_iter())?;
+        Ok(self.run(sql.into_sql_str(), bound, Prepared::Keep).await?.changed)
+    }
+
+    /// Runs a statement and returns its rows.
+    pub(crate) async fn fetch<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<Vec<Row>, StoreError> {
+        let bound = self.bind(values.into_iter())?;
+        Ok(self.run(sql.into_sql_str(), bound, Prepared::Keep).await?.rows)
+    }
+
+    /// Runs a statement and returns its first row, if there is one.
+    pub(crate) async fn fetch_optional<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.fetch(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement that always returns a row, such as a count.
+    pub(crate) async fn fetch_one<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<Row, StoreError> {
+        self.fetch_optional(sql, values).await?.ok_or(StoreError::NoRow)
+    }
+
+    /// Tells which database this is, for the few texts that differ.
+    pub(crate) fn engine(&self) -> EngineKind {
+        match self.link {
+            Link::SqliteWriter(_) | Link::SqliteReader(_) => EngineKind::Sqlite,
+            Link::Postgres(_) => EngineKind::Postgres,
+        }
+    }
+
+    pub(super) fn new(link: Link) -> Tx {
+        Tx { link, statements: 0, rows: 0, failed: None }
+    }
+
+    pub(super) fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
+    pub(super) fn into_link(self) -> Link {
+        self.link
+    }
+
+    /// Returns and resets what one run did: statements, rows, and the first statement that failed.
+    pub(super) fn take_run(&mut self) -> (u64, u64, Option<StoreError>) {
+        (std::mem::take(&mut self.statements), std::mem::take(&mut self.rows), self.failed.take())
+    }
+
+    /// Sends one statement and collects what it returns. A failure is remembered: after it the work cannot be committed,
+    /// whatever it answers.
+    pub(super) async fn run(&mut self, sql: SqlStr, bound: Bound, prepared: Prepared) -> Result<Outcome, StoreError> {
+        self.statements += 1;
+        let sent = match (&mut self.link, bound) {
+            (Link::SqliteWriter(writer), Bound::Sqlite(values)) => {
+                let sql = writer.begin_with(sql);
+                send_sqlite(writer.connection(), sql, values, prepared).await
+            }
+            (Link::SqliteReader(reader), Bound::Sqlite(values)) => send_sqlite(reader, sql, values, prepared).await,
+            (Link::Postgres(transaction), Bound::Postgres(values)) => {
+                send_postgres(transaction, sql, values, prepared).await
+            }
+            _ => return Err(StoreError::Value("bound for the other engine")),
+        };
+        match sent {
+            Ok(outcome) => {
+                self.rows += if outcome.rows.is_empty() { outcome.changed } else { outcome.rows.len() as u64 };
+                Ok(outcome)
+            }
+            Err(error) => {
+                let error = StoreError::from_sqlx(error);
+                self.failed.get_or_insert_with(|| error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn bind(&self, values: impl Iterator<Item = Value>) -> Result<Bound, StoreError> {
+        match self.engine() {
+            EngineKind::Sqlite => Ok(Bound::Sqlite(bind_sqlite(values)?)),
+            EngineKind::Postgres => Ok(Bound::Postgres(bind_postgres(values)?)),
+        }
+    }
+}
+
+/// Marks a text that the engine built. The only place that does; what goes in consists of texts written in this crate,
+/// names of columns and tables written in this crate, and placeholders, never of values.
+pub(super) fn built(sql: String) -> SqlStr {
+    AssertSqlSafe(sql).into_sql_str()
+}
+
+fn bind_sqlite(values: impl Iterator<Item = Value>) -> Result<SqliteArguments, StoreError> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.size_hint().0, 0);
+    for value in values {
+        match value {
+            Value::Blob(bytes) => arguments.add(bytes),
+            Value::Int(number) => arguments.add(number),
+            Value::Text(text) => arguments.add(text),
+            Value::Null(_) => arguments.add(None::<i64>),
+        }
+        .map_err(|_| StoreError::Value("a value cannot be encoded"))?;
+    }
+    Ok(arguments)
+}
+
+fn bind_postgres(values: impl Iterator<Item = Value>) -> Result<PgArguments, StoreError> {
+    let mut arguments = PgArguments::default();
+    add_postgres(&mut arguments, values)?;
+    Ok(arguments)
+}
+
+pub(super) fn add_postgres(arguments: &mut PgArguments, values: impl Iterator<Item = Value>) -> Result<(), StoreError> {
+    for value in values {
+        match value {
+            Value::Blob(bytes) => arguments.add(bytes),
+            Value::Int(number) => arguments.add(number),
+            Value::Text(text) => arguments.add(text),
+            Value::Null(Kind::Blob) => arguments.add(None::<Vec<u8>>),
+            Value::Null(Kind::Int) => arguments.add(None::<i64>),
+            Value::Null(Kind::Text) => arguments.add(None::<String>),
+        }
+        .map_err(|_| StoreError::Value("a value cannot be encoded"))?;
+    }
+    Ok(())
+}
+
+/// The text may begin with `BEGIN`; the count of the last statement is the one that matters, for `BEGIN` repeats the count
+/// of an earlier one.
+async fn send_sqlite(
+    connection: &mut sqlx::SqliteConnection,
+    sql: SqlStr,
+    values: SqliteArguments,
+    prepared: Prepared,
+) -> Result<Outcome, sqlx::Error> {
+    let query = sqlx::query_with(sql, values).persistent(prepared == Prepared::Keep);
+    let mut steps = connection.fetch_many(query);
+    let mut outcome = Outcome { rows: Vec::new(), changed: 0 };
+    while let Some(step) = steps.try_next().await? {
+        match step {
+            Either::Left(done) => outcome.changed = done.rows_affected(),
+            Either::Right(row) => outcome.rows.push(Row::Sqlite(row)),
+        }
+    }
+    Ok(outcome)
+}
+
+async fn send_postgres(
+    connection: &mut sqlx::PgConnection,
+    sql: SqlStr,
+    values: PgArguments,
+    prepared: Prepared,
+) -> Result<Outcome, sqlx::Error> {
+    let query = sqlx::query_with(sql, values).persistent(prepared == Prepared::Keep);
+    let mut steps = connection.fetch_many(query);
+    let mut outcome = Outcome { rows: Vec::new(), changed: 0 };
+    while let Some(step) = steps.try_next().await? {
+        match step {
+            Either::Left(done) => outcome.changed = done.rows_affected(),
+            Either::Right(row) => outcome.rows.push(Row::Postgres(row)),
+        }
+    }
+    Ok(outcome)
+}
