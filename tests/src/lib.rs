@@ -1,1 +1,5 @@
-//! tests
+//! What the stories need besides the node itself.
+
+pub mod comment;
+pub mod generated_file;
+pub mod json_schema;
