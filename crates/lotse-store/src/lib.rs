@@ -4,5 +4,6 @@
 //! only after its commit is durable.
 
 mod engine;
+pub mod vault;
 
 pub use engine::*;

@@ -49,8 +49,15 @@ pub enum StoreError {
     Closed,
 }
 
-/// PostgreSQL asks to run the transaction again: serialization_failure and deadlock_detected.
-const RUN_AGAIN: [&str; 2] = ["40001", "40P01"];
+/// Code of a failure of the connection, not of a statement.
+const CONNECTION: &str = "connection";
+
+/// Codes after which nothing is stored and the same work may pass: serialization_failure, deadlock_detected, admin_shutdown,
+/// crash_shutdown, cannot_connect_now, and a lost connection.
+const RUN_AGAIN: [&str; 6] = ["40001", "40P01", "57P01", "57P02", "57P03", CONNECTION];
+
+/// Codes with which PostgreSQL says that a commit was rolled back.
+const ROLLED_BACK: [&str; 2] = ["40001", "40P01"];
 
 impl StoreError {
     /// Translates an error of a statement.
@@ -66,30 +73,26 @@ impl StoreError {
                 }
             }
             sqlx::Error::PoolClosed => StoreError::Closed,
-            sqlx::Error::PoolTimedOut => StoreError::Database {
-                code: "pool".to_owned(),
-                message: "no connection became free in time".to_owned(),
-            },
-            other => StoreError::Database { code: "connection".to_owned(), message: other.to_string() },
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
+                StoreError::Database { code: CONNECTION.to_owned(), message: error.to_string() }
+            }
+            other => StoreError::Database { code: "client".to_owned(), message: other.to_string() },
         }
     }
 
-    /// Translates an error of `COMMIT`: only the codes that PostgreSQL defines as "rolled back" are certain.
+    /// Translates an error of `COMMIT`: a broken constraint and two codes of PostgreSQL mean "rolled back", nothing else is
+    /// certain.
     pub(super) fn from_commit(error: sqlx::Error) -> StoreError {
         match StoreError::from_sqlx(error) {
-            certain if certain.asks_to_run_again() => certain,
-            StoreError::Constraint { code, message } => StoreError::Constraint { code, message },
-            other => StoreError::InDoubt(other.to_string()),
+            StoreError::Database { code, message } if !ROLLED_BACK.contains(&code.as_str()) => {
+                StoreError::InDoubt(format!("{message} (code {code})"))
+            }
+            certain => certain,
         }
     }
 
-    /// Returns the error of a planned fault.
-    pub(super) fn injected() -> StoreError {
-        StoreError::Database { code: "fault".to_owned(), message: "a planned fault".to_owned() }
-    }
-
-    /// Tells whether PostgreSQL asks to run the same transaction again.
-    pub(super) fn asks_to_run_again(&self) -> bool {
+    /// Tells whether the same work, of which nothing is stored, may pass if it is run again.
+    pub(super) fn may_pass_again(&self) -> bool {
         matches!(self, StoreError::Database { code, .. } if RUN_AGAIN.contains(&code.as_str()))
     }
 }

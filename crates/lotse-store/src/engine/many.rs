@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use sqlx::Arguments as _;
 use sqlx::postgres::PgArguments;
 
+use super::link::{Bound, Outcome, Prepared, built};
 use super::row::Row;
-use super::tx::{Bound, Outcome, Prepared, Tx, built};
+use super::tx::{Tx, add_postgres};
 use super::value::{Column, Kind, Value};
 use super::{EngineKind, StoreError};
 
@@ -156,7 +157,7 @@ impl Tx {
     ) -> Result<Outcome, StoreError> {
         let width = columns.len();
         if values.is_empty() {
-            return Ok(Outcome { rows: Vec::new(), changed: 0 });
+            return Ok(Outcome::default());
         }
         if let EngineKind::Postgres = self.engine() {
             let sql = format!("{before}SELECT * FROM UNNEST({}){after}", array_placeholders(columns));
@@ -164,7 +165,7 @@ impl Tx {
             return self.run(built(sql), bound, Prepared::Keep).await;
         }
         let rows_per_statement = SQLITE_PARAMETERS / width;
-        let mut total = Outcome { rows: Vec::new(), changed: 0 };
+        let mut total = Outcome::default();
         let mut left = values.len() / width;
         let mut values = values.into_iter();
         while left > 0 {
@@ -188,7 +189,7 @@ impl Tx {
         values: Vec<Value>,
     ) -> Result<Outcome, StoreError> {
         let Some(kind) = keys.first().map(Value::kind) else {
-            return Ok(Outcome { rows: Vec::new(), changed: 0 });
+            return Ok(Outcome::default());
         };
         if keys.len() > MAX_KEYS {
             return Err(StoreError::Value("more than 10,000 keys: read in pages"));
@@ -196,7 +197,7 @@ impl Tx {
         if let EngineKind::Postgres = self.engine() {
             let mut arguments = PgArguments::default();
             add_array(&mut arguments, kind, keys.into_iter())?;
-            super::tx::add_postgres(&mut arguments, values.into_iter())?;
+            add_postgres(&mut arguments, values.into_iter())?;
             let sql = format!("{before} = ANY($1){after}");
             return self.run(built(sql), Bound::Postgres(arguments), Prepared::Keep).await;
         }

@@ -1,40 +1,30 @@
 //! The store: the one entry for writes, and snapshots to read.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::ConnectOptions;
-use sqlx::postgres::PgPool;
-use sqlx::sqlite::SqlitePool;
 use tokio::sync::{mpsc, oneshot};
 
 use super::counters::Meter;
 use super::faults::Fault;
 use super::job::{Waiting, run_once};
-use super::options::Place;
-use super::sqlite::WriteConnection;
-use super::tx::{Link, Tx};
+use super::target::{Readers, Target};
+use super::tx::Tx;
 use super::writer::{Request, Writer};
-use super::{Counters, EngineKind, StoreError, StoreOptions, postgres, sqlite};
+use super::{Counters, EngineKind, Faults, StoreError, StoreOptions};
 
 /// The tables of a node, in SQLite or PostgreSQL. Cloning it is cheap; all clones are one store.
 #[derive(Clone)]
 pub struct Store {
-    engine: Engine,
+    writer: mpsc::Sender<Request>,
+    readers: Readers,
     shared: Arc<Shared>,
 }
 
-#[derive(Clone)]
-enum Engine {
-    Sqlite { writer: mpsc::Sender<Request>, readers: SqlitePool },
-    Postgres(PgPool),
-}
-
-/// What all connections of a store share.
+/// What the writer and the readers share.
 pub(super) struct Shared {
     pub(super) meter: Meter,
-    faults: Option<Arc<super::Faults>>,
+    faults: Option<Arc<Faults>>,
     synchronous: String,
 }
 
@@ -46,55 +36,33 @@ impl Shared {
 
 impl Store {
     /// Opens the database of a URL, `sqlite:///path/to/file` or `postgres://user@host/database`, and brings its tables up
-    /// to date.
+    /// to date. Needs a tokio runtime, on which the writer lives until the store is closed or dropped.
     pub async fn open(url: &str, options: StoreOptions) -> Result<Store, StoreError> {
-        match Place::parse(url)? {
-            Place::Sqlite(path) => Store::open_sqlite(path, options).await,
-            Place::Postgres(url) => {
-                let (pool, synchronous) = postgres::open(&url, &options).await?;
-                let shared = Shared { meter: Meter::default(), faults: options.faults, synchronous };
-                Ok(Store { engine: Engine::Postgres(pool), shared: Arc::new(shared) })
-            }
-        }
-    }
-
-    async fn open_sqlite(path: PathBuf, options: StoreOptions) -> Result<Store, StoreError> {
-        let failed = |error: sqlx::Error| StoreError::Open(format!("{}: {error}", path.display()));
-        sqlite::create_file(&path)?;
-        let mut connection = sqlite::writer(&path).connect().await.map_err(failed)?;
-        let synchronous = sqlite::prepare(&mut connection).await?;
-        let readers = sqlite::readers(&path, &options);
-        let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
+        let target = Target::parse(url)?;
+        let (link, synchronous) = target.prepare().await?;
+        let readers = target.readers(&options);
         let shared = Arc::new(Shared { meter: Meter::default(), faults: options.faults, synchronous });
-        let task = Writer::new(path, Arc::clone(&shared), requests, WriteConnection::new(connection));
+        let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
+        let task = Writer { target, shared: Arc::clone(&shared), requests, tx: Some(Tx::new(link)) };
         tokio::spawn(task.serve());
-        Ok(Store { engine: Engine::Sqlite { writer, readers }, shared })
+        Ok(Store { writer, readers, shared })
     }
 
     /// Runs a work in a transaction and answers after its commit is durable. The name is a metric label.
     ///
-    /// The work may run more than once, so it must not do anything but statements on its `Tx`; what it uses up it clones.
-    /// Whatever it returns as `Ok` is committed: a refusal that was decided inside is a value of `T`, not an error. After an
-    /// error nothing is stored, except [`StoreError::InDoubt`]. A caller that is dropped does not stop a work that runs.
+    /// The work may run more than once, so it does nothing but statements on its `Tx`, and clones what it uses up. What it
+    /// returns as `Ok` is committed: a refusal that was decided inside is a value of `T`, not an error. After an error
+    /// nothing is stored, except after [`StoreError::InDoubt`]. A caller that is dropped does not stop a work that runs; a
+    /// work that has not begun is then left out.
     pub async fn transact<T, W>(&self, name: &'static str, work: W) -> Result<T, StoreError>
     where
         W: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        match &self.engine {
-            Engine::Sqlite { writer, .. } => {
-                let (caller, answer) = oneshot::channel();
-                let span = tracing::debug_span!("transact", name);
-                let job = Box::new(Waiting { name, work, result: None, caller, span });
-                writer.send(Request::Work(job)).await.map_err(|_| StoreError::Closed)?;
-                answer.await.map_err(|_| StoreError::Closed)?
-            }
-            Engine::Postgres(pool) => {
-                let (pool, shared) = (pool.clone(), Arc::clone(&self.shared));
-                let task = async move { postgres::transact(&pool, &shared, name, &work).await };
-                tokio::spawn(task).await.map_err(|_| StoreError::Closed)?
-            }
-        }
+        let (caller, answer) = oneshot::channel();
+        let span = tracing::debug_span!("transact", name);
+        self.request(Request::Work(Box::new(Waiting { name, work, result: None, caller, span }))).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Runs a work that only reads, on one consistent snapshot, beside the writer.
@@ -103,35 +71,21 @@ impl Store {
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send,
         T: Send,
     {
-        let mut tx = match &self.engine {
-            Engine::Sqlite { readers, .. } => {
-                let begun = readers.begin_with("BEGIN").await.map_err(StoreError::from_sqlx)?;
-                Tx::new(Link::SqliteReader(begun))
-            }
-            Engine::Postgres(pool) => postgres::read(pool).await?,
-        };
+        let mut tx = Tx::new(self.readers.begin().await?);
         run_once(name, work, &mut tx, &self.shared.meter).await
     }
 
-    /// Removes what was deleted from SQLite's write-ahead log too; the end of a purge. On PostgreSQL the server's own vacuum
-    /// and log recycling do this, and the call does nothing.
+    /// Removes what was deleted from SQLite's write-ahead log too; the end of a purge. On PostgreSQL the server's vacuum and
+    /// the recycling of its log do this, and the call does nothing.
     pub async fn empty_log(&self) -> Result<(), StoreError> {
-        match &self.engine {
-            Engine::Sqlite { writer, .. } => {
-                let (caller, answer) = oneshot::channel();
-                writer.send(Request::EmptyLog(caller)).await.map_err(|_| StoreError::Closed)?;
-                answer.await.map_err(|_| StoreError::Closed)?
-            }
-            Engine::Postgres(_) => Ok(()),
-        }
+        let (caller, answer) = oneshot::channel();
+        self.request(Request::EmptyLog(caller)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Tells which database is behind the store.
     pub fn engine(&self) -> EngineKind {
-        match self.engine {
-            Engine::Sqlite { .. } => EngineKind::Sqlite,
-            Engine::Postgres(_) => EngineKind::Postgres,
-        }
+        self.readers.engine()
     }
 
     /// Reads the counters.
@@ -141,16 +95,16 @@ impl Store {
 
     /// Finishes the works that were already handed in, refuses later ones, and closes every connection.
     pub async fn close(self) {
-        match self.engine {
-            Engine::Sqlite { writer, readers } => {
-                // Readers first: the last connection empties the write-ahead log, and only a writing one can.
-                readers.close().await;
-                let (caller, answer) = oneshot::channel();
-                if writer.send(Request::Close(caller)).await.is_ok() {
-                    let _ = answer.await;
-                }
-            }
-            Engine::Postgres(pool) => pool.close().await,
+        // Readers first: SQLite's last connection empties the write-ahead log, and only a writing one can.
+        self.readers.close().await;
+        let (caller, answer) = oneshot::channel();
+        if self.request(Request::Close(caller)).await.is_ok() {
+            // An error means that another handle has closed it meanwhile.
+            let _ = answer.await;
         }
+    }
+
+    async fn request(&self, request: Request) -> Result<(), StoreError> {
+        self.writer.send(request).await.map_err(|_| StoreError::Closed)
     }
 }

@@ -1,12 +1,11 @@
 //! A transaction as works see it.
 
-use futures_util::TryStreamExt;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, Either, Executor, Postgres, SqlSafeStr, SqlStr, Sqlite, Transaction};
+use sqlx::{Arguments as _, SqlSafeStr, SqlStr};
 
+use super::link::{Bound, Link, Outcome, Prepared};
 use super::row::Row;
-use super::sqlite::WriteConnection;
 use super::value::{Kind, Value};
 use super::{EngineKind, StoreError};
 
@@ -16,32 +15,6 @@ pub struct Tx {
     statements: u64,
     rows: u64,
     failed: Option<StoreError>,
-}
-
-/// Where the statements go.
-pub(super) enum Link {
-    SqliteWriter(WriteConnection),
-    SqliteReader(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
-}
-
-/// What a statement returned.
-pub(super) struct Outcome {
-    pub(super) rows: Vec<Row>,
-    pub(super) changed: u64,
-}
-
-/// The values of a statement, bound for one engine.
-pub(super) enum Bound {
-    Sqlite(SqliteArguments),
-    Postgres(PgArguments),
-}
-
-/// Whether the prepared statement is kept for the next time: texts that come in many lengths would flush the cache.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Prepared {
-    Keep,
-    Drop,
 }
 
 impl Tx {
@@ -85,10 +58,7 @@ impl Tx {
 
     /// Tells which database this is, for the few texts that differ.
     pub(crate) fn engine(&self) -> EngineKind {
-        match self.link {
-            Link::SqliteWriter(_) | Link::SqliteReader(_) => EngineKind::Sqlite,
-            Link::Postgres(_) => EngineKind::Postgres,
-        }
+        self.link.engine()
     }
 
     pub(super) fn new(link: Link) -> Tx {
@@ -108,32 +78,18 @@ impl Tx {
         (std::mem::take(&mut self.statements), std::mem::take(&mut self.rows), self.failed.take())
     }
 
-    /// Sends one statement and collects what it returns. A failure is remembered: after it the work cannot be committed,
-    /// whatever it answers.
+    /// Sends one statement. A failure is remembered: after it the work cannot be committed, whatever it answers.
     pub(super) async fn run(&mut self, sql: SqlStr, bound: Bound, prepared: Prepared) -> Result<Outcome, StoreError> {
         self.statements += 1;
-        let sent = match (&mut self.link, bound) {
-            (Link::SqliteWriter(writer), Bound::Sqlite(values)) => {
-                let sql = writer.begin_with(sql);
-                send_sqlite(writer.connection(), sql, values, prepared).await
-            }
-            (Link::SqliteReader(reader), Bound::Sqlite(values)) => send_sqlite(reader, sql, values, prepared).await,
-            (Link::Postgres(transaction), Bound::Postgres(values)) => {
-                send_postgres(transaction, sql, values, prepared).await
-            }
-            _ => return Err(StoreError::Value("bound for the other engine")),
-        };
-        match sent {
-            Ok(outcome) => {
-                self.rows += if outcome.rows.is_empty() { outcome.changed } else { outcome.rows.len() as u64 };
-                Ok(outcome)
-            }
+        let sent = self.link.send(sql, bound, prepared).await;
+        match &sent {
+            Ok(outcome) if outcome.rows.is_empty() => self.rows += outcome.changed,
+            Ok(outcome) => self.rows += outcome.rows.len() as u64,
             Err(error) => {
-                let error = StoreError::from_sqlx(error);
                 self.failed.get_or_insert_with(|| error.clone());
-                Err(error)
             }
         }
+        sent
     }
 
     pub(super) fn bind(&self, values: impl Iterator<Item = Value>) -> Result<Bound, StoreError> {
@@ -142,12 +98,6 @@ impl Tx {
             EngineKind::Postgres => Ok(Bound::Postgres(bind_postgres(values)?)),
         }
     }
-}
-
-/// Marks a text that the engine built. The only place that does; what goes in consists of texts written in this crate,
-/// names of columns and tables written in this crate, and placeholders, never of values.
-pub(super) fn built(sql: String) -> SqlStr {
-    AssertSqlSafe(sql).into_sql_str()
 }
 
 fn bind_sqlite(values: impl Iterator<Item = Value>) -> Result<SqliteArguments, StoreError> {
@@ -184,42 +134,4 @@ pub(super) fn add_postgres(arguments: &mut PgArguments, values: impl Iterator<It
         .map_err(|_| StoreError::Value("a value cannot be encoded"))?;
     }
     Ok(())
-}
-
-/// The text may begin with `BEGIN`; the count of the last statement is the one that matters, for `BEGIN` repeats the count
-/// of an earlier one.
-async fn send_sqlite(
-    connection: &mut sqlx::SqliteConnection,
-    sql: SqlStr,
-    values: SqliteArguments,
-    prepared: Prepared,
-) -> Result<Outcome, sqlx::Error> {
-    let query = sqlx::query_with(sql, values).persistent(prepared == Prepared::Keep);
-    let mut steps = connection.fetch_many(query);
-    let mut outcome = Outcome { rows: Vec::new(), changed: 0 };
-    while let Some(step) = steps.try_next().await? {
-        match step {
-            Either::Left(done) => outcome.changed = done.rows_affected(),
-            Either::Right(row) => outcome.rows.push(Row::Sqlite(row)),
-        }
-    }
-    Ok(outcome)
-}
-
-async fn send_postgres(
-    connection: &mut sqlx::PgConnection,
-    sql: SqlStr,
-    values: PgArguments,
-    prepared: Prepared,
-) -> Result<Outcome, sqlx::Error> {
-    let query = sqlx::query_with(sql, values).persistent(prepared == Prepared::Keep);
-    let mut steps = connection.fetch_many(query);
-    let mut outcome = Outcome { rows: Vec::new(), changed: 0 };
-    while let Some(step) = steps.try_next().await? {
-        match step {
-            Either::Left(done) => outcome.changed = done.rows_affected(),
-            Either::Right(row) => outcome.rows.push(Row::Postgres(row)),
-        }
-    }
-    Ok(outcome)
 }

@@ -1,24 +1,32 @@
-//! The writer of SQLite: one task owns the one connection that writes, and works that wait share a commit.
+//! The writer: one task owns the one connection that writes, and works that wait share a commit.
 //!
 //! The works queued at one moment run one after another in ONE transaction without savepoints. If one of them fails, all are
 //! rolled back and run again, each under its own savepoint; the one that fails gets its error, the others are committed together.
 //! Every caller is answered after the commit. When idle nothing waits: a lone work is a group of one.
+//!
+//! PostgreSQL has one writer too: works of a node meet in the same few rows (the next leaf of the log, the next revision of a
+//! peer), so that side by side they would only roll each other back, and would not share a flush.
 
-use std::path::PathBuf;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use super::faults::Fault;
 use super::job::Job;
-use super::sqlite::{self, WriteConnection};
 use super::store::Shared;
-use super::tx::{Link, Tx};
+use super::target::Target;
+use super::tx::Tx;
 
 /// Works that share one commit at most.
 const GROUP: usize = 64;
+
+/// Runs of one group at most, where the database asks to run it again; each begins after a random wait that doubles.
+const RUNS: u32 = 10;
+const FIRST_WAIT: Duration = Duration::from_millis(2);
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// What callers ask of the writer.
 pub(super) enum Request {
@@ -29,35 +37,26 @@ pub(super) enum Request {
 
 /// The task's state.
 pub(super) struct Writer {
-    path: PathBuf,
-    shared: Arc<Shared>,
-    requests: mpsc::Receiver<Request>,
-    /// `None` after a failure that leaves the connection in doubt; the next group opens another.
-    tx: Option<Tx>,
+    pub(super) target: Target,
+    pub(super) shared: Arc<Shared>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    /// `None` after a failure that leaves the connection in doubt; the next run opens another.
+    pub(super) tx: Option<Tx>,
 }
 
 impl Writer {
-    pub(super) fn new(
-        path: PathBuf,
-        shared: Arc<Shared>,
-        requests: mpsc::Receiver<Request>,
-        connection: WriteConnection,
-    ) -> Writer {
-        Writer { path, shared, requests, tx: Some(Tx::new(Link::SqliteWriter(connection))) }
-    }
-
     /// Serves until the store is closed or its last handle is gone.
     pub(super) async fn serve(mut self) {
         let mut requests = Vec::with_capacity(GROUP);
         let mut closing = Vec::new();
         while self.requests.recv_many(&mut requests, GROUP).await > 0 {
             let mut jobs = Vec::with_capacity(requests.len());
-            let mut emptied = Vec::new();
+            let mut emptying = Vec::new();
             for request in requests.drain(..) {
                 match request {
                     Request::Work(job) if job.is_abandoned() => {}
                     Request::Work(job) => jobs.push(job),
-                    Request::EmptyLog(caller) => emptied.push(caller),
+                    Request::EmptyLog(caller) => emptying.push(caller),
                     Request::Close(caller) => {
                         self.requests.close();
                         closing.push(caller);
@@ -67,12 +66,12 @@ impl Writer {
             if !jobs.is_empty() {
                 self.commit_group(jobs).await;
             }
-            for caller in emptied {
+            for caller in emptying {
                 let _ = caller.send(self.empty_log().await);
             }
         }
-        if let Some(Link::SqliteWriter(connection)) = self.tx.map(Tx::into_link) {
-            connection.close().await;
+        if let Some(tx) = self.tx {
+            tx.into_link().close().await;
         }
         for caller in closing {
             let _ = caller.send(());
@@ -81,14 +80,23 @@ impl Writer {
 
     /// Runs the jobs in one transaction and answers all of them.
     async fn commit_group(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        let outcome = match self.run_together(&mut jobs).await {
-            Ok(()) => self.commit().await,
-            Err(error) => {
-                self.rollback().await;
-                if jobs.len() > 1 {
-                    return self.commit_one_by_one(jobs).await;
-                }
-                Err(error)
+        let mut separately = false;
+        let mut run = 1;
+        let outcome = loop {
+            let ran = match separately {
+                false => self.run_together(&mut jobs).await,
+                true => self.run_separately(&mut jobs).await,
+            };
+            let has_run = ran.is_ok();
+            let Err(error) = (if has_run { self.commit().await } else { ran }) else { break Ok(()) };
+            self.rollback().await;
+            if error.may_pass_again() && run < RUNS {
+                tokio::time::sleep(wait_before(run)).await;
+                run += 1;
+            } else if !has_run && !separately && jobs.len() > 1 {
+                separately = true;
+            } else {
+                break Err(error);
             }
         };
         for job in jobs {
@@ -105,108 +113,70 @@ impl Writer {
         Ok(())
     }
 
-    /// Runs each job under its own savepoint, commits those that succeed and answers all.
-    async fn commit_one_by_one(&mut self, jobs: Vec<Box<dyn Job>>) {
-        let mut passed = Vec::with_capacity(jobs.len());
-        let mut broken = None;
-        for mut job in jobs {
-            let outcome = match &broken {
-                Some(error) => Err(StoreError::clone(error)),
-                None => self.run_under_savepoint(job.as_mut(), &mut broken).await,
-            };
-            match outcome {
-                Ok(()) => passed.push(job),
-                Err(error) => job.answer(Err(error)),
-            }
-        }
-        let outcome = match broken {
-            None => self.commit().await,
-            Some(error) => {
-                self.rollback().await;
-                Err(error)
-            }
-        };
-        for job in passed {
-            job.answer(outcome.clone());
-        }
-    }
-
-    /// A failure of the savepoint itself means that the outer transaction is lost, and with it what passed before.
-    async fn run_under_savepoint(
-        &mut self,
-        job: &mut dyn Job,
-        broken: &mut Option<StoreError>,
-    ) -> Result<(), StoreError> {
+    /// Runs each job under its own savepoint. Answers and removes those that fail; fails if the transaction itself is lost.
+    async fn run_separately(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
-        let guarded = async {
-            let tx = self.tx().await?;
-            control(tx, "SAVEPOINT work").await?;
-            let outcome = job.run(tx, &shared.meter).await;
-            let end = if outcome.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" };
-            control(tx, end).await?;
-            Ok(outcome)
-        };
-        match guarded.await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                *broken = Some(StoreError::clone(&error));
-                Err(error)
+        let tx = self.tx().await?;
+        let mut next = 0;
+        while let Some(job) = jobs.get_mut(next) {
+            tx.link().control("SAVEPOINT work").await?;
+            match job.run(tx, &shared.meter).await {
+                Ok(()) => next += 1,
+                Err(error) if error.may_pass_again() => return Err(error),
+                Err(error) => {
+                    tx.link().control("ROLLBACK TO SAVEPOINT work").await?;
+                    jobs.remove(next).answer(Err(error));
+                }
             }
+            tx.link().control("RELEASE SAVEPOINT work").await?;
         }
+        Ok(())
     }
 
-    /// Commits if anything was written. A test's fault plan may interfere.
+    /// Commits if anything was written. A test's plan of faults may interfere.
     async fn commit(&mut self) -> Result<(), StoreError> {
-        let Some(Link::SqliteWriter(connection)) = self.tx.as_mut().map(Tx::link) else {
-            return Err(StoreError::Closed);
-        };
-        if !connection.has_begun() {
+        let shared = Arc::clone(&self.shared);
+        let link = self.tx().await?.link();
+        if !link.has_begun() {
             return Ok(());
         }
-        let fault = self.shared.next_fault();
-        let committed = match fault {
-            Some(Fault::FailBeforeCommit) => Err(StoreError::injected()),
-            _ => connection.commit().await.map_err(StoreError::from_commit),
-        };
-        match committed {
-            Ok(()) => self.shared.meter.count_commit(),
-            Err(_) => self.rollback().await,
+        let fault = shared.next_fault();
+        if fault == Some(Fault::FailBeforeCommit) {
+            return Err(StoreError::Database { code: "fault".to_owned(), message: "a planned fault".to_owned() });
         }
+        link.commit().await?;
+        shared.meter.count_commit();
         match fault {
-            Some(Fault::StoreButReportFailure) => committed.and(Err(StoreError::InDoubt("a planned fault".to_owned()))),
-            _ => committed,
+            Some(_) => Err(StoreError::InDoubt("a planned fault".to_owned())),
+            None => Ok(()),
         }
     }
 
     /// Takes everything back; a connection on which that fails is thrown away.
     async fn rollback(&mut self) {
-        if let Some(Link::SqliteWriter(connection)) = self.tx.as_mut().map(Tx::link)
-            && let Err(error) = connection.rollback().await
-        {
+        let Some(tx) = &mut self.tx else { return };
+        if let Err(error) = tx.link().rollback().await {
             tracing::warn!(%error, "the writer replaces its connection");
             self.tx = None;
         }
     }
 
-    async fn tx(&mut self) -> Result<&mut Tx, StoreError> {
-        if self.tx.is_none() {
-            let connection = sqlite::writer(&self.path).connect().await.map_err(StoreError::from_sqlx)?;
-            self.tx = Some(Tx::new(Link::SqliteWriter(WriteConnection::new(connection))));
-        }
-        self.tx.as_mut().ok_or(StoreError::Closed)
+    async fn empty_log(&mut self) -> Result<(), StoreError> {
+        self.tx().await?.link().empty_log().await
     }
 
-    async fn empty_log(&mut self) -> Result<(), StoreError> {
-        match self.tx().await?.link() {
-            Link::SqliteWriter(connection) => connection.empty_log().await,
-            _ => Ok(()),
+    async fn tx(&mut self) -> Result<&mut Tx, StoreError> {
+        match &mut self.tx {
+            Some(tx) => Ok(tx),
+            none => Ok(none.insert(Tx::new(self.target.connect().await?))),
         }
     }
 }
 
-async fn control(tx: &mut Tx, sql: &'static str) -> Result<(), StoreError> {
-    match tx.link() {
-        Link::SqliteWriter(connection) => connection.control(sql).await.map_err(StoreError::from_sqlx),
-        _ => Ok(()),
-    }
+/// A random share of a wait that doubles with each run ("full jitter"), so that those who collided do not collide again.
+fn wait_before(run: u32) -> Duration {
+    let longest = FIRST_WAIT.saturating_mul(1 << run.min(16)).min(LONGEST_WAIT);
+    // Each RandomState is keyed differently; nothing here needs a better source.
+    let share = RandomState::new().hash_one(run) >> 32;
+    longest.mul_f64(share as f64 / f64::from(u32::MAX))
 }

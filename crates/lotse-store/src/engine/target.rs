@@ -1,0 +1,99 @@
+//! Where a URL points to, and how to get connections to it.
+
+use std::path::PathBuf;
+
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{ConnectOptions, SqlSafeStr};
+
+use super::link::{Connection, Link};
+use super::{EngineKind, StoreError, StoreOptions, postgres, sqlite};
+
+/// A database that can be connected to.
+pub(super) enum Target {
+    Sqlite(PathBuf),
+    Postgres(Box<PgConnectOptions>),
+}
+
+/// The connections that read.
+#[derive(Clone)]
+pub(super) enum Readers {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Target {
+    /// Reads `sqlite:///path/to/file` or `postgres://…`. The error never quotes the URL, which may hold a password.
+    pub(super) fn parse(url: &str) -> Result<Target, StoreError> {
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            if path.is_empty() || path.contains('?') || path.contains(":memory:") {
+                let why = "sqlite needs a file and takes no parameters: sqlite:///var/lib/lotse/lotse.db";
+                return Err(StoreError::Open(why.to_owned()));
+            }
+            return Ok(Target::Sqlite(PathBuf::from(path)));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Target::Postgres(Box::new(postgres::connection(url)?)));
+        }
+        Err(StoreError::Open("use sqlite:///path/to/file or postgres://user@host/database".to_owned()))
+    }
+
+    /// Opens the connection that writes, brings the tables up to date, and returns what the database says about how it commits.
+    pub(super) async fn prepare(&self) -> Result<(Link, String), StoreError> {
+        match self {
+            Target::Sqlite(path) => {
+                let (connection, synchronous) = sqlite::prepare(path).await?;
+                Ok((Link::new(Connection::SqliteWriter(connection)), synchronous))
+            }
+            Target::Postgres(options) => {
+                let (connection, synchronous) = postgres::prepare(options).await?;
+                Ok((Link::new(Connection::PostgresWriter(connection)), synchronous))
+            }
+        }
+    }
+
+    /// Opens another connection that writes, after the one before was lost.
+    pub(super) async fn connect(&self) -> Result<Link, StoreError> {
+        let connection = match self {
+            Target::Sqlite(path) => sqlite::writer(path).connect().await.map(Connection::SqliteWriter),
+            Target::Postgres(options) => options.connect().await.map(Connection::PostgresWriter),
+        };
+        connection.map(Link::new).map_err(StoreError::from_sqlx)
+    }
+
+    /// Makes the pool of connections that read; they are opened when needed.
+    pub(super) fn readers(&self, options: &StoreOptions) -> Readers {
+        match self {
+            Target::Sqlite(path) => Readers::Sqlite(sqlite::readers(path, options)),
+            Target::Postgres(connect) => Readers::Postgres(postgres::readers(connect.as_ref().clone(), options)),
+        }
+    }
+}
+
+impl Readers {
+    /// Begins a consistent snapshot.
+    pub(super) async fn begin(&self) -> Result<Link, StoreError> {
+        let connection = match self {
+            Readers::Sqlite(pool) => pool.begin_with("BEGIN").await.map(Connection::SqliteReader),
+            Readers::Postgres(pool) => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into_sql_str();
+                pool.begin_with(begin).await.map(Connection::PostgresReader)
+            }
+        };
+        connection.map(Link::new).map_err(StoreError::from_sqlx)
+    }
+
+    pub(super) fn engine(&self) -> EngineKind {
+        match self {
+            Readers::Sqlite(_) => EngineKind::Sqlite,
+            Readers::Postgres(_) => EngineKind::Postgres,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Readers::Sqlite(pool) => pool.close().await,
+            Readers::Postgres(pool) => pool.close().await,
+        }
+    }
+}
