@@ -175,7 +175,7 @@ pub struct KnownAgreement {
 
 /// Returns the version of an agreement that counts at a time: the highest complete one whose term has begun. It may have ended
 /// or be suspended; the caller asks for that.
-pub fn current<'a>(known: &'a [KnownAgreement], id: Id, at: Timestamp) -> Option<&'a KnownAgreement> {
+pub fn current(known: &[KnownAgreement], id: Id, at: Timestamp) -> Option<&KnownAgreement> {
     known
         .iter()
         .filter(|k| k.agreement.id == id && k.completed_at.is_some() && k.agreement.valid_from <= at)
@@ -183,7 +183,7 @@ pub fn current<'a>(known: &'a [KnownAgreement], id: Id, at: Timestamp) -> Option
 }
 
 /// Returns the agreements that are in force at a time, one version each, in the order of their ids.
-pub fn in_force<'a>(known: &'a [KnownAgreement], at: Timestamp) -> Vec<&'a KnownAgreement> {
+pub fn in_force(known: &[KnownAgreement], at: Timestamp) -> Vec<&KnownAgreement> {
     let mut ids: Vec<Id> = known.iter().map(|k| k.agreement.id).collect();
     ids.sort_unstable();
     ids.dedup();

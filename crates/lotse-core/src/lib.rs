@@ -6,6 +6,7 @@
 pub mod agency;
 pub mod agreement;
 pub mod answer;
+pub mod card;
 pub mod category;
 pub mod consent;
 pub mod custody;

@@ -1,1 +1,20 @@
-//! lotse-node
+//! One node of a Lotse federation: what the program `lotse` is made of.
+//!
+//! `action` holds one file per thing that one can do. `grpc` and `commands` are the edges that call actions, `courier` and
+//! `sequencer` the tasks that work on their own, `wire` the only place that knows both protobuf and core.
+
+pub mod action;
+pub mod ambient;
+pub mod config;
+pub mod edge;
+pub mod entry;
+pub mod failure;
+pub mod federation;
+pub mod grpc;
+pub mod hold;
+pub mod identity;
+pub mod node;
+pub mod pki;
+pub mod signal;
+pub mod tls;
+pub mod wire;

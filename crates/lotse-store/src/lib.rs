@@ -4,6 +4,15 @@
 //! only after its commit is durable.
 
 mod engine;
-pub mod vault;
 
 pub use engine::*;
+
+pub mod batch;
+pub mod counter;
+pub mod custody;
+pub mod inbox;
+pub mod log;
+pub mod outbox;
+pub mod receipt;
+pub mod register;
+pub mod vault;

@@ -1,0 +1,4 @@
+//! Configuration.
+
+/// Configuration of a node.
+pub struct Config {}

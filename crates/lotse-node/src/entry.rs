@@ -1,0 +1,107 @@
+//! Log entries: how an action says what it did, as the exact bytes that become a leaf of the exchange log.
+
+use lotse_core::category::Categories;
+use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::purpose::Purpose;
+use lotse_core::random::Random;
+use lotse_core::reason::Reason;
+use lotse_core::time::Timestamp;
+use lotse_proto::exchange::v1 as proto;
+use lotse_store::log::Entry;
+use prost::Message;
+
+pub use lotse_proto::exchange::v1::log_entry::Detail;
+pub use lotse_proto::exchange::v1::{BatchSummary, Decision, Direction, EntryKind, LogStart};
+
+/// What an action says. Fields that do not apply stay empty. Names nobody, refers to no subject, carries no free text about
+/// persons.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Which way.
+    pub direction: Direction,
+    /// The other agency.
+    pub peer: Option<AgencyId>,
+    /// Agreement.
+    pub agreement_id: Option<Id>,
+    /// Version of the agreement or card.
+    pub version: u64,
+    /// Clause.
+    pub clause_id: String,
+    /// Reference of the consent.
+    pub consent_ref: Option<Id>,
+    /// Purpose.
+    pub purpose: Option<Purpose>,
+    /// Categories.
+    pub categories: Categories,
+    /// Categories that were left out.
+    pub left_out: Categories,
+    /// Record.
+    pub record_id: Option<Id>,
+    /// Digest of the envelope, agreement or card.
+    pub digest: Option<Digest>,
+    /// Identity of the caller.
+    pub actor: String,
+    /// Opaque staff reference.
+    pub on_behalf_of: String,
+    /// How it was decided.
+    pub decision: Decision,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// Trace.
+    pub trace_id: Vec<u8>,
+    /// More, by kind.
+    pub detail: Option<Detail>,
+    /// What the administrator gave as reason, or which RPC was denied.
+    pub remark: String,
+}
+
+impl Draft {
+    /// Encodes the entry: 32 blinding bytes and an id are drawn, so that the leaf tells nothing once it is pruned.
+    pub fn entry(self, kind: EntryKind, at: Timestamp, random: &dyn Random) -> Entry {
+        let drawn: [u8; 42] = lotse_core::random::bytes(random);
+        self.entry_with(kind, at, &drawn)
+    }
+
+    /// Encodes the entry with bytes that were drawn for a whole batch: 32 for the blind, 10 for the id.
+    pub fn entry_with(self, kind: EntryKind, at: Timestamp, drawn: &[u8; 42]) -> Entry {
+        let (blind, tail) = drawn.split_at(32);
+        let mut id = [0; 10];
+        id.copy_from_slice(tail);
+        let peer = self.peer.map(|peer| peer.as_str().to_string()).unwrap_or_default();
+        let numbers = |set: Categories| set.iter().map(|category| category.number()).collect();
+        let bytes = |id: Option<Id>| id.map(|id| id.to_vec().into()).unwrap_or_default();
+        let entry = proto::LogEntry {
+            blind: blind.to_vec().into(),
+            id: Id::v7(at, id).to_vec().into(),
+            at_us: at.micros(),
+            kind: kind as i32,
+            direction: self.direction as i32,
+            peer: peer.clone(),
+            agreement_id: bytes(self.agreement_id),
+            version: self.version,
+            clause_id: self.clause_id,
+            consent_ref: bytes(self.consent_ref),
+            purpose: self.purpose.map_or(0, Purpose::number),
+            categories: numbers(self.categories),
+            record_id: bytes(self.record_id),
+            digest: self.digest.map(|digest| digest.to_vec().into()).unwrap_or_default(),
+            actor: self.actor,
+            on_behalf_of: self.on_behalf_of,
+            decision: self.decision as i32,
+            reasons: self.reasons.iter().map(|reason| reason.number()).collect(),
+            trace_id: self.trace_id.into(),
+            detail: self.detail,
+            left_out: numbers(self.left_out),
+            remark: self.remark,
+        };
+        Entry {
+            at,
+            kind: kind as i32,
+            direction: self.direction as i32,
+            peer,
+            decision: self.decision as i32,
+            record_id: self.record_id,
+            bytes: entry.encode_to_vec(),
+        }
+    }
+}

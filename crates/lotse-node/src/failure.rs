@@ -1,0 +1,138 @@
+//! Why an action did not do what was asked: one small closed set of kinds, mapped to gRPC and HTTP at the edges, with the
+//! stable reasons of the catalogue.
+
+use lotse_core::category::Category;
+use lotse_core::reason::Reason;
+use lotse_core::release::Refusal;
+use lotse_store::StoreError;
+
+/// The kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// What was asked for is malformed.
+    Invalid,
+    /// There is no such thing, or the caller may not see it.
+    NotFound,
+    /// The caller may not do this.
+    NotAllowed,
+    /// A rule, a state or an agreement forbids it now.
+    Refused,
+    /// A limit of concurrent work is reached.
+    Overloaded,
+    /// The node cannot do it now: its database, or it is stopping.
+    Unavailable,
+    /// A fault of this node.
+    Fault,
+}
+
+/// One reason, and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Stable code.
+    pub reason: Reason,
+    /// What it means here and what to do.
+    pub message: String,
+    /// Category that it is about.
+    pub category: Option<Category>,
+    /// Field that it is about.
+    pub field: Option<String>,
+}
+
+impl From<Refusal> for Cause {
+    fn from(refusal: Refusal) -> Cause {
+        let message = match refusal.category {
+            Some(category) => format!("{}: {category}", refusal.reason.sentence()),
+            None => refusal.reason.sentence().to_string(),
+        };
+        Cause { reason: refusal.reason, message, category: refusal.category, field: None }
+    }
+}
+
+impl From<Reason> for Cause {
+    fn from(reason: Reason) -> Cause {
+        Refusal::from(reason).into()
+    }
+}
+
+/// Why an action did not do what was asked. Never carries personal data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Kind.
+    pub kind: ErrorKind,
+    /// Causes, the most important first; at least one.
+    pub causes: Vec<Cause>,
+}
+
+/// Duties to forward that a missing consent does not lift; said with every refusal for want of one.
+pub const STATUTORY_HINT: &str = "statutory duties to forward (for instance SGB I § 16 para. 2, SGB IX § 14) are not affected: \
+                                  use your other channel";
+
+impl Failure {
+    /// Builds a failure with one cause.
+    pub fn new(kind: ErrorKind, reason: Reason, message: impl Into<String>) -> Failure {
+        Failure { kind, causes: vec![Cause { reason, message: message.into(), category: None, field: None }] }
+    }
+
+    /// Says that a field has a value that is not allowed.
+    pub fn field(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Failure {
+        let field = field.into();
+        let message = format!("{field}: {}", message.into());
+        let kind = ErrorKind::Invalid;
+        Failure { kind, causes: vec![Cause { reason, message, category: None, field: Some(field) }] }
+    }
+
+    /// Says that a rule forbids it, with the rule's own sentence.
+    pub fn refused(reason: Reason) -> Failure {
+        Failure { kind: ErrorKind::Refused, causes: vec![reason.into()] }
+    }
+
+    /// Says that there is no such thing, or that the caller may not see it: the same answer.
+    pub fn not_found() -> Failure {
+        Failure { kind: ErrorKind::NotFound, causes: vec![Reason::NotFound.into()] }
+    }
+
+    /// Returns the most important reason.
+    pub fn reason(&self) -> Reason {
+        self.causes.first().map_or(Reason::Unavailable, |cause| cause.reason)
+    }
+
+    /// Tells whether the same request may pass later without a change.
+    pub fn is_retryable(&self) -> bool {
+        self.causes.iter().all(|cause| cause.reason.is_retryable())
+    }
+
+    /// Returns the sentences, with the statutory hint where a consent is wanting.
+    pub fn message(&self) -> String {
+        let mut sentences: Vec<&str> = self.causes.iter().map(|cause| cause.message.as_str()).collect();
+        if self.causes.iter().any(|cause| wants_consent(cause.reason)) {
+            sentences.push(STATUTORY_HINT);
+        }
+        sentences.join("; ")
+    }
+}
+
+/// Tells whether a refusal is one for want of consent.
+pub fn wants_consent(reason: Reason) -> bool {
+    matches!(reason.number(), 20..=31 | 40..=42 | 46..=47)
+}
+
+impl From<Vec<Refusal>> for Failure {
+    fn from(refusals: Vec<Refusal>) -> Failure {
+        Failure { kind: ErrorKind::Refused, causes: refusals.into_iter().map(Cause::from).collect() }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        tracing::error!(%error, "the database did not do what was asked");
+        Failure::new(ErrorKind::Unavailable, Reason::Unavailable, "the node cannot reach its database; try again later")
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message())
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,3 @@
+//! The edge to gRPC: who is calling, may they, and how an answer or a failure is written.
+
+pub mod status;

@@ -1,0 +1,60 @@
+//! The node: what all actions share.
+
+use std::sync::Arc;
+
+use lotse_core::id::AgencyId;
+use lotse_core::key::SigningKey;
+use lotse_core::random::Random;
+use lotse_core::time::{Clock, Timestamp};
+use lotse_store::Store;
+use lotse_store::vault::Vault;
+
+use crate::config::Config;
+use crate::federation::FederationCache;
+use crate::hold::Holds;
+use crate::signal::Signals;
+
+/// The keys that a node signs with.
+pub struct NodeKeys {
+    /// Seals batches, receipts and agreements.
+    pub sealing: SigningKey,
+    /// Signs checkpoints of the own log.
+    pub log: SigningKey,
+    /// Cosigns other agencies' checkpoints.
+    pub witness: SigningKey,
+}
+
+/// What all actions share.
+pub struct Node {
+    /// This agency.
+    pub agency: AgencyId,
+    /// Generation of this node.
+    pub generation: u32,
+    /// Time of the backup to which the node was last restored.
+    pub restore_point: Option<Timestamp>,
+    /// Configuration.
+    pub config: Config,
+    /// Database.
+    pub store: Store,
+    /// Encryption at rest.
+    pub vault: Arc<Vault>,
+    /// Signing keys.
+    pub keys: NodeKeys,
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+    /// Random source.
+    pub random: Arc<dyn Random>,
+    /// The federation as this node knows it.
+    pub federation: FederationCache,
+    /// What stops releases.
+    pub holds: Holds,
+    /// Who waits for what.
+    pub signals: Signals,
+}
+
+impl Node {
+    /// Returns the present time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,51 @@
+//! Who waits for what: tasks sleep until an action has committed something for them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lotse_core::id::AgencyId;
+use tokio::sync::{Notify, watch};
+
+/// Wakes the tasks that wait for work. A signal carries nothing: who is woken reads the database.
+pub struct Signals {
+    due: Mutex<HashMap<AgencyId, Arc<Notify>>>,
+    inbox: watch::Sender<u64>,
+    /// The log has new entries.
+    pub log: Notify,
+    /// Cards, peers or agreements changed.
+    pub federation: Notify,
+}
+
+impl Default for Signals {
+    fn default() -> Signals {
+        Signals { due: Mutex::default(), inbox: watch::Sender::new(0), log: Notify::new(), federation: Notify::new() }
+    }
+}
+
+impl Signals {
+    /// Returns what wakes the courier to a peer.
+    pub fn due(&self, peer: &AgencyId) -> Arc<Notify> {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        due.entry(peer.clone()).or_default().clone()
+    }
+
+    /// Wakes the couriers to all peers.
+    pub fn all_due(&self) {
+        let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        due.values().for_each(|notify| notify.notify_one());
+    }
+
+    /// Says that the inbox has a new event.
+    pub fn inbox_changed(&self, seq: u64) {
+        self.inbox.send_if_modified(|newest| {
+            let newer = seq > *newest;
+            *newest = (*newest).max(seq);
+            newer
+        });
+    }
+
+    /// Returns what tells of new inbox events.
+    pub fn inbox(&self) -> watch::Receiver<u64> {
+        self.inbox.subscribe()
+    }
+}

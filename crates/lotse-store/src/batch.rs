@@ -1,0 +1,143 @@
+//! Batches on their way: one row per claim, with the seal that was sent and the receipt that came back.
+
+use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::time::Timestamp;
+
+use crate::engine::{Row, StoreError, Tx};
+
+/// A lease runs, or ran when the node stopped.
+const OPEN: i64 = 1;
+/// The lease ended without a receipt: its items are in doubt and may be claimed again.
+const LAPSED: i64 = 2;
+/// A valid receipt is here.
+pub(crate) const ANSWERED: i32 = 3;
+
+/// Bytes of one item in a batch's list: record id and envelope digest.
+const ITEM_BYTES: usize = 48;
+
+/// One item of a batch, in batch order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchItem {
+    /// Record id.
+    pub record_id: Id,
+    /// Digest of the envelope.
+    pub digest: Digest,
+}
+
+/// A batch as it is claimed.
+#[derive(Clone, Debug)]
+pub struct NewBatch {
+    /// Batch.
+    pub batch_id: Id,
+    /// Recipient.
+    pub peer: AgencyId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Root over the digests.
+    pub root: Digest,
+    /// The seal, encoded.
+    pub seal: Vec<u8>,
+    /// Items in batch order.
+    pub items: Vec<BatchItem>,
+}
+
+/// Writes a batch with a running lease.
+pub async fn insert(tx: &mut Tx, batch: &NewBatch) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO batch (batch_id, peer, state, created_at, root, seal, items) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        [
+            batch.batch_id.into(),
+            (&batch.peer).into(),
+            OPEN.into(),
+            batch.created_at.into(),
+            batch.root.into(),
+            batch.seal.clone().into(),
+            encode_items(&batch.items).into(),
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Marks a batch whose lease ended without a receipt.
+pub async fn lapse(tx: &mut Tx, batch_id: Id) -> Result<(), StoreError> {
+    let sql = "UPDATE batch SET state = $2 WHERE batch_id = $1 AND state = $3";
+    tx.execute(sql, [batch_id.into(), LAPSED.into(), OPEN.into()]).await.map(|_| ())
+}
+
+/// Marks every batch whose lease ran when the node stopped.
+pub async fn lapse_all(tx: &mut Tx) -> Result<u64, StoreError> {
+    tx.execute("UPDATE batch SET state = $1 WHERE state = $2", [LAPSED.into(), OPEN.into()]).await
+}
+
+/// A batch that is not answered.
+#[derive(Clone, Debug)]
+pub struct OpenBatch {
+    /// Batch.
+    pub batch_id: Id,
+    /// Recipient.
+    pub peer: AgencyId,
+    /// Root over the digests.
+    pub root: Digest,
+    /// Items in batch order.
+    pub items: Vec<BatchItem>,
+}
+
+/// Finds the oldest batches to a peer whose lease ended without a receipt.
+pub async fn lapsed(tx: &mut Tx, peer: &AgencyId, limit: u32) -> Result<Vec<OpenBatch>, StoreError> {
+    let sql = "SELECT batch_id, peer, root, items FROM batch WHERE peer = $1 AND state <> 3 AND state = $2
+               ORDER BY created_at LIMIT $3";
+    tx.fetch(sql, [peer.into(), LAPSED.into(), limit.into()]).await?.iter().map(open_batch).collect()
+}
+
+/// Finds a batch, whatever its state.
+pub async fn find(tx: &mut Tx, batch_id: Id) -> Result<Option<OpenBatch>, StoreError> {
+    let sql = "SELECT batch_id, peer, root, items FROM batch WHERE batch_id = $1";
+    tx.fetch_optional(sql, [batch_id.into()]).await?.as_ref().map(open_batch).transpose()
+}
+
+/// Finds the batches whose lease may still run.
+pub async fn leased(tx: &mut Tx) -> Result<Vec<OpenBatch>, StoreError> {
+    let sql = "SELECT batch_id, peer, root, items FROM batch WHERE state <> 3 AND state = $1";
+    tx.fetch(sql, [OPEN.into()]).await?.iter().map(open_batch).collect()
+}
+
+/// Removes lapsed batches all of whose items have gone into later batches.
+pub async fn drop_emptied(tx: &mut Tx, batch_id: Id) -> Result<(), StoreError> {
+    let sql = "DELETE FROM batch WHERE batch_id = $1 AND state = $2";
+    tx.execute(sql, [batch_id.into(), LAPSED.into()]).await.map(|_| ())
+}
+
+/// Records a valid receipt. Returns whether it is the first one for this batch.
+pub async fn answer(tx: &mut Tx, batch_id: Id, receipt: Vec<u8>, at: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE batch SET state = $2, receipt = $3, answered_at = $4 WHERE batch_id = $1 AND state <> $2";
+    let changed = tx.execute(sql, [batch_id.into(), ANSWERED.into(), receipt.into(), at.into()]).await?;
+    Ok(changed > 0)
+}
+
+fn encode_items(items: &[BatchItem]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(items.len() * ITEM_BYTES);
+    for item in items {
+        bytes.extend_from_slice(item.record_id.as_bytes());
+        bytes.extend_from_slice(item.digest.as_bytes());
+    }
+    bytes
+}
+
+fn open_batch(row: &Row) -> Result<OpenBatch, StoreError> {
+    let bytes: Vec<u8> = row.get(3)?;
+    let (items, rest) = bytes.as_chunks::<ITEM_BYTES>();
+    if !rest.is_empty() {
+        return Err(StoreError::Value("list of a batch's items"));
+    }
+    let item = |bytes: &[u8; ITEM_BYTES]| {
+        let (record_id, digest) = bytes.split_at(16);
+        let unfit = StoreError::Value("list of a batch's items");
+        match (Id::from_slice(record_id), Digest::from_slice(digest)) {
+            (Ok(record_id), Ok(digest)) => Ok(BatchItem { record_id, digest }),
+            _ => Err(unfit),
+        }
+    };
+    let items = items.iter().map(item).collect::<Result<_, _>>()?;
+    Ok(OpenBatch { batch_id: row.get(0)?, peer: row.get(1)?, root: row.get(2)?, items })
+}

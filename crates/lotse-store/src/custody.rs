@@ -1,0 +1,346 @@
+//! Custody: what peers sent, what was done with it, and the copies that this agency holds on a lease.
+//!
+//! One row per envelope, also for those that were refused or answered with `again`: the outcome is remembered and repeated.
+
+use lotse_core::category::Categories;
+use lotse_core::delivery::Outcome;
+use lotse_core::feedback::FeedbackLevel;
+use lotse_core::id::{AgencyId, Digest, Id, Sequence};
+use lotse_core::purpose::Purpose;
+use lotse_core::referral::ReferralState;
+use lotse_core::time::Timestamp;
+
+use crate::engine::{Column, OnConflict, Row, StoreError, Table, Tx, Value};
+use crate::outbox::{ItemKind, kind, purpose};
+use crate::vault::Sealed;
+
+/// What an envelope brought, as it is written when it is taken.
+#[derive(Clone)]
+pub struct Copy {
+    /// Record.
+    pub record_id: Id,
+    /// What it carries.
+    pub kind: ItemKind,
+    /// Record id of the referral that opened the thread.
+    pub thread_id: Id,
+    /// Place in the thread.
+    pub thread_sequence: u64,
+    /// Revision of the record.
+    pub revision: Sequence,
+    /// Reference of the consent.
+    pub consent_ref: Id,
+    /// Reference of the subject; none in answers.
+    pub subject_ref: Option<Id>,
+    /// Epoch of the consent.
+    pub epoch: Sequence,
+    /// Agreement.
+    pub agreement_id: Id,
+    /// Clause.
+    pub clause_id: String,
+    /// What it may be used for.
+    pub purpose: Purpose,
+    /// Categories that it contains.
+    pub present: Categories,
+    /// Categories that the excerpt covers.
+    pub covered: Categories,
+    /// What may be reported back.
+    pub feedback: FeedbackLevel,
+    /// Until when it may be held.
+    pub hold_until: Timestamp,
+    /// Where the referral stands after it.
+    pub referral_state: ReferralState,
+    /// Body of the envelope, encrypted.
+    pub content: Sealed,
+}
+
+/// One envelope and what was done with it.
+#[derive(Clone)]
+pub struct Arrival {
+    /// Envelope.
+    pub envelope_id: Id,
+    /// Digest of the envelope.
+    pub digest: Digest,
+    /// Agency that owns it.
+    pub owner: AgencyId,
+    /// Generation of the sender that the envelope names.
+    pub sender_generation: u32,
+    /// Generation of the recipient that the envelope names.
+    pub recipient_generation: u32,
+    /// What was done.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+    /// Leaf hash of the log entry about it.
+    pub leaf_hash: Digest,
+    /// When the envelope expires.
+    pub expires_at: Timestamp,
+    /// What it brought, if it was taken.
+    pub copy: Option<Copy>,
+}
+
+static INSERT: Table<28> = Table {
+    name: "custody",
+    columns: [
+        Column::blob("envelope_id"),
+        Column::blob("digest"),
+        Column::text("owner"),
+        Column::blob("record_id"),
+        Column::int("kind"),
+        Column::blob("thread_id"),
+        Column::int("thread_sequence"),
+        Column::int("revision"),
+        Column::int("sender_generation"),
+        Column::int("recipient_generation"),
+        Column::int("outcome"),
+        Column::int("reason"),
+        Column::int("taken_at"),
+        Column::blob("leaf_hash"),
+        Column::int("expires_at"),
+        Column::blob("consent_ref"),
+        Column::blob("subject_ref"),
+        Column::int("epoch"),
+        Column::blob("agreement_id"),
+        Column::text("clause_id"),
+        Column::int("purpose"),
+        Column::int("present"),
+        Column::int("covered"),
+        Column::int("feedback"),
+        Column::int("hold_until"),
+        Column::int("referral_state"),
+        Column::blob("content_key"),
+        Column::blob("content"),
+    ],
+};
+
+/// A record id for rows that brought none.
+const NO_RECORD: Id = Id::from_bytes([0; 16]);
+
+/// Writes what was done with envelopes. None of them may be known.
+pub async fn insert(tx: &mut Tx, arrivals: &[Arrival]) -> Result<(), StoreError> {
+    tx.insert_many(&INSERT, arrivals.iter().map(insert_row).collect(), OnConflict::Fail).await.map(|_| ())
+}
+
+fn insert_row(arrival: &Arrival) -> [Value; 28] {
+    let copy = arrival.copy.as_ref();
+    [
+        arrival.envelope_id.into(),
+        arrival.digest.into(),
+        (&arrival.owner).into(),
+        copy.map_or(NO_RECORD, |c| c.record_id).into(),
+        copy.map_or(0, |c| c.kind as i64).into(),
+        copy.map_or(NO_RECORD, |c| c.thread_id).into(),
+        copy.map_or(0, |c| c.thread_sequence as i64).into(),
+        copy.map_or(Sequence::default(), |c| c.revision).into(),
+        arrival.sender_generation.into(),
+        arrival.recipient_generation.into(),
+        arrival.outcome.number().into(),
+        arrival.outcome.reason().map_or(0, |reason| reason.number()).into(),
+        arrival.at.into(),
+        arrival.leaf_hash.into(),
+        arrival.expires_at.into(),
+        copy.map(|c| c.consent_ref).into(),
+        copy.and_then(|c| c.subject_ref).into(),
+        copy.map_or(Sequence::default(), |c| c.epoch).into(),
+        copy.map(|c| c.agreement_id).into(),
+        copy.map_or("", |c| c.clause_id.as_str()).into(),
+        copy.map_or(0, |c| c.purpose.number()).into(),
+        copy.map_or(0, |c| c.present.bits()).into(),
+        copy.map_or(0, |c| c.covered.bits()).into(),
+        copy.map_or(0, |c| c.feedback.number()).into(),
+        copy.map_or(0, |c| c.hold_until.micros()).into(),
+        copy.map_or(0, |c| c.referral_state.number()).into(),
+        copy.map(|c| c.content.key.clone()).into(),
+        copy.map(|c| c.content.ciphertext.clone()).into(),
+    ]
+}
+
+/// What is remembered of an envelope.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// Envelope.
+    pub envelope_id: Id,
+    /// Digest of the envelope.
+    pub digest: Digest,
+    /// Agency that owns it.
+    pub owner: AgencyId,
+    /// Record; none if it was not taken.
+    pub record_id: Option<Id>,
+    /// Revision of the record.
+    pub revision: Sequence,
+    /// What was done.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+    /// Leaf hash of the log entry about it.
+    pub leaf_hash: Digest,
+}
+
+/// Finds what is remembered of these envelopes, and of earlier ones of these records.
+pub async fn remembered(tx: &mut Tx, envelope_ids: &[Id], record_ids: &[Id]) -> Result<Vec<Remembered>, StoreError> {
+    const KEYS: crate::engine::Columns<1> = [Column::blob("id")];
+    let rows = envelope_ids.iter().chain(record_ids).map(|id| [id.into()]).collect();
+    let rows = tx
+        .fetch_with(
+            &KEYS,
+            rows,
+            "SELECT c.envelope_id, c.digest, c.owner, c.record_id, c.revision, c.outcome, c.reason, c.taken_at, c.leaf_hash
+             FROM custody c JOIN v ON c.envelope_id = v.id
+             UNION
+             SELECT c.envelope_id, c.digest, c.owner, c.record_id, c.revision, c.outcome, c.reason, c.taken_at, c.leaf_hash
+             FROM custody c JOIN v ON c.record_id = v.id",
+        )
+        .await?;
+    rows.iter().map(remembered_row).collect()
+}
+
+fn remembered_row(row: &Row) -> Result<Remembered, StoreError> {
+    let record_id: Id = row.get(3)?;
+    let outcome = Outcome::from_numbers(row.get(5)?, row.get(6)?).ok_or(StoreError::Value("outcome"))?;
+    Ok(Remembered {
+        envelope_id: row.get(0)?,
+        digest: row.get(1)?,
+        owner: row.get(2)?,
+        record_id: (record_id != NO_RECORD).then_some(record_id),
+        revision: row.get(4)?,
+        outcome,
+        at: row.get(7)?,
+        leaf_hash: row.get(8)?,
+    })
+}
+
+/// A held copy as it is shown.
+#[derive(Clone)]
+pub struct Held {
+    /// Place in the order of arrival.
+    pub seq: u64,
+    /// Record.
+    pub record_id: Id,
+    /// What it carries.
+    pub kind: ItemKind,
+    /// Agency that owns it.
+    pub owner: AgencyId,
+    /// Thread.
+    pub thread_id: Id,
+    /// Place in the thread.
+    pub thread_sequence: u64,
+    /// Revision.
+    pub revision: Sequence,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    /// Reference of the consent.
+    pub consent_ref: Id,
+    /// Reference of the subject.
+    pub subject_ref: Option<Id>,
+    /// Epoch of the consent.
+    pub epoch: Sequence,
+    /// Agreement.
+    pub agreement_id: Id,
+    /// Clause.
+    pub clause_id: String,
+    /// What it may be used for.
+    pub purpose: Purpose,
+    /// Categories that it contains.
+    pub present: Categories,
+    /// Categories that the excerpt covers.
+    pub covered: Categories,
+    /// What may be reported back.
+    pub feedback: FeedbackLevel,
+    /// Until when it may be held.
+    pub hold_until: Timestamp,
+    /// Where the referral stands.
+    pub referral_state: ReferralState,
+    /// Content, encrypted; none once it has gone.
+    pub content: Option<Sealed>,
+}
+
+fn held(row: &Row) -> Result<Held, StoreError> {
+    let content = match (row.get::<Option<Vec<u8>>>(19)?, row.get::<Option<Vec<u8>>>(20)?) {
+        (Some(key), Some(ciphertext)) => Some(Sealed { key, ciphertext }),
+        _ => None,
+    };
+    Ok(Held {
+        seq: row.get(0)?,
+        record_id: row.get(1)?,
+        kind: kind(row, 2)?,
+        owner: row.get(3)?,
+        thread_id: row.get(4)?,
+        thread_sequence: row.get(5)?,
+        revision: row.get(6)?,
+        taken_at: row.get(7)?,
+        consent_ref: row.get(8)?,
+        subject_ref: row.get(9)?,
+        epoch: row.get(10)?,
+        agreement_id: row.get(11)?,
+        clause_id: row.get(12)?,
+        purpose: purpose(row, 13)?,
+        present: Categories::from_bits(row.get(14)?),
+        covered: Categories::from_bits(row.get(15)?),
+        feedback: FeedbackLevel::from_number(row.get(16)?).ok_or(StoreError::Value("feedback level"))?,
+        hold_until: row.get(17)?,
+        referral_state: ReferralState::from_number(row.get(18)?).ok_or(StoreError::Value("referral state"))?,
+        content,
+    })
+}
+
+/// Finds the highest taken revision of each of these records.
+pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Held>, StoreError> {
+    let keys = record_ids.iter().map(|&id| id.into()).collect();
+    let rows = tx
+        .fetch_in(
+            "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
+                    epoch, agreement_id, clause_id, purpose, present, covered, feedback, hold_until, referral_state,
+                    content_key, content
+             FROM custody WHERE record_id",
+            keys,
+            " AND outcome = 1 ORDER BY revision",
+            [],
+        )
+        .await?;
+    let mut newest: Vec<Held> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let copy = held(row)?;
+        newest.retain(|known| known.record_id != copy.record_id);
+        newest.push(copy);
+    }
+    Ok(newest)
+}
+
+/// Finds the answers of a thread that this agency received, in thread order.
+pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<Held>, StoreError> {
+    let rows = tx
+        .fetch(
+            "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
+                    epoch, agreement_id, clause_id, purpose, present, covered, feedback, hold_until, referral_state,
+                    content_key, content
+             FROM custody WHERE kind = 2 AND thread_id = $1 AND outcome = 1 ORDER BY thread_sequence",
+            [thread_id.into()],
+        )
+        .await?;
+    rows.iter().map(held).collect()
+}
+
+/// Lists received referrals, newest first, before a place in the order.
+pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<Held>, StoreError> {
+    let rows = tx
+        .fetch(
+            "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
+                    epoch, agreement_id, clause_id, purpose, present, covered, feedback, hold_until, referral_state,
+                    content_key, content
+             FROM custody WHERE kind = 1 AND outcome = 1 AND seq < $1 ORDER BY seq DESC LIMIT $2",
+            [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(held).collect()
+}
+
+/// Sets where a received referral stands.
+pub async fn set_referral_state(tx: &mut Tx, record_id: Id, state: ReferralState) -> Result<(), StoreError> {
+    let sql = "UPDATE custody SET referral_state = $2 WHERE record_id = $1 AND outcome = 1 AND kind = 1";
+    tx.execute(sql, [record_id.into(), state.number().into()]).await.map(|_| ())
+}
+
+/// Destroys the content of copies whose lease has ended; row and digest stay. Returns how many.
+pub async fn purge_ended(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
+    let sql = "UPDATE custody SET content_key = NULL, content = NULL WHERE content IS NOT NULL AND hold_until <= $1";
+    tx.execute(sql, [at.into()]).await
+}
