@@ -1,0 +1,261 @@
+//! The own certificate, key and bundle: from files, exchanged while connections go on.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use lotse_core::id::AgencyId;
+use lotse_core::time::{Clock, Timestamp};
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ServerConfig, SignatureScheme};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::identity::{Identity, IdentityError, Role, Side, SpiffeId};
+use crate::tls::admission::{Door, Refusal};
+use crate::tls::provider::provider;
+use crate::tls::standing::unix;
+use crate::tls::trust::{Bundle, BundleError, TrustStore};
+use crate::tls::verifier::{CallerVerifier, NodeVerifier};
+
+/// How often the files are looked at.
+pub const RELOAD_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Where the own certificate lives (PEM).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The root certificates of the own authority.
+    pub bundle: PathBuf,
+    /// The leaf, then the certificates between it and a root.
+    pub chain: PathBuf,
+    /// The leaf's key.
+    pub key: PathBuf,
+    /// The revocation lists of the own authority, if it has any.
+    pub revocation_lists: Option<PathBuf>,
+}
+
+/// Why the own certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file has no certificate.
+    #[error("{0} has no certificate: give a PEM file, the leaf first")]
+    NoCertificate(PathBuf),
+    /// The file has no private key.
+    #[error("{0} has no private key: give a PEM file with one PKCS#8 key")]
+    NoKey(PathBuf),
+    /// Key and certificate do not belong together, or the key is of another kind.
+    #[error("the key does not belong to the certificate: give both from one issue ({0})")]
+    Mismatch(rustls::Error),
+    /// The leaf says something that is not allowed.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The chain does not lead to the bundle.
+    #[error("the own certificate does not verify against the own bundle: {0}")]
+    Chain(Refusal),
+    /// The new leaf is another agency's or of another role.
+    #[error("the new certificate is {new} where {old} was: restart the node to change its identity")]
+    OtherIdentity {
+        /// Who it was.
+        old: SpiffeId,
+        /// Who it would be.
+        new: SpiffeId,
+    },
+    /// Only a node's certificate may be served.
+    #[error("{0} is no node: a port needs a certificate of the role node")]
+    NotANode(SpiffeId),
+    /// rustls refused a setting.
+    #[error("cannot set up TLS: {0}")]
+    Setup(rustls::Error),
+}
+
+/// Whether files had changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// They had, and what they hold now is used.
+    Changed,
+    /// They had not.
+    Unchanged,
+}
+
+/// The own certificate, used at both ends of connections; new connections use what the files hold now.
+#[derive(Debug)]
+pub struct Credentials {
+    files: TlsFiles,
+    trust: Arc<TrustStore>,
+    current: ArcSwap<Current>,
+    stamps: Mutex<Vec<Stamp>>,
+}
+
+#[derive(Debug)]
+struct Current {
+    identity: Identity,
+    key: Arc<CertifiedKey>,
+}
+
+/// What of a file changes when it is replaced or rewritten.
+type Stamp = Option<(SystemTime, u64)>;
+
+impl Credentials {
+    /// Loads the files and sets the own agency's bundle in the trust store.
+    pub fn load(files: TlsFiles, trust: Arc<TrustStore>, now: Timestamp) -> Result<Arc<Credentials>, TlsError> {
+        let stamps = Mutex::new(stamps(&files));
+        let (current, bundle) = read(&files, now)?;
+        trust.set(current.identity.agency().clone(), bundle);
+        Ok(Arc::new(Credentials { files, trust, current: ArcSwap::from_pointee(current), stamps }))
+    }
+
+    /// Returns who the own certificate says this is.
+    pub fn identity(&self) -> Identity {
+        self.current.load().identity.clone()
+    }
+
+    /// Returns the trust store that is asked about others.
+    pub fn trust(&self) -> &Arc<TrustStore> {
+        &self.trust
+    }
+
+    /// Reads the files again if one of them changed. If they cannot be used, what was loaded before stays.
+    pub fn reload_if_changed(&self, now: Timestamp) -> Result<Reloaded, TlsError> {
+        let found = stamps(&self.files);
+        if *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) == found {
+            return Ok(Reloaded::Unchanged);
+        }
+        let (new, bundle) = read(&self.files, now)?;
+        let old = self.identity();
+        if (new.identity.agency(), new.identity.role()) != (old.agency(), old.role()) {
+            return Err(TlsError::OtherIdentity { old: old.id().clone(), new: new.identity.id().clone() });
+        }
+        self.trust.set(old.agency().clone(), bundle);
+        self.current.store(Arc::new(new));
+        *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(Reloaded::Changed)
+    }
+
+    /// Looks at the files every [`RELOAD_INTERVAL`] until told to stop.
+    pub async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(RELOAD_INTERVAL)).await.is_some() {
+            let (credentials, now) = (self.clone(), clock.now());
+            match tokio::task::spawn_blocking(move || credentials.reload_if_changed(now)).await {
+                Ok(Ok(Reloaded::Unchanged)) => {}
+                Ok(Ok(Reloaded::Changed)) => tracing::info!(identity = %self.identity(), "certificates reloaded"),
+                Ok(Err(error)) => tracing::error!(%error, "certificates not reloaded, the last good ones stay"),
+                Err(error) => tracing::error!(%error, "certificates not reloaded, the last good ones stay"),
+            }
+        }
+    }
+
+    /// Builds what a port needs. It follows later reloads and changes of trust.
+    pub fn server_config(self: &Arc<Self>, door: Door) -> Result<Arc<ServerConfig>, TlsError> {
+        let identity = self.identity();
+        if identity.role() != Role::Node {
+            return Err(TlsError::NotANode(identity.id().clone()));
+        }
+        let own = identity.agency().clone();
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(TlsError::Setup)?
+            .with_client_cert_verifier(Arc::new(CallerVerifier { door, own, trust: self.trust.clone() }))
+            .with_cert_resolver(self.clone());
+        config.alpn_protocols = match door {
+            Door::Peer | Door::Agency => vec![b"h2".to_vec()],
+            Door::Pages => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        // A resumed session would not ask the verifier again.
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.max_early_data_size = 0;
+        Ok(Arc::new(config))
+    }
+
+    /// Builds what calls to one agency's node need. It follows later reloads and changes of trust.
+    pub fn client_config(self: &Arc<Self>, expected: &AgencyId) -> Result<Arc<ClientConfig>, TlsError> {
+        let verifier = NodeVerifier { expected: expected.clone(), trust: self.trust.clone() };
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(TlsError::Setup)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(self.clone());
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.resumption = Resumption::disabled();
+        config.enable_early_data = false;
+        Ok(Arc::new(config))
+    }
+}
+
+impl ResolvesServerCert for Credentials {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load().key.clone())
+    }
+}
+
+impl ResolvesClientCert for Credentials {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load().key.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+fn stamps(files: &TlsFiles) -> Vec<Stamp> {
+    let paths = [Some(&files.bundle), Some(&files.chain), Some(&files.key), files.revocation_lists.as_ref()];
+    let stamp = |path: &PathBuf| fs::metadata(path).and_then(|about| Ok((about.modified()?, about.len()))).ok();
+    paths.into_iter().map(|path| path.and_then(stamp)).collect()
+}
+
+fn read(files: &TlsFiles, now: Timestamp) -> Result<(Current, Bundle), TlsError> {
+    let lists = files.revocation_lists.as_deref().map(read_file).transpose()?;
+    let bundle = Bundle::from_pem(&read_file(&files.bundle)?, lists.as_ref().map(|lists| lists.as_slice()))?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read_file(&files.chain)?)
+        .collect::<Result<_, _>>()
+        .map_err(|_| TlsError::NoCertificate(files.chain.clone()))?;
+    let leaf = chain.first().ok_or_else(|| TlsError::NoCertificate(files.chain.clone()))?;
+    let identity = Identity::from_certificate(leaf, Side::Client)?;
+    if identity.role() == Role::Node {
+        Identity::from_certificate(leaf, Side::Server)?;
+    }
+    check_own(&bundle, &chain, now)?;
+    let key = PrivateKeyDer::from_pem_slice(&read_file(&files.key)?).map_err(|_| TlsError::NoKey(files.key.clone()))?;
+    let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Mismatch)?;
+    Ok((Current { identity, key: Arc::new(key) }, bundle))
+}
+
+/// Refuses a chain that never verifies; one that does not verify today is used and complained about, because a node that
+/// does not start cannot receive a withdrawal either.
+fn check_own(bundle: &Bundle, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), TlsError> {
+    match bundle.verify(chain, Side::Client, unix(now)).map_err(Refusal::from) {
+        Ok(()) => Ok(()),
+        Err(refusal @ (Refusal::ForeignAuthority | Refusal::Chain(_) | Refusal::Identity(_))) => {
+            Err(TlsError::Chain(refusal))
+        }
+        Err(refusal) => {
+            tracing::error!(%refusal, "the own certificate will be refused by others");
+            Ok(())
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    fs::read(path).map(Zeroizing::new).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+}
