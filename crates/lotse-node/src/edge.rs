@@ -1,0 +1,15 @@
+//! The ends of connections: ports that accept them, and channels that open them, both over `tls`.
+
+mod accept;
+mod connect;
+mod connection;
+mod grpc;
+mod share;
+
+#[cfg(test)]
+mod tests;
+
+pub use accept::{Accepted, Counts, Limits, Port};
+pub use connect::{Addresses, ConnectError, Connector, never_sent};
+pub use connection::{ConnectInfo, Connection};
+pub use grpc::{Caller, MAX_MESSAGE_BYTES, caller, serve};

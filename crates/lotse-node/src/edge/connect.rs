@@ -1,0 +1,194 @@
+//! Channels to other nodes: the agency is named, its node proves itself, the host name proves nothing.
+
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use lotse_core::id::AgencyId;
+use lotse_core::time::Clock;
+use rustls::ClientConfig;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use super::connection::{ConnectInfo, Connection};
+use super::grpc::{CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW_BYTES};
+use crate::identity::Side;
+use crate::tls::{Credentials, Refusal, Standing, TlsError};
+
+/// How long it may take until a connection stands, handshake included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All header fields of one answer.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
+/// When a connection is cut that the called node has not ended itself; the nodes of this program ask to leave earlier.
+const MAX_AGE: Duration = Duration::from_secs(12 * 60);
+
+/// Which addresses may be called. Endpoints come from other agencies' cards and must not lead into the own machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addresses {
+    /// All but loopback, link-local (with the clouds' metadata services), unspecified and multicast ones.
+    Routed,
+    /// Loopback too: demonstration and tests.
+    RoutedAndLoopback,
+}
+
+impl Addresses {
+    /// Tells whether an address may be called.
+    pub fn allow(self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return self == Addresses::RoutedAndLoopback;
+        }
+        let link_local = match address {
+            IpAddr::V4(address) => address.is_link_local() || address.is_broadcast() || address.octets()[0] == 0,
+            IpAddr::V6(address) => address.is_unicast_link_local() || address == CLOUD_METADATA_V6,
+        };
+        !(link_local || address.is_unspecified() || address.is_multicast() || address == CLOUD_METADATA_V4)
+    }
+}
+
+/// Metadata services outside the link-local range (AWS over IPv6, Alibaba).
+const CLOUD_METADATA_V6: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+const CLOUD_METADATA_V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200));
+
+/// Why no channel could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The endpoint has another form.
+    #[error("not an endpoint: use host:port")]
+    Endpoint,
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Opens channels with the own certificate.
+#[derive(Clone)]
+pub struct Connector {
+    /// The own certificate.
+    pub credentials: Arc<Credentials>,
+    /// The clock by which a live connection's certificate is checked.
+    pub clock: Arc<dyn Clock>,
+    /// Which addresses may be called.
+    pub addresses: Addresses,
+}
+
+impl Connector {
+    /// Makes a channel to an agency's node at `host:port`. It connects at the first call and again whenever needed, and
+    /// then uses the certificates and bundles of that moment.
+    ///
+    /// A refused client certificate shows as a broken connection: in TLS 1.3 the caller is refused after it believes itself
+    /// connected.
+    pub fn channel(&self, endpoint: &str, expected: &AgencyId) -> Result<Channel, ConnectError> {
+        let call = Arc::new(Call {
+            target: Target::parse(endpoint)?,
+            config: self.credentials.client_config(expected)?,
+            connector: self.clone(),
+        });
+        let authority = &call.target.authority;
+        // The scheme https would make tonic look for its own TLS; the origin tells the other end the truth.
+        let origin = format!("https://{authority}").parse().map_err(|_| ConnectError::Endpoint)?;
+        let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(|_| ConnectError::Endpoint)?;
+        Ok(endpoint
+            .origin(origin)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .http2_max_header_list_size(MAX_HEADER_BYTES)
+            .connect_with_connector_lazy(tower::service_fn(move |_| {
+                let call = call.clone();
+                async move { call.open().await.map(TokioIo::new) }
+            })))
+    }
+
+    /// Opens one connection without gRPC on it, to see what the other end says.
+    pub async fn open(&self, endpoint: &str, expected: &AgencyId) -> io::Result<Connection<TlsStream<TcpStream>>> {
+        let target = Target::parse(endpoint).map_err(io::Error::other)?;
+        let config = self.credentials.client_config(expected).map_err(io::Error::other)?;
+        Call { target, config, connector: self.clone() }.open().await
+    }
+}
+
+/// Tells whether a failed call was certainly never sent, so that it can be made again at once: the connection closed before
+/// the call's turn came. That is how a call meets a node that asks to leave, and a node that refused the own certificate.
+pub fn never_sent(status: &Status) -> bool {
+    let mut error: Option<&(dyn Error + 'static)> = status.source();
+    while let Some(cause) = error {
+        if let Some(cause) = cause.downcast_ref::<hyper::Error>() {
+            return cause.is_canceled();
+        }
+        error = cause.source();
+    }
+    false
+}
+
+/// Where to call.
+struct Target {
+    authority: http::uri::Authority,
+    port: u16,
+    name: ServerName<'static>,
+}
+
+impl Target {
+    fn parse(endpoint: &str) -> Result<Target, ConnectError> {
+        let authority: http::uri::Authority = endpoint.parse().map_err(|_| ConnectError::Endpoint)?;
+        let port = authority.port_u16().ok_or(ConnectError::Endpoint)?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(host).map_err(|_: InvalidDnsNameError| ConnectError::Endpoint)?;
+        if authority.as_str().contains('@') {
+            return Err(ConnectError::Endpoint);
+        }
+        Ok(Target { authority, port, name })
+    }
+}
+
+/// What opening a connection needs.
+struct Call {
+    target: Target,
+    config: Arc<ClientConfig>,
+    connector: Connector,
+}
+
+impl Call {
+    async fn open(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {
+        timeout(CONNECT_TIMEOUT, self.handshake()).await.map_err(io::Error::from)?
+    }
+
+    async fn handshake(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {
+        let (tcp, remote) = self.dial().await?;
+        tcp.set_nodelay(true)?;
+        let stream = TlsConnector::from(self.config.clone()).connect(self.target.name.clone(), tcp).await?;
+        let chain = stream.get_ref().1.peer_certificates().ok_or_else(|| io::Error::other(Refusal::NoCertificate))?;
+        let (trust, clock) = (self.connector.credentials.trust().clone(), self.connector.clock.clone());
+        let standing = Standing::new(chain, Side::Server, trust, clock).map_err(io::Error::other)?;
+        let info = ConnectInfo { remote, standing: Some(Arc::new(standing)) };
+        Ok(Connection::new(stream, info, MAX_AGE, Box::new(())))
+    }
+
+    async fn dial(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let mut last =
+            io::Error::new(io::ErrorKind::PermissionDenied, "the endpoint has no address that may be called");
+        for address in lookup_host((self.target.name.to_str().as_ref(), self.target.port)).await? {
+            if !self.connector.addresses.allow(address.ip()) {
+                continue;
+            }
+            match TcpStream::connect(address).await {
+                Ok(tcp) => return Ok((tcp, address)),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}

@@ -1,0 +1,117 @@
+//! One connection: a TLS stream that ends when its certificate stops counting or it has become too old.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::transport::server::Connected;
+
+use crate::tls::Standing;
+
+/// Who is at the other end. It travels with each request of the connection.
+#[derive(Clone, Debug)]
+pub struct ConnectInfo {
+    /// The other end's address.
+    pub remote: SocketAddr,
+    /// The certificate; `None` only at the pages' port.
+    pub standing: Option<Arc<Standing>>,
+}
+
+/// A stream whose every read and write first asks whether the other end's certificate still counts. So no service can
+/// forget to: a revoked, expired or no longer trusted caller neither sends nor gets another byte.
+pub struct Connection<S> {
+    stream: S,
+    info: ConnectInfo,
+    too_old: Pin<Box<Sleep>>,
+    closed: CancellationToken,
+    _on_drop: (DropGuard, Box<dyn Send>),
+}
+
+impl<S> Connection<S> {
+    /// Takes a stream after its handshake. `held` is kept as long as the connection lives.
+    pub(super) fn new(stream: S, info: ConnectInfo, max_age: Duration, held: Box<dyn Send>) -> Connection<S> {
+        let closed = CancellationToken::new();
+        let on_drop = (closed.clone().drop_guard(), held);
+        Connection { stream, info, too_old: Box::pin(tokio::time::sleep(max_age)), closed, _on_drop: on_drop }
+    }
+
+    /// Returns who is at the other end.
+    pub fn info(&self) -> &ConnectInfo {
+        &self.info
+    }
+
+    /// Returns what is cancelled when the connection is dropped.
+    pub fn closed(&self) -> CancellationToken {
+        self.closed.clone()
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.too_old.is_elapsed() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the connection has reached its greatest age"));
+        }
+        let Some(standing) = &self.info.standing else { return Ok(()) };
+        standing.check().map_err(|refusal| {
+            tracing::info!(identity = %standing.identity(), %refusal, "connection closed: its certificate stopped counting");
+            io::Error::new(io::ErrorKind::PermissionDenied, refusal)
+        })
+    }
+}
+
+impl<S> Connected for Connection<S> {
+    type ConnectInfo = ConnectInfo;
+
+    fn connect_info(&self) -> ConnectInfo {
+        self.info.clone()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let _ = this.too_old.as_mut().poll(cx);
+        let filled = buf.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        // Asked after reading, so that bytes which arrive later than the change are not handed on.
+        if let Err(error) = this.check() {
+            buf.set_filled(filled);
+            return Poll::Ready(Err(error));
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check()?;
+        Pin::new(&mut this.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check()?;
+        Pin::new(&mut this.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
