@@ -8,6 +8,7 @@ mod engine;
 pub use engine::*;
 
 pub mod batch;
+pub mod consent;
 pub mod counter;
 pub mod custody;
 pub mod inbox;
@@ -15,4 +16,6 @@ pub mod log;
 pub mod outbox;
 pub mod receipt;
 pub mod register;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod vault;

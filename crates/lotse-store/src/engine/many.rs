@@ -23,6 +23,9 @@ pub(crate) const MAX_KEYS: usize = 10_000;
 /// Up to this many rows SQLite keeps the prepared text; longer texts come in too many lengths.
 const KEPT_ROWS: usize = 8;
 
+/// SQLite would store the value all the same where a table is not STRICT.
+const UNFIT: StoreError = StoreError::Value("a value has another kind than its column");
+
 /// The columns of rows given as values, in order.
 pub(crate) type Columns<const N: usize> = [Column; N];
 
@@ -159,6 +162,9 @@ impl Tx {
         if values.is_empty() {
             return Ok(Outcome::default());
         }
+        if values.iter().zip(columns.iter().cycle()).any(|(value, column)| value.kind() != column.kind) {
+            return Err(UNFIT);
+        }
         if let EngineKind::Postgres = self.engine() {
             let sql = format!("{before}SELECT * FROM UNNEST({}){after}", array_placeholders(columns));
             let bound = Bound::Postgres(bind_arrays(columns, values)?);
@@ -277,7 +283,6 @@ fn bind_arrays(columns: &[Column], values: Vec<Value>) -> Result<PgArguments, St
 }
 
 fn add_array(arguments: &mut PgArguments, kind: Kind, values: impl Iterator<Item = Value>) -> Result<(), StoreError> {
-    const UNFIT: StoreError = StoreError::Value("a value has another kind than its column");
     let added = match kind {
         Kind::Blob => arguments.add(collect(values, |value| match value {
             Value::Blob(bytes) => Ok(Some(bytes)),

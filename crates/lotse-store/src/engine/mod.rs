@@ -13,6 +13,8 @@ mod row;
 mod sqlite;
 mod store;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod value;
 mod writer;

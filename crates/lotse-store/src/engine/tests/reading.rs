@@ -1,0 +1,69 @@
+//! Snapshots and rows.
+
+use lotse_core::id::Id;
+
+use super::*;
+use crate::testing::on_both_engines;
+
+on_both_engines! {
+    a_reader_sees_one_snapshot
+    a_reader_cannot_write
+    a_reader_that_is_dropped_holds_nothing_back
+    a_row_of_another_shape_is_an_error
+}
+
+async fn a_reader_sees_one_snapshot(database: Database) {
+    let store = with_items(&database).await;
+    store.transact("insert", insert(1)).await.expect("commits");
+    let writer = store.clone();
+    let seen = store.read("snapshot", move |tx| {
+        Box::pin(async move {
+            let before = read_numbers(tx).await?;
+            writer.transact("insert", insert(2)).await?;
+            Ok((before, read_numbers(tx).await?))
+        })
+    });
+    assert_eq!(seen.await.expect("reads"), (vec![1], vec![1]));
+    assert_eq!(numbers(&store).await, [1, 2]);
+}
+
+async fn a_reader_cannot_write(database: Database) {
+    let store = with_items(&database).await;
+    let write = store.read("write", |tx| Box::pin(async move { tx.execute("DELETE FROM item", []).await }));
+    assert!(matches!(write.await, Err(StoreError::Database { .. })));
+}
+
+async fn a_reader_that_is_dropped_holds_nothing_back(database: Database) {
+    let store = with_items(&database).await;
+    for number in 0..40 {
+        let stuck = store.read("stuck", |tx| {
+            Box::pin(async move {
+                read_numbers(tx).await?;
+                std::future::pending::<Result<(), StoreError>>().await
+            })
+        });
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(5), stuck).await.is_err());
+        store.transact("insert", insert(number)).await.expect("commits");
+        assert_eq!(numbers(&store).await.len() as i64, number + 1);
+    }
+}
+
+async fn a_row_of_another_shape_is_an_error(database: Database) {
+    let store = with_items(&database).await;
+    store.transact("insert", insert(-1)).await.expect("commits");
+    let check = store.read("shape", |tx| {
+        Box::pin(async move {
+            let row = tx.fetch_one("SELECT id, number, word, bytes FROM item", []).await?;
+            assert_eq!(row.get::<Id>(0), Err(StoreError::Row { column: 0, expected: "an id" }));
+            assert_eq!(row.get::<u32>(1), Err(StoreError::Row { column: 1, expected: "a count of 32 bits" }));
+            assert!(row.get::<i64>(2).is_err() && row.get::<String>(1).is_err());
+            assert_eq!(row.get::<Vec<u8>>(3), Err(StoreError::Row { column: 3, expected: "bytes" }));
+            assert_eq!(row.get::<Option<Vec<u8>>>(3), Ok(None));
+            assert!(row.get::<i64>(4).is_err());
+            let none = tx.fetch_one("SELECT id FROM item WHERE number = $1", [7.into()]).await;
+            assert!(matches!(none, Err(StoreError::NoRow)));
+            Ok(())
+        })
+    });
+    check.await.expect("reads");
+}
