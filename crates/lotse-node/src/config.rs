@@ -1,4 +1,124 @@
-//! Configuration.
+//! The configuration: `lotse.toml` in the node's folder, one file here per section.
+//!
+//! Unknown keys are refused, secrets never stand in the file, and every limit has a name and a default.
+
+mod agency;
+mod custody;
+mod database;
+mod files;
+mod listen;
+mod log;
+mod peer;
+mod system;
+mod telemetry;
+mod template;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::folder::Folder;
+
+pub use agency::AgencySection;
+pub use custody::CustodySection;
+pub use database::DatabaseSection;
+pub use files::FilesSection;
+pub use listen::ListenSection;
+pub use log::LogSection;
+pub use peer::PeerSection;
+pub use system::{GrantedService, SystemSection};
+pub use telemetry::{LogFormat, TelemetrySection};
+pub use template::{Template, template};
 
 /// Configuration of a node.
-pub struct Config {}
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who this is.
+    pub agency: AgencySection,
+    /// Where the node listens.
+    pub listen: ListenSection,
+    /// Where the tables are.
+    #[serde(default)]
+    pub database: DatabaseSection,
+    /// Where keys and certificates are.
+    #[serde(default)]
+    pub files: FilesSection,
+    /// What each of the agency's systems may do.
+    #[serde(default, rename = "system")]
+    pub systems: Vec<SystemSection>,
+    /// Other agencies' nodes.
+    #[serde(default)]
+    pub peer: PeerSection,
+    /// Copies held for other agencies.
+    #[serde(default)]
+    pub custody: CustodySection,
+    /// The exchange log.
+    #[serde(default)]
+    pub log: LogSection,
+    /// What the node tells its operators.
+    #[serde(default)]
+    pub telemetry: TelemetrySection,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; run `lotse init`, or name the node's folder with --folder")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The text is not what is expected; the inner error names line and column.
+    #[error("{path}: {problem}")]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads the configuration of a folder.
+    pub fn load(folder: &Folder) -> Result<Config, ConfigError> {
+        let path = folder.config();
+        match fs::read_to_string(&path) {
+            Ok(text) => Config::parse(&text).map_err(|problem| ConfigError::Text { path, problem }),
+            Err(source) => Err(ConfigError::Read { path, source }),
+        }
+    }
+
+    /// Reads a text. The error names the line and says what to do.
+    pub fn parse(text: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut names = BTreeSet::new();
+        match config.systems.iter().find(|system| !names.insert(&system.name)) {
+            Some(twice) => Err(format!("the system {} stands twice: put its grants into one [[system]]", twice.name)),
+            None => Ok(config),
+        }
+    }
+
+    /// Finds what a system may do. Without an entry it may do nothing.
+    pub fn system(&self, name: &str) -> Option<&SystemSection> {
+        self.systems.iter().find(|system| system.name == name)
+    }
+}
+
+/// Reads a text as a type that refuses wrong ones.
+fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests;
