@@ -12,6 +12,8 @@ use crate::id::{AgencyId, Digest, Id};
 use crate::purpose::{Purpose, RecordKind};
 use crate::time::{DAY, Date, Timestamp};
 
+pub mod successor;
+
 /// A new version begins at least so long after it is completed, and the version before it counts so long for releases that
 /// were decided under it.
 pub const CHANGE_NOTICE: Duration = DAY;
