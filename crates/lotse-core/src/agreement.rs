@@ -13,6 +13,7 @@ use crate::purpose::{Purpose, RecordKind};
 use crate::time::{DAY, Date, Timestamp};
 
 pub mod successor;
+pub mod text;
 
 /// A new version begins at least so long after it is completed, and the version before it counts so long for releases that
 /// were decided under it.
