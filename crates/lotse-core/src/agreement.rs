@@ -12,8 +12,10 @@ use crate::id::{AgencyId, Digest, Id};
 use crate::purpose::{Purpose, RecordKind};
 use crate::time::{DAY, Date, Timestamp};
 
+pub mod check;
 pub mod successor;
 pub mod text;
+pub mod words;
 
 /// A new version begins at least so long after it is completed, and the version before it counts so long for releases that
 /// were decided under it.

@@ -1,0 +1,220 @@
+//! What an agreement's authors should look at before they sign: hints with the norm they come from.
+//!
+//! Nothing here stops an agreement. The norms are read as research has them (domain notes); a lawyer decides.
+
+use std::collections::HashSet;
+
+use super::words::Language;
+use super::{Agreement, Clause, Party};
+use crate::agency::AgencyKind::{self, *};
+use crate::category::{Categories, Category};
+use crate::feedback::FeedbackLevel;
+use crate::id::AgencyId;
+use crate::purpose::{Purpose, RecordKind};
+
+mod concern;
+
+pub use concern::Concern;
+
+/// A recipient that may hold a record longer than this should have a reason, days.
+pub const LONG_RETENTION_DAYS: u32 = 365;
+
+/// How much a warning matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Worth a look.
+    Advice,
+    /// Hardly meant so: should be changed, or explained by a lawyer.
+    Serious,
+}
+
+/// What a warning is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The clause with this id.
+    Clause(String),
+    /// The party with this id.
+    Party(AgencyId),
+}
+
+/// One warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What it is about.
+    pub place: Place,
+    /// What is the matter.
+    pub concern: Concern,
+}
+
+impl Warning {
+    /// Returns how much it matters.
+    pub fn weight(&self) -> Weight {
+        self.concern.weight()
+    }
+
+    /// Returns the warning as a sentence with its norm.
+    pub fn sentence(&self, language: Language) -> String {
+        let sentence = self.concern.sentence(language);
+        match &self.place {
+            Place::Clause(id) => format!("{} {id}: {sentence}", language.choose(("Klausel", "Clause"))),
+            Place::Party(agency) => format!("{} {agency}: {sentence}", language.choose(("Partei", "Party"))),
+        }
+    }
+}
+
+/// Returns what belongs under every list of warnings.
+pub fn caveat(language: Language) -> &'static str {
+    language.choose((
+        "Lotse berät nicht in Rechtsfragen: Die Parteien prüfen selbst, ob das Vereinbarte rechtmäßig ist.",
+        "Lotse gives no legal advice: the parties examine for themselves whether what they agree is lawful.",
+    ))
+}
+
+/// Checks an agreement and returns the warnings in the order of its parties and clauses.
+pub fn check(agreement: &Agreement) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for party in &agreement.parties {
+        let place = Place::Party(party.agency.clone());
+        let concerns = of_party(agreement, party);
+        warnings.extend(concerns.into_iter().map(|concern| Warning { place: place.clone(), concern }));
+    }
+    for clause in &agreement.clauses {
+        let place = Place::Clause(clause.id.clone());
+        let concerns = of_clause(agreement, clause);
+        warnings.extend(concerns.into_iter().map(|concern| Warning { place: place.clone(), concern }));
+    }
+    warnings
+}
+
+fn of_party(agreement: &Agreement, party: &Party) -> Vec<Concern> {
+    let mut concerns = Vec::new();
+    if party.supervisory_authority.trim().is_empty() {
+        concerns.push(Concern::NoSupervisoryAuthority);
+    }
+    if party.ended_on.is_some_and(|day| day < agreement.valid_from.date()) {
+        concerns.push(Concern::PartyEnded);
+    }
+    if party.succeeded_by.as_ref().is_some_and(|successor| agreement.party(successor).is_none()) {
+        concerns.push(Concern::SuccessorNoParty);
+    }
+    concerns
+}
+
+fn of_clause(agreement: &Agreement, clause: &Clause) -> Vec<Concern> {
+    let mut concerns = Vec::new();
+    usability(agreement, clause, &mut concerns);
+    if clause.record_kind == RecordKind::Referral {
+        statutory_ways(clause, &mut concerns);
+        sensitive_ways(clause, &mut concerns);
+    }
+    feedback(agreement, clause, &mut concerns);
+    times(agreement, clause, &mut concerns);
+    concerns
+}
+
+/// A kind without a party makes a clause say more than it can do; without any pair nobody can use it.
+fn usability(agreement: &Agreement, clause: &Clause, concerns: &mut Vec<Concern>) {
+    let of = |kind: AgencyKind| agreement.parties.iter().filter(move |party| party.kind == kind);
+    let mut named = HashSet::new();
+    let missing = clause.from_kinds.iter().chain(&clause.to_kinds).copied();
+    let missing: Vec<_> = missing.filter(|&kind| named.insert(kind) && of(kind).next().is_none()).collect();
+    let recipients = || clause.to_kinds.iter().flat_map(|&kind| of(kind));
+    let senders = clause.from_kinds.iter().flat_map(|&kind| of(kind));
+    let usable = senders.into_iter().any(|from| recipients().any(|to| to.agency != from.agency));
+    if usable {
+        concerns.extend(missing.into_iter().map(Concern::NobodyOfKind));
+    } else {
+        concerns.push(Concern::Unusable);
+    }
+}
+
+/// Ways on which the law already permits what is necessary. What a youth office sends follows SGB VIII and is told
+/// apart.
+fn statutory_ways(clause: &Clause, concerns: &mut Vec<Concern>) {
+    let both_place = |from, to| PLACEMENT.contains(&from) && PLACEMENT.contains(&to);
+    if runs(clause, both_place) {
+        concerns.push(Concern::StatutoryBetweenPlacementAgencies);
+    }
+    let general_rule = |from, to| from != YouthOffice && SOCIAL.contains(&from) && SOCIAL.contains(&to);
+    if runs(clause, |from, to| general_rule(from, to) && !both_place(from, to)) {
+        concerns.push(Concern::StatutoryBetweenSocialAgencies);
+    }
+    if runs(clause, |from, to| SOCIAL.contains(&from) && to == AsylblgAuthority) {
+        concerns.push(Concern::StatutoryToAsylblgAuthority);
+    }
+}
+
+/// Ways on which some data should not go, or only under conditions.
+fn sensitive_ways(clause: &Clause, concerns: &mut Vec<Concern>) {
+    let sends = |category: Category| clause.categories.contains(category);
+    let health: Categories = [Category::Health, Category::DisabilityStatus].into_iter().collect();
+    if clause.to_kinds.contains(&ImmigrationOffice) {
+        if !clause.categories.and(health).is_empty() {
+            concerns.push(Concern::HealthToImmigrationOffice);
+        }
+        if sends(Category::Note) {
+            concerns.push(Concern::FreeTextToImmigrationOffice);
+        }
+    }
+    if clause.from_kinds.contains(&YouthOffice) {
+        concerns.push(if sends(Category::YouthHelp) { Concern::YouthHelp } else { Concern::YouthOfficeSends });
+    }
+    if sends(Category::ResidenceTitle) && !title_is_needed(clause) {
+        concerns.push(Concern::ResidenceTitle);
+    }
+    if runs(clause, |from, to| SOCIAL.contains(&from) && OUTSIDE.contains(&to)) {
+        concerns.push(Concern::OutsideSocialSecrecy);
+    }
+}
+
+/// The title decides which office is competent; a placement or a course needs to know only whether the person may work.
+fn title_is_needed(clause: &Clause) -> bool {
+    let places = matches!(clause.purpose, Purpose::TrainingPlacement | Purpose::JobPlacement);
+    !places && !clause.to_kinds.contains(&TrainingProvider)
+}
+
+fn feedback(agreement: &Agreement, clause: &Clause, concerns: &mut Vec<Concern>) {
+    if !clause.feedback_levels.contains(FeedbackLevel::Full) {
+        return;
+    }
+    let leads_back = |from: AgencyKind, to: AgencyKind| {
+        agreement.clauses.iter().any(|other| other.allows(clause.purpose, clause.record_kind, to, from))
+    };
+    let covered = clause.from_kinds.iter().all(|&from| clause.to_kinds.iter().all(|&to| leads_back(from, to)));
+    if !covered {
+        concerns.push(Concern::FullFeedbackWithoutWayBack);
+    }
+}
+
+fn times(agreement: &Agreement, clause: &Clause, concerns: &mut Vec<Concern>) {
+    if clause.retention_days > LONG_RETENTION_DAYS {
+        concerns.push(Concern::LongRetention { days: clause.retention_days });
+    }
+    if clause.register_retention_days < clause.retention_days {
+        concerns.push(Concern::RegisterEndsBeforeLease);
+    }
+    let begins = agreement.valid_from.date();
+    if clause.usual_basis.is_empty() {
+        concerns.push(Concern::NoUsualBasis);
+    } else if clause.usual_basis.iter().all(|basis| basis.valid_until.is_some_and(|last| last < begins)) {
+        concerns.push(Concern::UsualBasisEnded);
+    }
+}
+
+/// Agencies of basic income support and employment promotion.
+const PLACEMENT: &[AgencyKind] = &[JobcenterGe, JobcenterZkt, EmploymentAgency];
+
+/// Bodies named in SGB I § 35.
+const SOCIAL: &[AgencyKind] =
+    &[JobcenterGe, JobcenterZkt, EmploymentAgency, YouthOffice, RehabilitationCarrier, SocialOffice, IntegrationOffice];
+
+/// Bodies that are not, and are bound by SGB X § 78 instead.
+const OUTSIDE: &[AgencyKind] = &[ImmigrationOffice, AsylblgAuthority, TrainingProvider];
+
+/// Tells whether a clause leads from one kind to another of which something is true.
+fn runs(clause: &Clause, is_such: impl Fn(AgencyKind, AgencyKind) -> bool) -> bool {
+    clause.from_kinds.iter().any(|&from| clause.to_kinds.iter().any(|&to| is_such(from, to)))
+}
+
+#[cfg(test)]
+mod tests;
