@@ -13,6 +13,7 @@ use crate::purpose::{Purpose, RecordKind};
 use crate::time::{DAY, Date, Timestamp};
 
 pub mod check;
+pub mod show;
 pub mod successor;
 pub mod text;
 pub mod words;
