@@ -7,15 +7,21 @@ mod engine;
 
 pub use engine::*;
 
+pub mod agreement;
 pub mod batch;
+pub mod card;
 pub mod consent;
 pub mod counter;
 pub mod custody;
 pub mod inbox;
 pub mod log;
+pub mod meta;
 pub mod outbox;
+pub mod peer;
 pub mod receipt;
 pub mod register;
+pub mod subject;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod vault;
+pub mod withdrawal;

@@ -1,0 +1,43 @@
+//! Facts about the database itself: which generation of the node it is, and since when it is a restored one.
+
+use lotse_core::time::Timestamp;
+
+use crate::engine::{StoreError, Tx};
+
+/// Name of the present generation's row.
+const GENERATION: &str = "generation";
+/// Name of the row with the time of the last resume.
+const RESTORE_POINT: &str = "restore_point";
+
+/// Reads the node's generation; nothing before its log has begun.
+pub async fn generation(tx: &mut Tx) -> Result<Option<u32>, StoreError> {
+    let number = read(tx, GENERATION).await?.map(|bytes| bytes.try_into().map(u32::from_be_bytes));
+    number.transpose().map_err(|_| StoreError::Value("the stored generation is not 4 bytes"))
+}
+
+/// Sets the node's generation.
+pub async fn set_generation(tx: &mut Tx, generation: u32) -> Result<(), StoreError> {
+    write(tx, GENERATION, generation.to_be_bytes().to_vec()).await
+}
+
+/// Reads the time up to which the node was last restored.
+pub async fn restore_point(tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
+    let number = read(tx, RESTORE_POINT).await?.map(|bytes| bytes.try_into().map(i64::from_be_bytes));
+    let micros = number.transpose().map_err(|_| StoreError::Value("the stored restore point is not 8 bytes"))?;
+    Ok(micros.map(Timestamp::from_micros))
+}
+
+/// Sets the time up to which the node was restored.
+pub async fn set_restore_point(tx: &mut Tx, at: Timestamp) -> Result<(), StoreError> {
+    write(tx, RESTORE_POINT, at.micros().to_be_bytes().to_vec()).await
+}
+
+async fn read(tx: &mut Tx, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+    let row = tx.fetch_optional("SELECT value FROM meta WHERE name = $1", [name.into()]).await?;
+    row.map(|row| row.get(0)).transpose()
+}
+
+async fn write(tx: &mut Tx, name: &'static str, value: Vec<u8>) -> Result<(), StoreError> {
+    let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    tx.execute(sql, [name.into(), value.into()]).await.map(|_| ())
+}
