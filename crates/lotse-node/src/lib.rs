@@ -12,6 +12,7 @@ pub mod failure;
 pub mod federation;
 pub mod folder;
 pub mod grpc;
+pub mod head_store;
 pub mod hold;
 pub mod identity;
 pub mod key_file;
