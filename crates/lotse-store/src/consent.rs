@@ -11,6 +11,16 @@ use lotse_core::purpose::{Purposes, RecordKinds};
 
 use crate::engine::{Column, Columns, Row, StoreError, Tx};
 
+mod coverage;
+mod reading;
+mod recording;
+
+pub use coverage::{
+    Recipient, Touched, draw_epochs, due_to_expire, expire, narrow, raise_epochs, recipients, supersede, withdraw,
+};
+pub use reading::{Head, Stored, find, heads, list};
+pub use recording::{Known, NewConsent, NewRecipient, insert, insert_recipients, known};
+
 /// A consent as it stands towards one recipient, with what an excerpt for this recipient says.
 #[derive(Clone, Debug)]
 pub struct Towards {
@@ -97,3 +107,6 @@ fn read_towards(row: &Row) -> Result<Towards, StoreError> {
 pub(crate) fn state(row: &Row, column: usize) -> Result<ConsentState, StoreError> {
     ConsentState::from_number(row.get(column)?).ok_or(StoreError::Value("state of a consent"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,6 @@ CREATE TABLE consent_recipient (
     recipient TEXT NOT NULL,
     consent_ref BYTEA NOT NULL,
     form_commitment BYTEA NOT NULL,
-    form_key BYTEA NOT NULL,
     epoch BIGINT NOT NULL,
     withdrawn BIGINT NOT NULL DEFAULT 0,
     withdrawn_purposes BIGINT NOT NULL DEFAULT 0,
@@ -109,6 +108,7 @@ CREATE TABLE withdrawal (
     effective_at BIGINT
 );
 CREATE INDEX withdrawal_consent ON withdrawal (consent_id);
+CREATE INDEX withdrawal_pending ON withdrawal (arrived_at) WHERE effective_at IS NULL;
 
 -- Outgoing items. One row from submission to the end; content and frozen envelope head are encrypted. An item in doubt whose
 -- batch is answered is taken: exceptions are written into the row, the rule is not.
@@ -155,10 +155,13 @@ CREATE TABLE batch (
     root BYTEA NOT NULL,
     seal BYTEA NOT NULL,
     items BYTEA NOT NULL,
+    in_doubt BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_attempt_at BIGINT NOT NULL,
     receipt BYTEA,
     answered_at BIGINT
 );
-CREATE INDEX batch_open ON batch (peer, created_at) WHERE state <> 3;
+CREATE INDEX batch_open ON batch (peer, next_attempt_at) WHERE state <> 3;
 
 -- Disclosure register (Übermittlungsverzeichnis): one row per release, written once, encrypted under the subject's key.
 CREATE TABLE register (

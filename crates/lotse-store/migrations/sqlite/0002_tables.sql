@@ -92,7 +92,6 @@ CREATE TABLE consent_recipient (
     recipient TEXT NOT NULL,
     consent_ref BLOB NOT NULL,
     form_commitment BLOB NOT NULL,
-    form_key BLOB NOT NULL,
     epoch INTEGER NOT NULL,
     withdrawn INTEGER NOT NULL DEFAULT 0,
     withdrawn_purposes INTEGER NOT NULL DEFAULT 0,
@@ -109,6 +108,7 @@ CREATE TABLE withdrawal (
     effective_at INTEGER
 ) STRICT;
 CREATE INDEX withdrawal_consent ON withdrawal (consent_id);
+CREATE INDEX withdrawal_pending ON withdrawal (arrived_at) WHERE effective_at IS NULL;
 
 -- Outgoing items. One row from submission to the end; content and frozen envelope head are encrypted. An item in doubt whose
 -- batch is answered is taken: exceptions are written into the row, the rule is not.
@@ -155,10 +155,13 @@ CREATE TABLE batch (
     root BLOB NOT NULL,
     seal BLOB NOT NULL,
     items BLOB NOT NULL,
+    in_doubt INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at INTEGER NOT NULL,
     receipt BLOB,
     answered_at INTEGER
 ) STRICT;
-CREATE INDEX batch_open ON batch (peer, created_at) WHERE state <> 3;
+CREATE INDEX batch_open ON batch (peer, next_attempt_at) WHERE state <> 3;
 
 -- Disclosure register (Übermittlungsverzeichnis): one row per release, written once, encrypted under the subject's key.
 CREATE TABLE register (

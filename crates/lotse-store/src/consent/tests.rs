@@ -1,0 +1,268 @@
+//! What the tables of consents, subjects and withdrawals promise, on both engines.
+
+use lotse_core::category::{Categories, Category};
+use lotse_core::consent::{ConsentForm, ConsentState, GivenBy, Withdrawn};
+use lotse_core::feedback::FeedbackLevel;
+use lotse_core::id::{AgencyId, Digest, Id, Sequence};
+use lotse_core::purpose::{Purpose, RecordKind};
+use lotse_core::time::Timestamp;
+
+use super::*;
+use crate::Store;
+use crate::subject::{NewAlias, NewSubject};
+use crate::testing::{Database, on_both_engines};
+use crate::vault::Sealed;
+use crate::withdrawal::{Scope, Withdrawal};
+use crate::{subject, withdrawal};
+
+on_both_engines! {
+    a_consent_stands_towards_each_recipient_on_its_own
+    a_consent_is_found_by_subject_and_by_name_in_one_statement
+    a_subject_keeps_its_key_and_its_references
+    only_a_given_consent_ends_and_each_end_gives_new_epochs
+    an_expired_consent_is_not_found_for_expiry_again
+    a_withdrawal_takes_effect_once
+    consents_of_a_subject_come_newest_first_in_pages
+}
+
+const JOBCENTER: &str = "jc.example";
+const YOUTH: &str = "ja.example";
+
+fn agency(text: &str) -> AgencyId {
+    text.parse().unwrap()
+}
+
+fn id(number: u8) -> Id {
+    Id::from_bytes([number; 16])
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+fn consent(number: u8, subject: u8) -> NewConsent {
+    NewConsent {
+        consent_id: id(number),
+        subject: id(subject),
+        state: ConsentState::Given,
+        given_by: GivenBy::Oneself,
+        form: ConsentForm::Written,
+        purposes: Purpose::Orientation.into(),
+        record_kinds: RecordKind::Referral.into(),
+        categories: [Category::Identity, Category::Contact].into_iter().collect(),
+        explicit: Categories::NONE,
+        feedback: FeedbackLevel::Status,
+        given_at: at(10),
+        expires_at: at(100 + i64::from(number)),
+        releases_from_secrecy: false,
+        content_digest: Digest::of(&[number]),
+        recorded_at: at(20),
+        content: Sealed { key: vec![number], ciphertext: vec![number, number] },
+    }
+}
+
+/// Records the consents, each for both recipients, with their subjects.
+async fn record(store: &Store, consents: Vec<NewConsent>) {
+    store
+        .transact("record", move |tx| {
+            let consents = consents.clone();
+            Box::pin(async move {
+                let subjects =
+                    consents.iter().map(|c| NewSubject { subject: c.subject, key: vec![1], reference: vec![2] });
+                subject::insert(tx, subjects.collect()).await?;
+                let ids: Vec<(Id, Id)> = consents.iter().map(|c| (c.consent_id, c.subject)).collect();
+                insert(tx, consents).await?;
+                for (number, recipient) in [(1, JOBCENTER), (2, YOUTH)] {
+                    let mut recipients = Vec::new();
+                    let mut aliases = Vec::new();
+                    for (consent_id, subject) in &ids {
+                        let mut consent_ref = *consent_id.as_bytes();
+                        consent_ref[0] = 100 + number;
+                        recipients.push(NewRecipient {
+                            consent_id: *consent_id,
+                            recipient: agency(recipient),
+                            consent_ref: Id::from_bytes(consent_ref),
+                            form_commitment: vec![number],
+                            epoch: draw_epochs(tx, 1, [&agency(recipient)].into_iter()).await?[0],
+                        });
+                        let mut subject_ref = *subject.as_bytes();
+                        subject_ref[0] = 200 + number;
+                        let subject_ref = Id::from_bytes(subject_ref);
+                        aliases.push(NewAlias { subject: *subject, recipient: agency(recipient), subject_ref });
+                    }
+                    insert_recipients(tx, recipients).await?;
+                    subject::insert_aliases(tx, aliases).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+}
+
+async fn towards_of(store: &Store, recipient: &str, subjects: &[Id], named: &[Id]) -> Vec<Towards> {
+    let (recipient, subjects, named) = (agency(recipient), subjects.to_vec(), named.to_vec());
+    let mut found = store
+        .read("towards", move |tx| Box::pin(async move { towards(tx, &recipient, &subjects, &named).await }))
+        .await
+        .unwrap();
+    found.sort_by_key(|towards| towards.consent.id);
+    found
+}
+
+async fn a_consent_stands_towards_each_recipient_on_its_own(database: Database) {
+    let store = database.open().await;
+    record(&store, vec![consent(1, 9)]).await;
+    store
+        .transact("narrow", |tx| {
+            Box::pin(async move {
+                let mut recipients = recipients(tx, &[id(1)]).await?;
+                recipients.retain(|recipient| recipient.recipient == agency(YOUTH));
+                recipients[0].withdrawn = Withdrawn {
+                    whole: false,
+                    purposes: Purpose::Orientation.into(),
+                    categories: Category::Contact.into(),
+                };
+                narrow(tx, &recipients).await
+            })
+        })
+        .await
+        .unwrap();
+
+    let jobcenter = towards_of(&store, JOBCENTER, &[id(9)], &[]).await.remove(0);
+    assert!(jobcenter.consent.names_recipient);
+    assert_eq!(jobcenter.consent.withdrawn, Withdrawn::default());
+    assert_eq!((jobcenter.form_commitment, jobcenter.subject_key), (vec![1], vec![1]));
+    assert_eq!(jobcenter.epoch, Sequence::new(1, 0));
+    let youth = towards_of(&store, YOUTH, &[id(9)], &[]).await.remove(0);
+    assert_eq!(youth.consent.covered(), Category::Identity.into());
+    assert_eq!(youth.consent.withdrawn.purposes, Purpose::Orientation.into());
+    assert_ne!(youth.consent_ref, jobcenter.consent_ref);
+    assert_ne!(youth.subject_ref, jobcenter.subject_ref);
+    let stranger = towards_of(&store, "other.example", &[id(9)], &[]).await.remove(0);
+    assert!(!stranger.consent.names_recipient);
+    assert_eq!((stranger.consent_ref, stranger.subject_ref), (None, None));
+}
+
+async fn a_consent_is_found_by_subject_and_by_name_in_one_statement(database: Database) {
+    let store = database.open().await;
+    record(&store, vec![consent(1, 8), consent(2, 9), consent(3, 9), consent(4, 7)]).await;
+    let found = towards_of(&store, JOBCENTER, &[id(9), id(77)], &[id(1), id(3), id(66)]).await;
+    assert_eq!(found.iter().map(|towards| towards.consent.id).collect::<Vec<_>>(), [id(1), id(2), id(3)]);
+    assert_eq!(store.counters().work("towards").statements, 1);
+    assert!(towards_of(&store, JOBCENTER, &[], &[]).await.is_empty());
+}
+
+async fn a_subject_keeps_its_key_and_its_references(database: Database) {
+    let store = database.open().await;
+    record(&store, vec![consent(1, 9)]).await;
+    store
+        .transact("again", |tx| {
+            Box::pin(async move {
+                subject::insert(tx, vec![NewSubject { subject: id(9), key: vec![8], reference: vec![8] }]).await?;
+                let alias = NewAlias { subject: id(9), recipient: agency(JOBCENTER), subject_ref: id(3) };
+                subject::insert_aliases(tx, vec![alias]).await
+            })
+        })
+        .await
+        .unwrap();
+    let found = towards_of(&store, JOBCENTER, &[id(9)], &[]).await.remove(0);
+    assert_eq!(found.subject_key, [1]);
+    assert_ne!(found.subject_ref, Some(id(3)));
+}
+
+async fn only_a_given_consent_ends_and_each_end_gives_new_epochs(database: Database) {
+    let store = database.open().await;
+    let refused = NewConsent { state: ConsentState::Refused, ..consent(3, 9) };
+    record(&store, vec![consent(1, 9), consent(2, 9), refused]).await;
+    store.transact("supersede", |tx| Box::pin(async move { supersede(tx, &[id(2)]).await })).await.unwrap();
+    let touched = expire_all(&store, &[id(1), id(2), id(3)]).await;
+    assert_eq!(
+        touched.iter().map(|t| (t.consent_id, t.recipient.as_str())).collect::<Vec<_>>(),
+        [(id(1), YOUTH), (id(1), JOBCENTER)]
+    );
+    assert!(expire_all(&store, &[id(1), id(2), id(3)]).await.is_empty());
+
+    let found = towards_of(&store, JOBCENTER, &[id(9)], &[]).await;
+    let states: Vec<_> = found.iter().map(|towards| towards.consent.state).collect();
+    assert_eq!(states, [ConsentState::Expired, ConsentState::Superseded, ConsentState::Refused]);
+    assert_eq!(found[0].epoch, Sequence::new(1, 3), "higher than the three that were drawn before");
+    assert_eq!(found[1].epoch, Sequence::new(1, 1));
+}
+
+async fn expire_all(store: &Store, consents: &[Id]) -> Vec<Touched> {
+    let consents = consents.to_vec();
+    store
+        .transact("expire", move |tx| {
+            let consents = consents.clone();
+            Box::pin(async move { expire(tx, 1, &consents).await })
+        })
+        .await
+        .unwrap()
+}
+
+async fn due(store: &Store, seconds: i64) -> Vec<Id> {
+    store.read("due", |tx| Box::pin(due_to_expire(tx, at(seconds), 10))).await.unwrap()
+}
+
+async fn an_expired_consent_is_not_found_for_expiry_again(database: Database) {
+    let store = database.open().await;
+    record(&store, vec![consent(1, 9), consent(2, 9)]).await;
+    assert_eq!(due(&store, 100).await, []);
+    assert_eq!(due(&store, 101).await, [id(1)]);
+    expire_all(&store, &[id(1)]).await;
+    assert_eq!(due(&store, 102).await, [id(2)]);
+}
+
+async fn a_withdrawal_takes_effect_once(database: Database) {
+    let store = database.open().await;
+    record(&store, vec![consent(1, 9)]).await;
+    let scope = Scope { recipients: vec![agency(YOUTH), agency(JOBCENTER)], ..Scope::default() };
+    let arrived = Withdrawal {
+        withdrawal_id: id(5),
+        consent_id: id(1),
+        scope: scope.clone(),
+        arrived_at: at(30),
+        effective_at: None,
+    };
+    store
+        .transact("arrive", move |tx| {
+            let arrived = arrived.clone();
+            Box::pin(async move { withdrawal::insert(tx, &arrived).await })
+        })
+        .await
+        .unwrap();
+    let pending = store.read("pending", |tx| Box::pin(withdrawal::pending(tx, 10))).await.unwrap();
+    assert_eq!(pending.len(), 1);
+    assert_eq!((pending[0].withdrawal_id, &pending[0].scope), (id(5), &scope));
+
+    assert_eq!(take_effect(&store).await[0].effective_at, Some(at(40)));
+    assert!(take_effect(&store).await.is_empty());
+    assert!(store.read("pending", |tx| Box::pin(withdrawal::pending(tx, 10))).await.unwrap().is_empty());
+    let all = store.read("all", |tx| Box::pin(async move { withdrawal::of_consents(tx, &[id(1)]).await })).await;
+    assert_eq!(all.unwrap()[0].effective_at, Some(at(40)));
+}
+
+async fn take_effect(store: &Store) -> Vec<Withdrawal> {
+    store
+        .transact("effect", |tx| Box::pin(async move { withdrawal::take_effect(tx, &[id(5)], at(40)).await }))
+        .await
+        .unwrap()
+}
+
+async fn page(store: &Store, before: Option<(Timestamp, Id)>) -> Vec<Stored> {
+    store.read("list", move |tx| Box::pin(list(tx, id(9), before, 2))).await.unwrap()
+}
+
+async fn consents_of_a_subject_come_newest_first_in_pages(database: Database) {
+    let store = database.open().await;
+    let newest = NewConsent { recorded_at: at(30), ..consent(1, 9) };
+    record(&store, vec![newest, consent(2, 9), consent(3, 9), consent(4, 8)]).await;
+    let ids = |stored: &[Stored]| stored.iter().map(|s| s.consent_id).collect::<Vec<_>>();
+    let first = page(&store, None).await;
+    assert_eq!(ids(&first), [id(1), id(3)]);
+    let rest = page(&store, Some((first[1].recorded_at, first[1].consent_id))).await;
+    assert_eq!(ids(&rest), [id(2)]);
+    let found = store.read("find", |tx| Box::pin(find(tx, id(2)))).await.unwrap().unwrap();
+    assert_eq!((found.expires_at, found.content.ciphertext), (at(102), vec![2, 2]));
+}

@@ -1,0 +1,78 @@
+//! Subjects: the persons and employers whom consents are about, and how each recipient knows them.
+
+use aws_lc_rs::hmac;
+use lotse_core::id::{AgencyId, Id};
+
+use crate::engine::{Column, OnConflict, StoreError, Table, Tx};
+
+/// Begins what is authenticated for a subject's id. What is authenticated for a record's id begins with the length of a
+/// system's name, which is never that long: no id is both.
+const LABEL: &[u8] = b"\xff\xffsubject";
+
+/// Derives the id of a subject: the first 128 bits of HMAC-SHA-256(id key; label, reference). The same reference is the same
+/// subject for ever, and nobody can find it from a reference without the key file.
+pub fn id_of(id_key: &hmac::Key, reference: &str) -> Id {
+    let mut context = hmac::Context::with_key(id_key);
+    context.update(LABEL);
+    context.update(reference.as_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&context.sign().as_ref()[..16]);
+    Id::from_bytes(id)
+}
+
+/// A subject as it is written.
+#[derive(Clone)]
+pub struct NewSubject {
+    /// Subject.
+    pub subject: Id,
+    /// Key of what is kept about it over years, wrapped.
+    pub key: Vec<u8>,
+    /// The agency's reference, encrypted under this key.
+    pub reference: Vec<u8>,
+}
+
+static SUBJECT: Table<3> = Table {
+    name: "subject",
+    columns: [Column::blob("subject_id"), Column::blob("subject_key"), Column::blob("reference")],
+};
+
+/// Writes those subjects that are not known yet; a known one keeps its key.
+pub async fn insert(tx: &mut Tx, subjects: Vec<NewSubject>) -> Result<(), StoreError> {
+    let rows = subjects.into_iter().map(|s| [s.subject.into(), s.key.into(), s.reference.into()]).collect();
+    tx.insert_many(&SUBJECT, rows, OnConflict::Ignore).await.map(|_| ())
+}
+
+/// How a recipient knows a subject.
+#[derive(Clone, Debug)]
+pub struct NewAlias {
+    /// Subject.
+    pub subject: Id,
+    /// Recipient.
+    pub recipient: AgencyId,
+    /// Random reference.
+    pub subject_ref: Id,
+}
+
+static ALIAS: Table<3> = Table {
+    name: "subject_alias",
+    columns: [Column::blob("subject_id"), Column::text("recipient"), Column::blob("subject_ref")],
+};
+
+/// Writes those references that are not drawn yet: a recipient knows a subject under one reference for ever.
+pub async fn insert_aliases(tx: &mut Tx, aliases: Vec<NewAlias>) -> Result<(), StoreError> {
+    let rows = aliases.into_iter().map(|a| [a.subject.into(), (&a.recipient).into(), a.subject_ref.into()]).collect();
+    tx.insert_many(&ALIAS, rows, OnConflict::Ignore).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_reference_is_the_same_subject_and_another_key_another() {
+        let key = |byte| hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]);
+        assert_eq!(id_of(&key(1), "AK-17"), id_of(&key(1), "AK-17"));
+        assert_ne!(id_of(&key(1), "AK-17"), id_of(&key(1), "AK-18"));
+        assert_ne!(id_of(&key(1), "AK-17"), id_of(&key(2), "AK-17"));
+    }
+}
