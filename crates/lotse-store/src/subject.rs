@@ -4,6 +4,7 @@ use aws_lc_rs::hmac;
 use lotse_core::id::{AgencyId, Id};
 
 use crate::engine::{Column, OnConflict, StoreError, Table, Tx};
+use crate::vault::{Place, Vault};
 
 /// Begins what is authenticated for a subject's id. What is authenticated for a record's id begins with the length of a
 /// system's name, which is never that long: no id is both.
@@ -11,13 +12,18 @@ const LABEL: &[u8] = b"\xff\xffsubject";
 
 /// Derives the id of a subject: the first 128 bits of HMAC-SHA-256(id key; label, reference). The same reference is the same
 /// subject for ever, and nobody can find it from a reference without the key file.
-pub fn id_of(id_key: &hmac::Key, reference: &str) -> Id {
-    let mut context = hmac::Context::with_key(id_key);
+pub fn id(vault: &Vault, reference: &str) -> Id {
+    let mut context = hmac::Context::with_key(vault.id_key());
     context.update(LABEL);
     context.update(reference.as_bytes());
     let mut id = [0; 16];
     id.copy_from_slice(&context.sign().as_ref()[..16]);
     Id::from_bytes(id)
+}
+
+/// Where a subject's key and reference are stored.
+pub fn place(subject: &Id) -> Place<'_> {
+    Place { table: "subject", id: subject.as_bytes() }
 }
 
 /// A subject as it is written.
@@ -66,13 +72,23 @@ pub async fn insert_aliases(tx: &mut Tx, aliases: Vec<NewAlias>) -> Result<(), S
 
 #[cfg(test)]
 mod tests {
+    use lotse_core::random::Random;
+
     use super::*;
 
+    struct Constant(u8);
+
+    impl Random for Constant {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0);
+        }
+    }
+
     #[test]
-    fn the_same_reference_is_the_same_subject_and_another_key_another() {
-        let key = |byte| hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]);
-        assert_eq!(id_of(&key(1), "AK-17"), id_of(&key(1), "AK-17"));
-        assert_ne!(id_of(&key(1), "AK-17"), id_of(&key(1), "AK-18"));
-        assert_ne!(id_of(&key(1), "AK-17"), id_of(&key(2), "AK-17"));
+    fn the_same_reference_is_the_same_subject_and_under_another_key_another() {
+        let vault = |byte| Vault::load(&Vault::generate(&Constant(byte), "2026-11").unwrap()).unwrap();
+        assert_eq!(id(&vault(1), "AK-17"), id(&vault(1), "AK-17"));
+        assert_ne!(id(&vault(1), "AK-17"), id(&vault(1), "AK-18"));
+        assert_ne!(id(&vault(1), "AK-17"), id(&vault(2), "AK-17"));
     }
 }

@@ -121,9 +121,8 @@ pub async fn draw_epochs<'a>(
     agencies
         .map(|agency| {
             let next = next.get_mut(agency).ok_or(StoreError::NoRow)?;
-            let epoch = epoch(generation, *next);
-            *next += 1;
-            epoch
+            *next += 1; // counted from 1, like revisions
+            epoch(generation, *next)
         })
         .collect()
 }

@@ -133,7 +133,7 @@ async fn a_consent_stands_towards_each_recipient_on_its_own(database: Database) 
     assert!(jobcenter.consent.names_recipient);
     assert_eq!(jobcenter.consent.withdrawn, Withdrawn::default());
     assert_eq!((jobcenter.form_commitment, jobcenter.subject_key), (vec![1], vec![1]));
-    assert_eq!(jobcenter.epoch, Sequence::new(1, 0));
+    assert_eq!(jobcenter.epoch, Sequence::new(1, 1));
     let youth = towards_of(&store, YOUTH, &[id(9)], &[]).await.remove(0);
     assert_eq!(youth.consent.covered(), Category::Identity.into());
     assert_eq!(youth.consent.withdrawn.purposes, Purpose::Orientation.into());
@@ -186,8 +186,8 @@ async fn only_a_given_consent_ends_and_each_end_gives_new_epochs(database: Datab
     let found = towards_of(&store, JOBCENTER, &[id(9)], &[]).await;
     let states: Vec<_> = found.iter().map(|towards| towards.consent.state).collect();
     assert_eq!(states, [ConsentState::Expired, ConsentState::Superseded, ConsentState::Refused]);
-    assert_eq!(found[0].epoch, Sequence::new(1, 3), "higher than the three that were drawn before");
-    assert_eq!(found[1].epoch, Sequence::new(1, 1));
+    assert_eq!(found[0].epoch, Sequence::new(1, 4), "higher than the three that were drawn before");
+    assert_eq!(found[1].epoch, Sequence::new(1, 2));
 }
 
 async fn expire_all(store: &Store, consents: &[Id]) -> Vec<Touched> {
