@@ -127,8 +127,9 @@ impl Vault {
 
     /// Decrypts a record.
     pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
-        let key = self.unwrap_key(place, &sealed.key)?;
-        open(&cipher(&key)?, [0; NONCE_LEN], place, sealed.ciphertext.clone())
+        let place = place.authenticated();
+        let key = self.unwrap_key(&place, &sealed.key)?;
+        open(&cipher(&key)?, [0; NONCE_LEN], &place, sealed.ciphertext.clone())
     }
 
     /// Wraps a record's key anew if it is wrapped by another than the newest period; `None` if it need not be.
@@ -136,8 +137,9 @@ impl Vault {
         if wrapped.starts_with(self.newest_prefix()) {
             return Ok(None);
         }
-        let key = self.unwrap_key(place, wrapped)?;
-        self.wrap_key(lotse_core::random::bytes(random), place, &key).map(Some)
+        let place = place.authenticated();
+        let key = self.unwrap_key(&place, wrapped)?;
+        self.wrap_key(lotse_core::random::bytes(random), &place, &key).map(Some)
     }
 
     /// Returns what keys begin with that are wrapped by the newest period; a purge looks for all others.
@@ -152,13 +154,14 @@ impl Vault {
     fn seal_with(&self, drawn: &[u8; DRAWN], place: Place<'_>, plaintext: &[u8]) -> Result<Sealed, VaultError> {
         let (key, nonce) = drawn.split_first_chunk().ok_or(VaultError::Unreadable)?;
         let nonce = nonce.try_into().map_err(|_| VaultError::Unreadable)?;
+        let place = place.authenticated();
         let mut ciphertext = Vec::with_capacity(plaintext.len() + TAG_LEN);
         ciphertext.extend_from_slice(plaintext);
-        seal(&cipher(key)?, [0; NONCE_LEN], place, &mut ciphertext, 0)?;
-        Ok(Sealed { key: self.wrap_key(nonce, place, key)?, ciphertext })
+        seal(&cipher(key)?, [0; NONCE_LEN], &place, &mut ciphertext, 0)?;
+        Ok(Sealed { key: self.wrap_key(nonce, &place, key)?, ciphertext })
     }
 
-    fn wrap_key(&self, nonce: [u8; NONCE_LEN], place: Place<'_>, key: &[u8; KEY_LEN]) -> Result<Vec<u8>, VaultError> {
+    fn wrap_key(&self, nonce: [u8; NONCE_LEN], place: &[u8], key: &[u8; KEY_LEN]) -> Result<Vec<u8>, VaultError> {
         let period = self.newest()?;
         let start = period.prefix.len() + NONCE_LEN;
         let mut wrapped = Vec::with_capacity(start + KEY_LEN + TAG_LEN);
@@ -169,7 +172,7 @@ impl Vault {
         Ok(wrapped)
     }
 
-    fn unwrap_key(&self, place: Place<'_>, wrapped: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, VaultError> {
+    fn unwrap_key(&self, place: &[u8], wrapped: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, VaultError> {
         let period = self.periods.iter().rev().find(|period| wrapped.starts_with(&period.prefix));
         let period = period.ok_or(VaultError::PeriodUnknown)?;
         let rest = &wrapped[period.prefix.len()..];
@@ -186,12 +189,12 @@ impl Vault {
 
 impl Place<'_> {
     /// What is authenticated: length of the table's name, name, key of the row.
-    fn aad(&self) -> Aad<Vec<u8>> {
+    fn authenticated(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + self.table.len() + self.id.len());
         bytes.push(self.table.len() as u8);
         bytes.extend_from_slice(self.table.as_bytes());
         bytes.extend_from_slice(self.id);
-        Aad::from(bytes)
+        bytes
     }
 }
 
@@ -203,24 +206,19 @@ fn cipher(key: &[u8; KEY_LEN]) -> Result<LessSafeKey, VaultError> {
 fn seal(
     key: &LessSafeKey,
     nonce: [u8; NONCE_LEN],
-    place: Place<'_>,
+    place: &[u8],
     bytes: &mut Vec<u8>,
     start: usize,
 ) -> Result<(), VaultError> {
     let nonce = Nonce::assume_unique_for_key(nonce);
-    let tag = key.seal_in_place_separate_tag(nonce, place.aad(), &mut bytes[start..]);
+    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(place), &mut bytes[start..]);
     bytes.extend_from_slice(tag.map_err(|_| VaultError::Unreadable)?.as_ref());
     Ok(())
 }
 
-fn open(
-    key: &LessSafeKey,
-    nonce: [u8; NONCE_LEN],
-    place: Place<'_>,
-    mut bytes: Vec<u8>,
-) -> Result<Vec<u8>, VaultError> {
+fn open(key: &LessSafeKey, nonce: [u8; NONCE_LEN], place: &[u8], mut bytes: Vec<u8>) -> Result<Vec<u8>, VaultError> {
     let nonce = Nonce::assume_unique_for_key(nonce);
-    let length = key.open_in_place(nonce, place.aad(), &mut bytes).map_err(|_| VaultError::Unreadable)?.len();
+    let length = key.open_in_place(nonce, Aad::from(place), &mut bytes).map_err(|_| VaultError::Unreadable)?.len();
     bytes.truncate(length);
     Ok(bytes)
 }

@@ -44,6 +44,9 @@ pub enum StoreError {
     /// The work panicked; nothing of it is stored.
     #[error("the work {0} panicked")]
     Panicked(&'static str),
+    /// Something could not be encrypted or decrypted.
+    #[error(transparent)]
+    Vault(#[from] crate::vault::VaultError),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

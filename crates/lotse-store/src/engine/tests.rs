@@ -4,6 +4,7 @@ mod answers;
 mod durability;
 mod many;
 mod reading;
+mod speed;
 
 use std::sync::Arc;
 

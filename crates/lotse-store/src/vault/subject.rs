@@ -13,13 +13,13 @@ impl Vault {
     /// Makes a key for a subject; returns it with its wrapped form, which is stored in the subject's row.
     pub fn new_subject_key(&self, random: &dyn Random, place: Place<'_>) -> Result<(SubjectKey, Vec<u8>), VaultError> {
         let key: Zeroizing<[u8; KEY_LEN]> = Zeroizing::new(random::bytes(random));
-        let wrapped = self.wrap_key(random::bytes(random), place, &key)?;
+        let wrapped = self.wrap_key(random::bytes(random), &place.authenticated(), &key)?;
         Ok((SubjectKey(cipher(&key)?), wrapped))
     }
 
     /// Unwraps a subject's key.
     pub fn subject_key(&self, place: Place<'_>, wrapped: &[u8]) -> Result<SubjectKey, VaultError> {
-        Ok(SubjectKey(cipher(&*self.unwrap_key(place, wrapped)?)?))
+        Ok(SubjectKey(cipher(&*self.unwrap_key(&place.authenticated(), wrapped)?)?))
     }
 
     /// Encrypts entries, each under the key of its subject; randomness is drawn once for all. The stored form is nonce, content
@@ -38,14 +38,14 @@ impl SubjectKey {
     /// Decrypts an entry.
     pub fn open(&self, place: Place<'_>, stored: &[u8]) -> Result<Vec<u8>, VaultError> {
         let (nonce, ciphertext) = stored.split_first_chunk().ok_or(VaultError::Unreadable)?;
-        open(&self.0, *nonce, place, ciphertext.to_vec())
+        open(&self.0, *nonce, &place.authenticated(), ciphertext.to_vec())
     }
 
     fn seal(&self, nonce: [u8; NONCE_LEN], place: Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
         let mut stored = Vec::with_capacity(NONCE_LEN + plaintext.len() + TAG_LEN);
         stored.extend_from_slice(&nonce);
         stored.extend_from_slice(plaintext);
-        seal(&self.0, nonce, place, &mut stored, NONCE_LEN)?;
+        seal(&self.0, nonce, &place.authenticated(), &mut stored, NONCE_LEN)?;
         Ok(stored)
     }
 }

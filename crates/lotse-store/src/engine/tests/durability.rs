@@ -139,6 +139,32 @@ async fn deleted_bytes_are_gone_from_the_file_and_from_its_log() {
     assert!(!is_there());
 }
 
+/// Allows the file so many pages (SQLite keeps those that are used) and then inserts a row of 1 MiB.
+fn insert_big(
+    number: i64,
+    limit: &'static str,
+) -> impl for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<u64, StoreError>> {
+    move |tx| {
+        let row = [id(number), number.into(), "big".into(), vec![7; 1 << 20].into()];
+        Box::pin(async move {
+            tx.fetch(limit, []).await?;
+            tx.insert_many(&ITEM, vec![row], OnConflict::Fail).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_works_until_there_is_room_again() {
+    let database = Database::sqlite();
+    let store = with_items(&database).await;
+    for _ in 0..2 {
+        let refused = store.transact("full", insert_big(1, "PRAGMA max_page_count = 1")).await;
+        assert!(matches!(&refused, Err(StoreError::Database { code, .. }) if code == "13"), "{refused:?}");
+    }
+    store.transact("room", insert_big(2, "PRAGMA max_page_count = 1000000")).await.expect("commits");
+    assert_eq!(numbers(&store).await, [2]);
+}
+
 #[tokio::test]
 async fn postgres_replaces_a_lost_connection() {
     let Some(database) = Database::postgres().await else { return };
