@@ -1,0 +1,57 @@
+//! Times and days on the wire.
+
+use lotse_core::time::{Date, Timestamp};
+use pbjson_types as well_known;
+
+const MICROS: i64 = 1_000_000;
+const NANOS_PER_MICRO: i32 = 1_000;
+
+/// Writes a time.
+pub fn message(at: Timestamp) -> well_known::Timestamp {
+    let nanos = at.micros().rem_euclid(MICROS) as i32 * NANOS_PER_MICRO; // below 10^9
+    well_known::Timestamp { seconds: at.micros().div_euclid(MICROS), nanos }
+}
+
+/// Reads a time; what is below a microsecond is dropped. None outside the years 0001 to 9999 of RFC 3339.
+pub fn parse(message: &well_known::Timestamp) -> Option<Timestamp> {
+    const YEARS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+    let in_range = YEARS.contains(&message.seconds) && (0..1_000_000_000).contains(&message.nanos);
+    in_range.then(|| Timestamp::from_micros(message.seconds * MICROS + i64::from(message.nanos / NANOS_PER_MICRO)))
+}
+
+/// Reads microseconds since 1970 where 0 means "not given".
+pub fn optional_micros(micros: i64) -> Option<Timestamp> {
+    (micros != 0).then(|| Timestamp::from_micros(micros))
+}
+
+/// Reads a day `YYYY-MM-DD`.
+pub fn parse_date(text: &str) -> Option<Date> {
+    text.parse::<Date>().ok().filter(|date| date.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_reads_what_it_writes() {
+        for micros in [0, 1, -1, 1_764_000_000_123_456, -62_135_596_800_000_000] {
+            let at = Timestamp::from_micros(micros);
+            assert_eq!(parse(&message(at)), Some(at));
+        }
+    }
+
+    #[test]
+    fn a_time_outside_the_calendar_is_refused() {
+        let of = |seconds, nanos| parse(&well_known::Timestamp { seconds, nanos });
+        assert_eq!(of(i64::MAX, 0), None);
+        assert_eq!(of(0, -1), None);
+        assert_eq!(of(0, 1_000_000_000), None);
+    }
+
+    #[test]
+    fn a_day_has_one_form() {
+        assert!(parse_date("2026-11-22").is_some());
+        assert!(["2026-11-22T00:00", "20261122", "2026-13-01", ""].into_iter().all(|text| parse_date(text).is_none()));
+    }
+}
