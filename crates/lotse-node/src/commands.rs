@@ -1,0 +1,139 @@
+//! The subcommands of `lotse`, one file each.
+//!
+//! Commands that change state talk to the running node through its admin service. What works on a stopped node takes the
+//! folder's lock. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod agreement;
+pub(crate) mod card;
+pub mod cert;
+pub mod client;
+mod clock;
+mod explain;
+pub mod init;
+mod peer;
+mod run;
+mod status;
+pub mod terminal;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use lotse_core::random::Random;
+use lotse_core::time::Clock;
+
+use crate::ambient::{SystemClock, SystemRandom};
+use crate::folder::Folder;
+use terminal::Terminal;
+
+/// Lotse: a gateway between agencies that hands over only what an agreement and a consent cover.
+#[derive(Parser)]
+#[command(name = "lotse", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(Box<init::Init>),
+    Run(run::Run),
+    Status(status::Status),
+    #[command(subcommand)]
+    Cert(cert::Cert),
+    #[command(subcommand)]
+    Card(card::Card),
+    #[command(subcommand)]
+    Peer(peer::Peer),
+    #[command(subcommand)]
+    Agreement(agreement::Agreement),
+    #[command(subcommand)]
+    Clock(clock::Clock),
+    Explain(explain::Explain),
+}
+
+/// Which node a command is about.
+#[derive(Args, Clone, Debug)]
+pub struct FolderArgument {
+    /// The node's folder.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+}
+
+impl FolderArgument {
+    /// Returns the folder.
+    pub fn folder(&self) -> Folder {
+        Folder::new(&self.folder)
+    }
+}
+
+/// How output is written.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct OutputArgument {
+    /// Write JSON, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What commands share.
+pub struct Context {
+    /// Where they write.
+    pub terminal: Terminal,
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+    /// Random source.
+    pub random: Arc<dyn Random>,
+}
+
+/// Reads the command line, does what it says and returns the exit code.
+pub fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    let context =
+        Context { terminal: Terminal::standard(), clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = runtime.map_err(anyhow::Error::from);
+    match done.and_then(|runtime| runtime.block_on(Box::pin(command.run(&context)))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            context.terminal.complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what a command line says; the first argument is the program's name. For programs that drive nodes, and tests.
+pub async fn run<A>(arguments: impl IntoIterator<Item = A>, context: &Context) -> anyhow::Result<()>
+where
+    A: Into<OsString> + Clone,
+{
+    Box::pin(CommandLine::try_parse_from(arguments)?.command.run(context)).await
+}
+
+impl Command {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Command::Init(init) => init.run(context),
+            Command::Run(run) => run.run(context).await,
+            Command::Status(status) => status.run(context).await,
+            Command::Cert(cert) => cert.run(context),
+            Command::Card(card) => card.run(context).await,
+            Command::Peer(peer) => peer.run(context).await,
+            Command::Agreement(agreement) => agreement.run(context).await,
+            Command::Clock(clock) => clock.run(context).await,
+            Command::Explain(explain) => explain.run(context).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::CommandLine::command().debug_assert();
+    }
+}

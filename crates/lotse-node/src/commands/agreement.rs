@@ -1,0 +1,119 @@
+//! `lotse agreement`: cooperation agreements, from the text to the last seal.
+
+mod check;
+mod list;
+mod new;
+mod offer;
+mod show;
+mod sign;
+mod suspend;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use clap::Subcommand;
+use clap::ValueEnum;
+use lotse_core::agreement::text::{self, Draft};
+use lotse_proto::admin::v1::{AgreementState, AgreementSummary};
+
+use super::Context;
+use crate::wire;
+
+/// Writes, checks, offers, seals and shows cooperation agreements, stops and resumes releases under them.
+#[derive(Subcommand)]
+pub(super) enum Agreement {
+    New(new::New),
+    Check(check::Check),
+    Show(show::Show),
+    Offer(offer::Offer),
+    Sign(sign::Sign),
+    List(list::List),
+    Status(list::Status),
+    /// Stops releases under an agreement at this node at once. Duties go on.
+    Suspend(suspend::Change),
+    /// Lets releases under an agreement start again.
+    Resume(suspend::Change),
+}
+
+impl Agreement {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Agreement::New(new) => new.run(context),
+            Agreement::Check(check) => check.run(context),
+            Agreement::Show(show) => show.run(context).await,
+            Agreement::Offer(offer) => offer.run(context).await,
+            Agreement::Sign(sign) => sign.run(context).await,
+            Agreement::List(list) => list.run(context).await,
+            Agreement::Status(status) => status.run(context).await,
+            Agreement::Suspend(change) => change.suspend(context).await,
+            Agreement::Resume(change) => change.resume(context).await,
+        }
+    }
+}
+
+/// A language in which agreements are read to people.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Language {
+    /// Deutsch.
+    De,
+    /// English.
+    En,
+}
+
+impl Language {
+    fn words(self) -> lotse_core::agreement::words::Language {
+        match self {
+            Language::De => lotse_core::agreement::words::Language::German,
+            Language::En => lotse_core::agreement::words::Language::English,
+        }
+    }
+}
+
+/// Reads the text of an agreement; every finding is told with file and line.
+fn read(path: &Path) -> anyhow::Result<Draft> {
+    let source = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    text::parse(&source).map_err(|findings| {
+        let line = |finding: &text::TextError| format!("\n{}:{}: {}", path.display(), finding.line, finding.message);
+        anyhow!("this is no agreement yet:{}", findings.iter().map(line).collect::<String>())
+    })
+}
+
+/// Describes where an agreement stands.
+fn description(agreement: &AgreementSummary) -> String {
+    let day = |at: &Option<pbjson_types::Timestamp>| {
+        at.as_ref().and_then(wire::time::parse).map_or("unknown".to_string(), |at| at.date().to_string())
+    };
+    let names = |names: &[String]| if names.is_empty() { "nobody".to_string() } else { names.join(", ") };
+    format!(
+        "{title}
+  agreement  {id}, version {version}
+  state      {state}
+  in force   {from} until before {until}
+  sealed by  {sealed}
+  missing    {missing}
+  digest     {digest}",
+        title = agreement.title,
+        id = agreement.agreement_id,
+        version = agreement.version,
+        state = state(agreement.state()),
+        from = day(&agreement.valid_from),
+        until = day(&agreement.valid_until),
+        sealed = names(&agreement.sealed_by),
+        missing = names(&agreement.missing),
+        digest = agreement.digest,
+    )
+}
+
+/// Says a state in words.
+fn state(state: AgreementState) -> &'static str {
+    match state {
+        AgreementState::Unspecified => "unknown",
+        AgreementState::Offered => "offered, seals are missing",
+        AgreementState::Complete => "sealed by all, its time has not come",
+        AgreementState::InForce => "in force",
+        AgreementState::Superseded => "replaced by a later version",
+        AgreementState::Ended => "ended",
+        AgreementState::Suspended => "suspended at this node",
+    }
+}

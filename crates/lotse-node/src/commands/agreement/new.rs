@@ -1,0 +1,103 @@
+//! `lotse agreement new`: a text to start from, with the parties' ids and fingerprints from their cards.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use lotse_core::agency::AgencyKind;
+use lotse_core::agreement::{Party, text};
+use lotse_core::card::Card;
+use lotse_core::id::Id;
+use lotse_core::time::{DAY, Date};
+
+use crate::commands::card::file;
+use crate::commands::{Context, FolderArgument};
+use crate::config::Config;
+use crate::folder::Folder;
+
+/// Writes an agreement to start from, commented in German and English. The own agency is a party if the folder is a node's.
+#[derive(Args)]
+pub struct New {
+    #[command(flatten)]
+    folder: FolderArgument,
+    /// Another party: its card and its kind, for instance aa-hanau.example.card=employment_agency; may be given several times.
+    #[arg(long, value_name = "CARD=KIND")]
+    party: Vec<PartyArgument>,
+    /// The first day; tomorrow unless given.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    from: Option<Date>,
+    /// Where to write it.
+    #[arg(long, value_name = "FILE", default_value = "agreement.toml")]
+    out: PathBuf,
+}
+
+/// A card and the kind of its agency.
+#[derive(Clone, Debug)]
+struct PartyArgument {
+    card: PathBuf,
+    kind: AgencyKind,
+}
+
+impl FromStr for PartyArgument {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<PartyArgument> {
+        let (card, kind) = text.rsplit_once('=').context("write CARD=KIND")?;
+        Ok(PartyArgument {
+            card: card.into(),
+            kind: crate::commands::init::kind(kind).map_err(|kinds| anyhow!(kinds))?,
+        })
+    }
+}
+
+impl New {
+    pub(super) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let now = context.clock.now();
+        let mut parties: Vec<Party> = own_party(&self.folder.folder())?.into_iter().collect();
+        for argument in &self.party {
+            parties.push(party(&file::read(&argument.card)?.card, argument.kind));
+        }
+        let first_day = self.from.unwrap_or_else(|| now.plus(DAY).date());
+        write(&self.out, &text::template(Id::new(now, &*context.random), first_day, &parties))?;
+        context.terminal.line(format_args!(
+            "Written to {out} with {count} parties. Edit it, then
+  lotse agreement check {out}
+  lotse agreement show {out}
+  lotse agreement offer {out}",
+            out = self.out.display(),
+            count = parties.len()
+        ))
+    }
+}
+
+fn own_party(folder: &Folder) -> anyhow::Result<Option<Party>> {
+    if !folder.config().exists() {
+        return Ok(None);
+    }
+    let config = Config::load(folder)?;
+    Ok(Some(party(&file::read(&folder.own_card())?.card, config.agency.kind)))
+}
+
+/// Makes a party of a card.
+fn party(card: &Card, kind: AgencyKind) -> Party {
+    Party {
+        agency: card.agency.clone(),
+        root_fingerprint: *card.root.fingerprint().digest(),
+        name: card.name.clone(),
+        kind,
+        regions: Vec::new(),
+        supervisory_authority: String::new(),
+        ended_on: None,
+        succeeded_by: None,
+    }
+}
+
+/// Writes a file that is not there yet: an edited agreement is never overwritten.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(file.write_all(text.as_bytes())?)
+}

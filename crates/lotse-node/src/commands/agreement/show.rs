@@ -1,0 +1,58 @@
+//! `lotse agreement show`: an agreement in sentences.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use lotse_core::agreement::Agreement;
+use lotse_core::agreement::show::show;
+use lotse_core::id::Id;
+use lotse_proto::admin::v1::{GetAgreementRequest, GetAgreementResponse};
+
+use super::{Language, description, read};
+use crate::commands::{Context, FolderArgument, OutputArgument, client};
+use crate::wire;
+
+/// Shows an agreement in German or English sentences.
+#[derive(Args)]
+pub struct Show {
+    #[command(flatten)]
+    folder: FolderArgument,
+    #[command(flatten)]
+    output: OutputArgument,
+    /// A text, or the id of an agreement that the running node knows.
+    #[arg(value_name = "FILE|ID")]
+    which: String,
+    /// The version of a known agreement; the highest unless given.
+    #[arg(long)]
+    version: Option<u32>,
+    /// Language.
+    #[arg(long, value_enum, default_value = "en")]
+    language: Language,
+}
+
+impl Show {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let Ok(id) = self.which.parse::<Id>() else {
+            let draft = read(Path::new(&self.which))?;
+            return context.terminal.line(show(draft.terms(), self.language.words()));
+        };
+        let mut node = client::admin(&self.folder.folder(), &context.clock)?;
+        let request = GetAgreementRequest { agreement_id: id.to_string(), version: self.version.unwrap_or_default() };
+        let answer = node.get_agreement(request).await.map_err(client::explained)?.into_inner();
+        if self.output.json {
+            return context.terminal.json(&answer);
+        }
+        context.terminal.line(show(&agreement(&answer)?, self.language.words()))?;
+        match &answer.summary {
+            Some(summary) => context.terminal.line(format_args!("\n{}", description(summary))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads the agreement from the sealed bytes, not from what the node says beside them.
+fn agreement(answer: &GetAgreementResponse) -> anyhow::Result<Agreement> {
+    let seal = answer.seal.as_ref().context("the node sent no seal")?;
+    wire::agreement::parse(&seal.payload).map_err(|reason| anyhow!("{} [{}]", reason.sentence(), reason.code()))
+}

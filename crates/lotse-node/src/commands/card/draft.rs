@@ -1,0 +1,126 @@
+//! `lotse card draft`: the next version of the own card, from configuration and keys.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use lotse_core::card::{Card, CardKey, KeyUse, USUAL_VALIDITY};
+use lotse_core::key::PublicKey;
+use lotse_core::time::{DAY, Timestamp};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::file;
+use crate::commands::{Context, FolderArgument};
+use crate::config::Config;
+use crate::folder::Folder;
+use crate::key_file::{NodeKey, NodeKeyFile};
+use crate::wire::envelope::SCHEMA_LEVEL;
+
+/// How long the keys of a card count: longer than the card, because duties go on after it has expired.
+const KEY_LIFE: Duration = DAY.saturating_mul(3 * 365);
+
+/// How far validity begins in the past, for clocks that lag.
+const BACKDATED: Duration = Duration::from_secs(5 * 60);
+
+/// Drafts the next version of the card from lotse.toml, keys and certificates; sign it with `lotse card sign`.
+#[derive(Args)]
+pub struct DraftCard {
+    #[command(flatten)]
+    folder: FolderArgument,
+    /// Where to write it; cards/own.draft in the folder unless given.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl DraftCard {
+    pub(super) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let folder = self.folder.folder();
+        let config = Config::load(&folder)?;
+        let installed = file::read(&folder.own_card()).context("the card that is installed now")?;
+        let card = draft(&folder, &config, Before::Card(&installed.card), context.clock.now())?;
+        let out = self.out.unwrap_or_else(|| folder.card_draft());
+        file::write(&out, &file::unsigned(&card))?;
+        context.terminal.line(file::description(&card))?;
+        context.terminal.line(format_args!(
+            "\nWritten to {}. Take it to the root key: lotse card sign --key root.key {}",
+            out.display(),
+            out.display()
+        ))
+    }
+}
+
+/// What was before the card that is drafted.
+#[derive(Clone, Copy)]
+pub enum Before<'a> {
+    /// No card: this is the first, of this root key.
+    Nothing {
+        /// The root key.
+        root: PublicKey,
+    },
+    /// This card.
+    Card(&'a Card),
+}
+
+/// Drafts the card that follows.
+pub fn draft(folder: &Folder, config: &Config, before: Before<'_>, now: Timestamp) -> anyhow::Result<Card> {
+    let (version, generation, root) = match before {
+        Before::Nothing { root } => (1, 1, root),
+        Before::Card(card) => (card.version + 1, card.generation, card.root),
+    };
+    let mut keys = present_keys(&NodeKeyFile::read(&config.files.node_keys(folder))?, now);
+    if let Before::Card(card) = before {
+        keys.extend(retired_keys(card, &keys, now));
+    }
+    let card = Card {
+        agency: config.agency.id.clone(),
+        version,
+        valid_from: now.minus(BACKDATED),
+        valid_until: now.plus(USUAL_VALIDITY),
+        endpoints: config.peer.addresses.clone(),
+        trust_bundle: bundle(folder, config)?,
+        keys,
+        schema_level: SCHEMA_LEVEL,
+        generation,
+        root,
+        next_root: None,
+        name: config.agency.name.clone(),
+    };
+    match card.fault() {
+        Some(fault) => bail!("no card can be made of lotse.toml and keys: {fault}"),
+        None => Ok(card),
+    }
+}
+
+fn present_keys(keys: &NodeKeyFile, now: Timestamp) -> Vec<CardKey> {
+    let card_key = |key_use, key: &NodeKey| CardKey {
+        key_use,
+        public_key: key.key.public(),
+        not_before: key.made_at.minus(BACKDATED),
+        not_after: now.plus(KEY_LIFE),
+        revoked_at: None,
+        compromised_since: None,
+    };
+    vec![
+        card_key(KeyUse::Sealing, &keys.sealing),
+        card_key(KeyUse::Log, &keys.log),
+        card_key(KeyUse::Witness, &keys.witness),
+    ]
+}
+
+/// Keys of the card before that were exchanged: what they signed until now still counts.
+fn retired_keys(card: &Card, present: &[CardKey], now: Timestamp) -> Vec<CardKey> {
+    let is_present = |key: &&CardKey| present.iter().any(|other| other.public_key == key.public_key);
+    let retired = card.keys.iter().filter(|key| !is_present(key));
+    retired.map(|key| CardKey { not_after: key.not_after.min(now), ..key.clone() }).collect()
+}
+
+fn bundle(folder: &Folder, config: &Config) -> anyhow::Result<Vec<Vec<u8>>> {
+    let path = config.files.tls(folder).bundle;
+    let pem = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.with_context(|| format!("{} is no PEM file of certificates", path.display()))?;
+    Ok(certificates.into_iter().map(|certificate| certificate.to_vec()).collect())
+}

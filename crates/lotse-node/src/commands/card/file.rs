@@ -1,0 +1,94 @@
+//! Card files: a seal in the JSON form of DSSE. A draft is a seal without signatures.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use lotse_core::card::{Card, KeyUse};
+use lotse_core::key::SigningKey;
+use lotse_core::seal::{DocumentType, Seal};
+
+use crate::pki::files::write_public;
+use crate::wire;
+
+/// The largest card file that is read, bytes.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// A card and the seal that carries it.
+#[derive(Clone, Debug)]
+pub struct CardFile {
+    /// The seal.
+    pub seal: Seal,
+    /// What it carries. Whether the seal counts is not said.
+    pub card: Card,
+}
+
+/// Reads a card file, signed or not.
+pub fn read(path: &Path) -> anyhow::Result<CardFile> {
+    let name = || format!("cannot read the card {}", path.display());
+    if fs::metadata(path).with_context(name)?.len() > MAX_FILE_BYTES {
+        bail!("{} is too large for a card", path.display());
+    }
+    parse(&fs::read_to_string(path).with_context(name)?).with_context(|| path.display().to_string())
+}
+
+/// Reads the text of a card file, signed or not.
+pub fn parse(text: &str) -> anyhow::Result<CardFile> {
+    let seal: Seal = serde_json::from_str(text).context("this is no card file (DSSE, JSON)")?;
+    if seal.document_type != DocumentType::Card {
+        bail!("this seal holds {}, not a card", seal.document_type);
+    }
+    match wire::card::parse(&seal.payload) {
+        Ok(card) => Ok(CardFile { seal, card }),
+        Err(reason) => bail!("{} [{}]", reason.sentence(), reason.code()),
+    }
+}
+
+/// Writes a card file.
+pub fn write(path: &Path, seal: &Seal) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(seal)? + "\n";
+    write_public(path, &text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Puts a card into a seal that nobody has signed yet.
+pub fn unsigned(card: &Card) -> Seal {
+    Seal::new(DocumentType::Card, wire::card::compile(card))
+}
+
+/// Puts a card into a seal signed by its root key.
+pub fn signed(card: &Card, root: &SigningKey) -> anyhow::Result<Seal> {
+    let mut seal = unsigned(card);
+    seal.sign(root, Some(card.agency.clone()));
+    if !card.is_signed(&seal) {
+        bail!("the card names the root key {}, this is {}", card.root.fingerprint(), root.public().fingerprint());
+    }
+    Ok(seal)
+}
+
+/// Describes a card for people.
+pub fn description(card: &Card) -> String {
+    let keys = |key_use| card.keys.iter().filter(|key| key.key_use == key_use).count();
+    format!(
+        "{name} ({agency}), card {version}
+  fingerprint   {fingerprint}
+  valid         {from} to {until}
+  addresses     {addresses}
+  certificates  {certificates} of its authority
+  keys          {sealing} sealing, {log} log, {witness} witness
+  generation    {generation}
+  schema level  {level}",
+        name = card.name,
+        agency = card.agency,
+        version = card.version,
+        fingerprint = card.root.fingerprint(),
+        from = card.valid_from.date(),
+        until = card.valid_until.date(),
+        addresses = card.endpoints.join(", "),
+        certificates = card.trust_bundle.len(),
+        sealing = keys(KeyUse::Sealing),
+        log = keys(KeyUse::Log),
+        witness = keys(KeyUse::Witness),
+        generation = card.generation,
+        level = card.schema_level,
+    )
+}

@@ -1,0 +1,46 @@
+//! `lotse card sign`: where the root key is. Needs no node and no folder.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::file;
+use crate::commands::{Context, FolderArgument};
+use crate::key_file;
+
+/// Signs a drafted card with the root key.
+#[derive(Args)]
+pub struct Sign {
+    #[command(flatten)]
+    folder: FolderArgument,
+    /// The root key; keys/root.key in the folder unless given.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The draft; cards/own.draft in the folder unless given.
+    #[arg(value_name = "DRAFT")]
+    draft: Option<PathBuf>,
+    /// Where to write the signed card; the draft's name with the ending .card unless given.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Sign {
+    pub(super) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let folder = self.folder.folder();
+        let draft = self.draft.unwrap_or_else(|| folder.card_draft());
+        let root = key_file::read_root(&self.key.unwrap_or_else(|| folder.root_key()))?;
+        let card = file::read(&draft)?.card;
+        let seal = file::signed(&card, &root)?;
+        let out = self.out.unwrap_or_else(|| {
+            let beside_own = draft == folder.card_draft();
+            if beside_own { folder.path().join("cards/next.card") } else { draft.with_extension("card") }
+        });
+        file::write(&out, &seal)?;
+        context.terminal.line(file::description(&card))?;
+        context.terminal.line(format_args!(
+            "\nSigned. Written to {}. Take it back to the node: lotse card install {}",
+            out.display(),
+            out.display()
+        ))
+    }
+}

@@ -1,0 +1,152 @@
+//! What `lotse init` makes is what a node starts from; what it refuses leaves nothing behind.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use lotse_core::time::{DAY, Timestamp};
+
+use crate::ambient::SystemRandom;
+use crate::commands::card::file;
+use crate::commands::terminal::Terminal;
+use crate::commands::{Context, run};
+use crate::config::Config;
+use crate::folder::Folder;
+use crate::key_file::{NodeKeyFile, read_root};
+use crate::testing::ManualClock;
+
+struct Desk {
+    place: tempfile::TempDir,
+    context: Context,
+    clock: Arc<ManualClock>,
+    output: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let (clock, output) = (ManualClock::new(), Arc::new(Mutex::new(Vec::new())));
+        let terminal = Terminal::to(output.clone());
+        let context = Context { terminal, clock: clock.clone(), random: Arc::new(SystemRandom) };
+        Desk { place: tempfile::tempdir().unwrap(), context, clock, output }
+    }
+
+    fn folder(&self, name: &str) -> Folder {
+        Folder::new(self.place.path().join(name))
+    }
+
+    /// Gives a command about a folder; returns what it printed.
+    async fn give(&self, line: &str, folder: &str) -> anyhow::Result<String> {
+        let path = self.folder(folder).path().display().to_string();
+        let arguments = std::iter::once("lotse").chain(line.split(' ')).chain(["--folder", &path]);
+        run(arguments.map(String::from).collect::<Vec<_>>(), &self.context).await?;
+        Ok(String::from_utf8(std::mem::take(&mut *self.output.lock().unwrap())).unwrap())
+    }
+
+    async fn init(&self, folder: &str, more: &str) -> anyhow::Result<String> {
+        let line = "init --agency jc.example --name Jobcenter --kind jobcenter_ge --peer-address lotse.jc.example:8443";
+        self.give(&format!("{line}{more}"), folder).await
+    }
+}
+
+#[tokio::test]
+async fn init_makes_everything_a_node_starts_from() {
+    let desk = Desk::new();
+    let printed = desk.init("node", " --system akte --system portal").await.unwrap();
+    let folder = desk.folder("node");
+    let config = Config::load(&folder).unwrap();
+    assert_eq!(config.systems.len(), 2);
+    let file::CardFile { seal, card } = file::read(&folder.own_card()).unwrap();
+    assert!(card.is_signed(&seal) && card.fault().is_none());
+    assert_eq!(card.version, 1);
+    assert_eq!(card.endpoints, ["lotse.jc.example:8443"]);
+    let root = read_root(&folder.root_key()).unwrap();
+    assert!(printed.contains(&root.public().fingerprint().to_string()));
+    NodeKeyFile::read(&folder.node_keys()).unwrap();
+    let listed = desk.give("cert list", "node").await.unwrap();
+    for id in ["node/1", "admin/default", "system/akte", "system/portal"] {
+        assert!(listed.contains(&format!("spiffe://jc.example/{id}")), "{listed}");
+    }
+}
+
+#[tokio::test]
+async fn init_refuses_a_folder_with_something_in_it() {
+    let desk = Desk::new();
+    desk.init("node", "").await.unwrap();
+    let before = fs::read(desk.folder("node").root_key()).unwrap();
+    let refused = desk.init("node", "").await.unwrap_err();
+    assert!(refused.to_string().contains("is not empty"), "{refused}");
+    assert_eq!(fs::read(desk.folder("node").root_key()).unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_existing_pki_is_used_where_it_is_and_must_be_this_agencys() {
+    let desk = Desk::new();
+    desk.init("pki", "").await.unwrap();
+    let pki = desk.folder("pki").path().join("pki").display().to_string();
+    let existing = |leaf: &str| {
+        format!(
+            " --existing-bundle {pki}/ca.crt --existing-certificate {pki}/{leaf}.crt --existing-key {pki}/{leaf}.key"
+        )
+    };
+    let refused = desk.init("node", &existing("issued/admin-default")).await.unwrap_err();
+    assert!(refused.to_string().contains("spiffe://jc.example/node/"), "{refused}");
+    assert!(!desk.folder("node").path().exists(), "what is refused leaves nothing behind");
+    desk.init("node", &existing("node")).await.unwrap();
+    let folder = desk.folder("node");
+    assert!(Config::load(&folder).unwrap().files.tls(&folder).chain.ends_with("pki/pki/node.crt"));
+    assert!(!folder.ca_key().exists());
+    let refused = desk.give("cert issue --role admin x", "node").await.unwrap_err();
+    assert!(refused.to_string().contains("PKI of its own"), "{refused}");
+    assert!(desk.init("other", &format!(" --existing-bundle {pki}/ca.crt")).await.is_err(), "all three or none");
+}
+
+#[tokio::test]
+async fn a_card_is_drafted_signed_elsewhere_and_installed_on_a_stopped_node() {
+    let desk = Desk::new();
+    desk.init("node", "").await.unwrap();
+    let folder = desk.folder("node");
+    let first = file::read(&folder.own_card()).unwrap().card;
+    let away = desk.place.path().join("safe.key");
+    fs::rename(folder.root_key(), &away).unwrap();
+    NodeKeyFile::create(&folder.node_keys(), desk.context.clock.now(), &SystemRandom).unwrap();
+    desk.clock.turn(DAY);
+    desk.give("card draft", "node").await.unwrap();
+    desk.give("card sign", "node").await.unwrap_err();
+    desk.give(&format!("card sign --key {}", away.display()), "node").await.unwrap();
+    let held = folder.lock().unwrap();
+    desk.give("card install", "node").await.unwrap_err();
+    drop(held);
+    desk.give("card install", "node").await.unwrap();
+    let second = file::read(&folder.own_card()).unwrap().card;
+    assert_eq!((second.version, second.generation), (2, 1));
+    assert!(second.valid_until > first.valid_until);
+    assert_eq!(second.keys.len(), 6, "exchanged keys still count for what they signed");
+    let retired = |at: Timestamp| second.keys.iter().filter(|key| key.not_after == at).count();
+    assert_eq!(retired(desk.context.clock.now()), 3);
+}
+
+#[tokio::test]
+async fn a_card_that_is_not_the_next_one_of_this_root_is_not_installed() {
+    let desk = Desk::new();
+    desk.init("node", "").await.unwrap();
+    desk.init("twin", "").await.unwrap();
+    let path = |name: &str| desk.folder(name).own_card().display().to_string();
+    desk.give("card draft", "twin").await.unwrap();
+    desk.give("card sign", "twin").await.unwrap();
+    let foreign = desk.folder("twin").path().join("cards/next.card").display().to_string();
+    let refused = desk.give(&format!("card install {foreign}"), "node").await.unwrap_err();
+    assert!(refused.to_string().contains("CARD_ROOT_CHANGED"), "{refused}");
+    desk.give(&format!("card install {}", path("node")), "node").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_issued_certificate_says_role_name_and_end() {
+    let desk = Desk::new();
+    desk.init("node", "").await.unwrap();
+    let printed = desk.give("cert issue --role officer m.sommer --days 30", "node").await.unwrap();
+    assert!(printed.contains("spiffe://jc.example/officer/m.sommer"), "{printed}");
+    let printed = desk.give("cert issue --role system neu", "node").await.unwrap();
+    assert!(printed.contains("may call nothing yet"), "{printed}");
+    for wrong in ["--role clerk x", "--role system .. ", "--role system x --days 4000"] {
+        assert!(desk.give(&format!("cert issue {wrong}"), "node").await.is_err(), "{wrong}");
+    }
+}

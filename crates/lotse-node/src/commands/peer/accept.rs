@@ -1,0 +1,34 @@
+//! `lotse peer accept`: takes another agency's first card, after its fingerprint was compared.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lotse_proto::admin::v1::AcceptPeerRequest;
+
+use crate::commands::card::file;
+use crate::commands::{Context, FolderArgument, client};
+use crate::wire;
+
+/// Accepts another agency's first card. Compare the fingerprint by a second channel before: it is all the trust there is.
+#[derive(Args)]
+pub struct Accept {
+    #[command(flatten)]
+    folder: FolderArgument,
+    /// The card.
+    #[arg(value_name = "CARD")]
+    card: PathBuf,
+    /// The fingerprint as the other administrator read it out: six groups of five digits.
+    #[arg(long)]
+    fingerprint: String,
+}
+
+impl Accept {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let file::CardFile { seal, card } = file::read(&self.card)?;
+        let request = AcceptPeerRequest { card: Some(wire::seal::message(&seal)), fingerprint: self.fingerprint };
+        let mut node = client::admin(&self.folder.folder(), &context.clock)?;
+        node.accept_peer(request).await.map_err(client::explained)?;
+        context.terminal.line(file::description(&card))?;
+        context.terminal.line("\nAccepted. Newer cards of this agency are taken without comparison.")
+    }
+}

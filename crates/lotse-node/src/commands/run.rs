@@ -1,0 +1,43 @@
+//! `lotse run`: the node, in the foreground.
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Context, FolderArgument};
+use crate::config::Config;
+use crate::start::{Overrides, start};
+use crate::telemetry;
+
+/// Runs the node until SIGTERM or SIGINT, then stops without losing anything.
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    folder: FolderArgument,
+}
+
+impl Run {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let folder = self.folder.folder();
+        let config = Config::load(&folder)?;
+        telemetry::install(&config.telemetry)?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let overrides =
+            Overrides { clock: context.clock.clone(), random: context.random.clone(), ..Overrides::default() };
+        let node = start(&folder, overrides).await?;
+        context.terminal.line(format_args!(
+            "The node of {} ({}) runs: peers {}, agency {}",
+            config.agency.name,
+            config.agency.id,
+            node.ports().peer,
+            node.ports().agency
+        ))?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = node.ended() => {}
+        }
+        node.stop().await
+    }
+}

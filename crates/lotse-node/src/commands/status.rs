@@ -1,0 +1,55 @@
+//! `lotse status`: how the running node is.
+
+use clap::Args;
+use lotse_proto::admin::v1::{GetStatusRequest, GetStatusResponse};
+
+use super::{Context, FolderArgument, OutputArgument, client};
+use crate::wire;
+
+/// Says how the running node is.
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    folder: FolderArgument,
+    #[command(flatten)]
+    output: OutputArgument,
+}
+
+impl Status {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let mut node = client::admin(&self.folder.folder(), &context.clock)?;
+        let status = node.get_status(GetStatusRequest {}).await.map_err(client::explained)?.into_inner();
+        if self.output.json {
+            return context.terminal.json(&status);
+        }
+        context.terminal.line(description(&status))
+    }
+}
+
+fn description(status: &GetStatusResponse) -> String {
+    let until = status.card_valid_until.as_ref().and_then(wire::time::parse);
+    let until = until.map_or("unknown".to_string(), |until| until.date().to_string());
+    let releases = match (status.log_hold.as_str(), status.clock_stepped_back) {
+        ("", false) => "go out".to_string(),
+        ("", true) => "STOPPED: the clock stepped back; check it, then `lotse clock confirm`".to_string(),
+        (why, _) => format!("STOPPED: the log is on hold ({why}); see `lotse log resume`"),
+    };
+    let mut text = format!(
+        "{agency}, lotse {version}
+  releases    {releases}
+  card        {card}, valid until {until}
+  generation  {generation}
+  log         {size} entries, {checkpoint} under the newest checkpoint
+  outbox      {due} due, {doubt} in doubt",
+        agency = status.agency,
+        version = status.version,
+        card = status.card_version,
+        generation = status.generation,
+        size = status.log_size,
+        checkpoint = status.checkpoint_size,
+        due = status.items_due,
+        doubt = status.items_in_doubt,
+    );
+    status.alarms.iter().for_each(|alarm| text.push_str(&format!("\n  ALARM       {alarm}")));
+    text
+}

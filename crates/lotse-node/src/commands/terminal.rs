@@ -1,0 +1,61 @@
+//! Where commands write: the one place that prints.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// Where commands write.
+#[derive(Clone)]
+pub struct Terminal(Arc<Mutex<dyn Write + Send>>);
+
+impl Terminal {
+    /// Writes to standard output.
+    pub fn standard() -> Terminal {
+        Terminal(Arc::new(Mutex::new(io::stdout())))
+    }
+
+    /// Writes to something else.
+    pub fn to(writer: Arc<Mutex<dyn Write + Send>>) -> Terminal {
+        Terminal(writer)
+    }
+
+    /// Writes a line.
+    pub fn line(&self, text: impl Display) -> anyhow::Result<()> {
+        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(writer, "{text}")?;
+        Ok(writer.flush()?)
+    }
+
+    /// Writes a value as JSON.
+    pub fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        self.line(serde_json::to_string_pretty(value)?)
+    }
+
+    /// Writes rows under headings, in columns.
+    pub fn table(&self, headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
+        let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_string()).collect();
+        let width = |column: usize| {
+            let cells = std::iter::once(&headings).chain(rows).filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+        for row in std::iter::once(&headings).chain(rows) {
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            self.line(cells.join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Writes to standard error why a command failed.
+    #[expect(clippy::print_stderr, reason = "the one place where commands complain")]
+    pub fn complain(&self, error: &anyhow::Error) {
+        eprintln!("error: {error:#}");
+    }
+}
+
+/// Tells whether a command failed only because nobody reads on, as in `lotse … | head`.
+pub(super) fn is_closed(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

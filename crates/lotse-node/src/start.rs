@@ -1,0 +1,190 @@
+//! Assembles a node from its folder, starts it, and stops it without losing anything.
+
+mod card;
+mod ports;
+mod services;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use lotse_core::random::Random;
+use lotse_core::time::Clock;
+use lotse_store::vault::Vault;
+use lotse_store::{Store, StoreOptions};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::ambient::{SystemClock, SystemRandom};
+use crate::config::Config;
+use crate::federation::{self, FederationCache};
+use crate::folder::{Folder, FolderLock};
+use crate::head_store::HeadStore;
+use crate::hold::Holds;
+use crate::key_file::NodeKeyFile;
+use crate::lifecycle::{Lifecycle, Stage};
+use crate::link::Links;
+use crate::node::{Node, NodeKeys};
+use crate::sequencer::{self, Sequencer};
+use crate::signal::Signals;
+use crate::tls::Credentials;
+
+pub use ports::Ports;
+
+/// How long a stage of the stop may take beyond the ports' grace.
+const STOP_MARGIN: Duration = Duration::from_secs(10);
+
+/// What a test exchanges.
+pub struct Overrides {
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+    /// Random source.
+    pub random: Arc<dyn Random>,
+    /// Failures of the database to be played.
+    pub faults: Option<Arc<lotse_store::Faults>>,
+}
+
+impl Default for Overrides {
+    fn default() -> Overrides {
+        Overrides { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), faults: None }
+    }
+}
+
+/// A node that runs. Dropped without [`RunningNode::stop`] it is told to stop, and nobody waits for it.
+pub struct RunningNode {
+    node: Arc<Node>,
+    ports: Ports,
+    lifecycle: Lifecycle,
+    folder: Folder,
+    _lock: Arc<FolderLock>,
+}
+
+/// Starts the node of a folder.
+pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<RunningNode> {
+    let config = Config::load(folder)?;
+    let lock = Arc::new(folder.lock()?);
+    let head = Arc::new(HeadStore::open(&config.files.head_store(folder))?);
+    let node = Arc::new(assemble(folder, config, &overrides, &head).await?);
+    federation::refresh(&node).await?;
+    let credentials = credentials(folder, &node)?;
+    card::install_newer(folder, &node).await?;
+    let lifecycle = Lifecycle::default();
+    lifecycle.spawn(Stage::Finishing, "sequencer", |stop| sequence(node.clone(), head, lock.clone(), stop));
+    lifecycle.spawn(Stage::Serving, "certificates", |stop| credentials.clone().watch(node.clock.clone(), stop));
+    services::spawn(&node, &credentials, &lifecycle);
+    let ports = ports::open(&node, &credentials, &lifecycle).await?;
+    ports.write(folder)?;
+    tracing::info!(agency = %node.agency, generation = node.generation, peer = %ports.peer, port = %ports.agency, "the node runs");
+    Ok(RunningNode { node, ports, lifecycle, folder: folder.clone(), _lock: lock })
+}
+
+impl RunningNode {
+    /// Returns what all actions share.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Returns where the node listens.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Waits until the node fails by itself.
+    pub async fn ended(&self) {
+        self.lifecycle.failed().await;
+    }
+
+    /// Stops: no new callers, open calls end within the grace, what was committed is signed, the database is closed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        tracing::info!("the node stops");
+        let grace = self.node.config.listen.limits().grace;
+        self.lifecycle.stop(grace + STOP_MARGIN).await;
+        self.node.store.clone().close().await;
+        let _ = fs::remove_file(self.folder.ports());
+        if self.lifecycle.has_failed() {
+            bail!("a task of the node ended by itself; the messages above say which");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RunningNode {
+    fn drop(&mut self) {
+        self.lifecycle.abandon();
+    }
+}
+
+async fn assemble(folder: &Folder, config: Config, overrides: &Overrides, head: &HeadStore) -> anyhow::Result<Node> {
+    let keys = NodeKeyFile::read(&config.files.node_keys(folder))?;
+    let keys = NodeKeys { sealing: keys.sealing.key, log: keys.log.key, witness: keys.witness.key };
+    let vault = vault(folder, &config)?;
+    let options = StoreOptions {
+        readers: config.database.readers,
+        waiting_works: config.database.waiting_works,
+        faults: overrides.faults.clone(),
+    };
+    let url = config.database.url(folder);
+    let store =
+        Store::open(&url, options).await.with_context(|| format!("the database of {}", folder.path().display()))?;
+    let sequencer = Sequencer {
+        store: &store,
+        head,
+        key: &keys.log,
+        agency: &config.agency.id,
+        clock: &*overrides.clock,
+        random: &*overrides.random,
+        interrupt: None,
+    };
+    let log = sequencer.start().await.context("the log cannot be compared with the head store")?;
+    let holds = Holds::default();
+    if let Some(doubt) = &log.doubt {
+        holds.hold_log(doubt.to_string());
+    }
+    Ok(Node {
+        agency: config.agency.id.clone(),
+        generation: log.generation,
+        restore_point: log.restore_point,
+        store,
+        vault: Arc::new(vault),
+        keys,
+        clock: overrides.clock.clone(),
+        random: overrides.random.clone(),
+        federation: FederationCache::default(),
+        holds,
+        links: Links::default(),
+        signals: Signals::default(),
+        config,
+    })
+}
+
+fn vault(folder: &Folder, config: &Config) -> anyhow::Result<Vault> {
+    let path = config.files.vault_keys(folder);
+    let name = || format!("the keys of the database, {}", path.display());
+    let text = Zeroizing::new(fs::read_to_string(&path).with_context(name)?);
+    Vault::load(&text).with_context(name)
+}
+
+fn credentials(folder: &Folder, node: &Node) -> anyhow::Result<Arc<Credentials>> {
+    let files = node.config.files.tls(folder);
+    let credentials = Credentials::load(files, node.federation.trust().clone(), node.now())?;
+    let identity = credentials.identity();
+    if identity.agency() != &node.agency {
+        bail!("the node's certificate is {identity}, lotse.toml says {}: put the right one in its place", node.agency);
+    }
+    Ok(credentials)
+}
+
+/// Signs the log until told to stop. Holds the folder as long: nobody else may sign meanwhile.
+async fn sequence(node: Arc<Node>, head: Arc<HeadStore>, _lock: Arc<FolderLock>, stop: CancellationToken) {
+    let sequencer = Sequencer {
+        store: &node.store,
+        head: &head,
+        key: &node.keys.log,
+        agency: &node.agency,
+        clock: &*node.clock,
+        random: &*node.random,
+        interrupt: None,
+    };
+    sequencer::run(sequencer, &node.signals, &node.holds, stop.cancelled()).await;
+}
