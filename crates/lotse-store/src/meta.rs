@@ -1,4 +1,4 @@
-//! Facts about the database itself: which generation of the node it is, and since when it is a restored one.
+//! Facts about the database itself: which generation of the node it is, and since when it was last restored.
 
 use lotse_core::time::Timestamp;
 
@@ -32,12 +32,27 @@ pub async fn set_restore_point(tx: &mut Tx, at: Timestamp) -> Result<(), StoreEr
     write(tx, RESTORE_POINT, at.micros().to_be_bytes().to_vec()).await
 }
 
-async fn read(tx: &mut Tx, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+/// Reads how many checkpoints a closed generation had.
+pub async fn closed_checkpoints(tx: &mut Tx, generation: u32) -> Result<Option<u64>, StoreError> {
+    let number = read(tx, &checkpoints_of(generation)).await?.map(|bytes| bytes.try_into().map(u64::from_be_bytes));
+    number.transpose().map_err(|_| StoreError::Value("the stored number of checkpoints is not 8 bytes"))
+}
+
+/// Remembers how many checkpoints a generation had when it was closed, so that a removed one is noticed.
+pub async fn set_closed_checkpoints(tx: &mut Tx, generation: u32, count: u64) -> Result<(), StoreError> {
+    write(tx, &checkpoints_of(generation), count.to_be_bytes().to_vec()).await
+}
+
+fn checkpoints_of(generation: u32) -> String {
+    format!("checkpoints/{generation}")
+}
+
+async fn read(tx: &mut Tx, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let row = tx.fetch_optional("SELECT value FROM meta WHERE name = $1", [name.into()]).await?;
     row.map(|row| row.get(0)).transpose()
 }
 
-async fn write(tx: &mut Tx, name: &'static str, value: Vec<u8>) -> Result<(), StoreError> {
+async fn write(tx: &mut Tx, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
     let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     tx.execute(sql, [name.into(), value.into()]).await.map(|_| ())
 }

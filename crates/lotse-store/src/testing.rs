@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot have its database has failed")]
 
 mod postgres;
+pub mod tamper;
 
 use crate::{Store, StoreOptions};
 

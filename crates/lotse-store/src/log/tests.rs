@@ -169,6 +169,10 @@ async fn facts_read_as_they_were_written(database: Database) {
         writing!(store, tx => meta::set_generation(tx, generation)).unwrap();
         assert_eq!(reading!(store, tx => meta::generation(tx)), Some(generation));
     }
+    assert_eq!(reading!(store, tx => meta::closed_checkpoints(tx, 1)), None);
+    writing!(store, tx => meta::set_closed_checkpoints(tx, 1, 9)).unwrap();
+    assert_eq!(reading!(store, tx => meta::closed_checkpoints(tx, 1)), Some(9));
+    assert_eq!(reading!(store, tx => meta::closed_checkpoints(tx, 2)), None);
     let at = Timestamp::from_micros(-3);
     writing!(store, tx => meta::set_restore_point(tx, at)).unwrap();
     assert_eq!(reading!(store, tx => meta::restore_point(tx)), Some(at));

@@ -1,0 +1,185 @@
+//! A foreign hand: changes rows of a stopped node's log behind its back, for tests of `lotse log verify`.
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
+
+/// The changes. `{a}` and `{b}` are two entries, `{t}` and `{u}` two tiles, `{c}` and `{d}` two checkpoints, by row number; `{n}` is a
+/// number from 1 on, `{x}` a random one.
+const CHANGES: &[(&str, &[&str])] = &[
+    ("delete an entry", &["DELETE FROM log_entry WHERE leaf_index = {a}"]),
+    ("delete the newest entry", &["DELETE FROM log_entry WHERE leaf_index = (SELECT MAX(leaf_index) FROM log_entry)"]),
+    (
+        "append a copy of an entry",
+        &["INSERT INTO log_entry SELECT generation, (SELECT MAX(leaf_index) + {n} FROM log_entry),
+        at, kind, direction, peer, decision, record_id, entry FROM log_entry WHERE leaf_index = {a}"],
+    ),
+    (
+        "insert an entry before the first",
+        &["INSERT INTO log_entry SELECT generation, -{n}, at, kind, direction, peer,
+        decision, record_id, entry FROM log_entry WHERE leaf_index = {a}"],
+    ),
+    (
+        "insert an entry into another generation",
+        &["INSERT INTO log_entry SELECT generation + {n}, leaf_index, at, kind,
+        direction, peer, decision, record_id, entry FROM log_entry WHERE leaf_index = {a}"],
+    ),
+    (
+        "move an entry to another generation",
+        &["UPDATE log_entry SET generation = generation - {n} WHERE leaf_index = {a}"],
+    ),
+    (
+        "swap the bytes of two entries",
+        &["UPDATE log_entry SET entry = (SELECT entry FROM log_entry
+        WHERE leaf_index = {a} + {b} - o.leaf_index) FROM log_entry o
+        WHERE o.leaf_index IN ({a}, {b}) AND log_entry.leaf_index = o.leaf_index"],
+    ),
+    (
+        "swap two entries",
+        &[
+            "UPDATE log_entry SET leaf_index = -1 WHERE leaf_index = {a}",
+            "UPDATE log_entry SET leaf_index = {a} WHERE leaf_index = {b}",
+            "UPDATE log_entry SET leaf_index = {b} WHERE leaf_index = -1",
+        ],
+    ),
+    (
+        "put one entry's bytes in the place of another's",
+        &["UPDATE log_entry SET entry = (SELECT entry FROM log_entry
+        WHERE leaf_index = {b}) WHERE leaf_index = {a}"],
+    ),
+    ("cut an entry", &["UPDATE log_entry SET entry = substr(entry, 1, length(entry) - 1) WHERE leaf_index = {a}"]),
+    ("lengthen an entry", &["UPDATE log_entry SET entry = CAST(entry || x'00' AS BLOB) WHERE leaf_index = {a}"]),
+    ("empty an entry", &["UPDATE log_entry SET entry = x'' WHERE leaf_index = {a}"]),
+    ("change the column at", &["UPDATE log_entry SET at = at + {n} WHERE leaf_index = {a}"]),
+    ("change the column kind", &["UPDATE log_entry SET kind = kind + {n} WHERE leaf_index = {a}"]),
+    ("make the column kind too large", &["UPDATE log_entry SET kind = kind + 4294967296 WHERE leaf_index = {a}"]),
+    ("change the column direction", &["UPDATE log_entry SET direction = direction + {n} WHERE leaf_index = {a}"]),
+    ("change the column peer", &["UPDATE log_entry SET peer = peer || 'x' WHERE leaf_index = {a}"]),
+    ("break the column peer", &["UPDATE log_entry SET peer = CAST(x'ff' AS TEXT) WHERE leaf_index = {a}"]),
+    ("change the column decision", &["UPDATE log_entry SET decision = decision - {n} WHERE leaf_index = {a}"]),
+    ("change the column record_id", &["UPDATE log_entry SET record_id = randomblob(16) WHERE leaf_index = {a}"]),
+    ("cut the column record_id", &["UPDATE log_entry SET record_id = x'01' WHERE leaf_index = {a}"]),
+    ("delete a tile", &["DELETE FROM log_tile WHERE rowid = {t}"]),
+    ("cut a tile by a hash", &["UPDATE log_tile SET hashes = substr(hashes, 33) WHERE rowid = {t}"]),
+    ("cut a tile by a byte", &["UPDATE log_tile SET hashes = substr(hashes, 2) WHERE rowid = {t}"]),
+    ("lengthen a tile", &["UPDATE log_tile SET hashes = CAST(hashes || randomblob(32) AS BLOB) WHERE rowid = {t}"]),
+    ("move a tile", &["UPDATE log_tile SET tile_index = tile_index + 1000 WHERE rowid = {t}"]),
+    ("lift a tile", &["UPDATE log_tile SET level = level + 5 WHERE rowid = {t}"]),
+    (
+        "insert a tile",
+        &["INSERT INTO log_tile SELECT generation, level, tile_index + 1000, hashes FROM log_tile WHERE rowid = {t}"],
+    ),
+    (
+        "swap two tiles",
+        &["UPDATE log_tile SET hashes = (SELECT hashes FROM log_tile WHERE rowid = {t} + {u} - o.rowid)
+        FROM log_tile o WHERE o.rowid IN ({t}, {u}) AND log_tile.rowid = o.rowid"],
+    ),
+    ("delete a checkpoint", &["DELETE FROM checkpoint WHERE rowid = {c}"]),
+    ("delete the newest checkpoint", &["DELETE FROM checkpoint WHERE size = (SELECT MAX(size) FROM checkpoint)"]),
+    ("change a checkpoint's root", &["UPDATE checkpoint SET root = randomblob(32) WHERE rowid = {c}"]),
+    ("change a checkpoint's time", &["UPDATE checkpoint SET signed_at = signed_at - {n} WHERE rowid = {c}"]),
+    ("change a checkpoint's size", &["UPDATE checkpoint SET size = size + 100000 WHERE rowid = {c}"]),
+    (
+        "insert a checkpoint",
+        &[
+            "INSERT INTO checkpoint SELECT generation, size + 100000, root, signed_at, note FROM checkpoint WHERE rowid = {c}",
+        ],
+    ),
+    (
+        "move a checkpoint to another generation",
+        &["UPDATE checkpoint SET generation = generation + {n} WHERE rowid = {c}"],
+    ),
+    ("lengthen a note", &["UPDATE checkpoint SET note = note || char(10) WHERE rowid = {c}"]),
+    (
+        "sign a note once more",
+        &["UPDATE checkpoint SET note = note || char(8212) || ' other.example AAAAAAAA' || char(10) WHERE rowid = {c}"],
+    ),
+    (
+        "swap two notes",
+        &["UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE rowid = {c} + {d} - o.rowid)
+        FROM checkpoint o WHERE o.rowid IN ({c}, {d}) AND checkpoint.rowid = o.rowid"],
+    ),
+];
+
+/// Bytes of rows in which one bit is flipped: table, column, row.
+const BITS: &[(&str, &str, &str)] = &[
+    ("log_entry", "entry", "leaf_index = {a}"),
+    ("log_entry", "entry", "leaf_index = {b}"),
+    ("log_tile", "hashes", "rowid = {t}"),
+    ("checkpoint", "root", "rowid = {c}"),
+    ("checkpoint", "note", "rowid = {c}"),
+];
+
+/// How many changes there are.
+pub const LOG_CHANGES: usize = CHANGES.len() + BITS.len();
+
+/// Makes one change to the log of the only generation in a SQLite file and says which. `number` counts the changes through,
+/// `random` gives a number below its argument.
+pub async fn change_log(url: &str, number: usize, mut random: impl FnMut(u64) -> u64) -> String {
+    let path = url.trim_start_matches("sqlite://");
+    let connected = SqliteConnectOptions::new().filename(path).connect().await;
+    let mut database = connected.expect("the file opens");
+    let mut two = async |sql: &'static str| {
+        let rows: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut database).await.expect("rows are listed");
+        let first = random(rows.len() as u64) as usize;
+        let second = (first + 1 + random(rows.len() as u64 - 1) as usize) % rows.len();
+        [rows[first], rows[second]]
+    };
+    let [a, b] = two("SELECT leaf_index FROM log_entry").await;
+    let [t, u] = two("SELECT rowid FROM log_tile").await;
+    let [c, d] = two("SELECT rowid FROM checkpoint").await;
+    let n = 1 + random(3) as i64;
+    let fill = |text: &str| {
+        let names = [("{a}", a), ("{b}", b), ("{t}", t), ("{u}", u), ("{c}", c), ("{d}", d), ("{n}", n)];
+        names.into_iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &value.to_string()))
+    };
+    let place = format!("entries {a}, {b}, tiles {t}, {u}, checkpoints {c}, {d}, n {n}");
+    let change = if let Some((name, statements)) = CHANGES.get(number % LOG_CHANGES) {
+        for sql in *statements {
+            let changed =
+                sqlx::query(AssertSqlSafe(fill(sql))).execute(&mut database).await.expect("the row is changed");
+            assert!(changed.rows_affected() > 0, "{name} changed nothing: {place}");
+        }
+        (*name).to_owned()
+    } else {
+        let (table, column, row) = BITS[number % LOG_CHANGES - CHANGES.len()];
+        let bit = flip_bit(&mut database, table, column, &fill(row), &mut random).await;
+        format!("flip bit {bit} of {table}.{column}")
+    };
+    database.close().await.expect("the file closes");
+    format!("{change} ({place})")
+}
+
+async fn flip_bit(
+    database: &mut SqliteConnection,
+    table: &str,
+    column: &str,
+    row: &str,
+    mut random: impl FnMut(u64) -> u64,
+) -> u64 {
+    let sql = format!("SELECT CAST({column} AS BLOB) FROM {table} WHERE {row}");
+    let read = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *database).await;
+    let mut bytes: Vec<u8> = read.expect("the row is read");
+    let bit = random(bytes.len() as u64 * 8);
+    bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+    let kind = if column == "note" { "TEXT" } else { "BLOB" };
+    let sql = format!("UPDATE {table} SET {column} = CAST($1 AS {kind}) WHERE {row}");
+    sqlx::query(AssertSqlSafe(sql)).bind(bytes).execute(database).await.expect("the row is written");
+    bit
+}
+
+/// Flips one bit of an entry's bytes.
+pub async fn flip_entry_bit(url: &str, leaf_index: i64, bit: u64) {
+    let path = url.trim_start_matches("sqlite://");
+    let mut database = SqliteConnectOptions::new().filename(path).connect().await.expect("the file opens");
+    flip_bit(&mut database, "log_entry", "entry", &format!("leaf_index = {leaf_index}"), |bits| bit % bits).await;
+    database.close().await.expect("the file closes");
+}
+
+/// Removes an entry.
+pub async fn delete_entry(url: &str, leaf_index: i64) {
+    let path = url.trim_start_matches("sqlite://");
+    let mut database = SqliteConnectOptions::new().filename(path).connect().await.expect("the file opens");
+    let deleted = sqlx::query("DELETE FROM log_entry WHERE leaf_index = $1").bind(leaf_index).execute(&mut database);
+    assert_eq!(deleted.await.expect("the row is deleted").rows_affected(), 1);
+    database.close().await.expect("the file closes");
+}
