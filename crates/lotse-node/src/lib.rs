@@ -18,6 +18,7 @@ pub mod identity;
 pub mod key_file;
 pub mod node;
 pub mod pki;
+pub mod sequencer;
 pub mod signal;
 pub mod tls;
 pub mod wire;
