@@ -55,6 +55,9 @@ pub enum StoreError {
 /// Code of a failure of the connection, not of a statement.
 const CONNECTION: &str = "connection";
 
+/// Code of a work that took longer than it may.
+const TIMEOUT: &str = "timeout";
+
 /// Codes after which nothing is stored and the same work may pass: serialization_failure, deadlock_detected, admin_shutdown,
 /// crash_shutdown, cannot_connect_now, and a lost connection.
 const RUN_AGAIN: [&str; 6] = ["40001", "40P01", "57P01", "57P02", "57P03", CONNECTION];
@@ -92,6 +95,20 @@ impl StoreError {
             }
             certain => certain,
         }
+    }
+
+    /// The error of a work that took longer than it may.
+    pub(super) fn timeout() -> StoreError {
+        StoreError::Database { code: TIMEOUT.to_owned(), message: "the work took too long".to_owned() }
+    }
+
+    /// The error of works whose transaction went away with the connection of another one.
+    pub(super) fn lost() -> StoreError {
+        StoreError::Database { code: CONNECTION.to_owned(), message: "the connection was given up".to_owned() }
+    }
+
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self, StoreError::Database { code, .. } if code == TIMEOUT)
     }
 
     /// Tells whether the same work, of which nothing is stored, may pass if it is run again.

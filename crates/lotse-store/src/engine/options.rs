@@ -1,6 +1,7 @@
 //! How a store is opened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Faults;
 
@@ -20,12 +21,14 @@ pub struct StoreOptions {
     pub readers: Option<u32>,
     /// Works that may wait for the writer before callers wait too.
     pub waiting_works: usize,
+    /// How long one work, or one commit, may take before the writer gives up on it and on its connection.
+    pub longest_work: Duration,
     /// Failures to be played, for tests.
     pub faults: Option<Arc<Faults>>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        StoreOptions { readers: None, waiting_works: 1024, faults: None }
+        StoreOptions { readers: None, waiting_works: 1024, longest_work: Duration::from_secs(30), faults: None }
     }
 }

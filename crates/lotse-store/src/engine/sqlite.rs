@@ -26,6 +26,10 @@ pub(super) const SLOW: Duration = Duration::from_secs(1);
 /// Prepared statements kept per connection.
 pub(super) const KEPT_STATEMENTS: usize = 256;
 
+/// Rows that SQLite's thread may be ahead of the reader: the default of 50 makes the two wait for each other (a quarter of the
+/// cost of a result of 256 rows).
+const ROWS_AHEAD: usize = 1024;
+
 /// Only one row of a referral's size fits the default page of 4 KiB (measured: 15 to 20 % less CPU). Fixed at creation.
 const PAGE_SIZE: u32 = 16_384;
 
@@ -43,6 +47,7 @@ fn connection(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY)
         .foreign_keys(true)
         .statement_cache_capacity(KEPT_STATEMENTS)
+        .row_buffer_size(ROWS_AHEAD)
         .pragma("temp_store", "MEMORY")
         .pragma("cache_size", CACHE)
         .pragma("automatic_index", "OFF")

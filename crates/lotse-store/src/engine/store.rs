@@ -43,7 +43,8 @@ impl Store {
         let readers = target.readers(&options);
         let shared = Arc::new(Shared { meter: Meter::default(), faults: options.faults, synchronous });
         let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
-        let task = Writer { target, shared: Arc::clone(&shared), requests, tx: Some(Tx::new(link)) };
+        let longest_work = options.longest_work;
+        let task = Writer { target, shared: Arc::clone(&shared), longest_work, requests, tx: Some(Tx::new(link)) };
         tokio::spawn(task.serve());
         Ok(Store { writer, readers, shared })
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::StoreError;
 use super::faults::Fault;
@@ -39,6 +40,7 @@ pub(super) enum Request {
 pub(super) struct Writer {
     pub(super) target: Target,
     pub(super) shared: Arc<Shared>,
+    pub(super) longest_work: Duration,
     pub(super) requests: mpsc::Receiver<Request>,
     /// `None` after a failure that leaves the connection in doubt; the next run opens another.
     pub(super) tx: Option<Tx>,
@@ -105,30 +107,42 @@ impl Writer {
     }
 
     async fn run_together(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let tx = self.tx().await?;
         for job in jobs {
-            job.run(tx, &shared.meter).await?;
+            self.run(job.as_mut()).await?;
         }
         Ok(())
     }
 
+    /// Runs a job in the open transaction. If it takes too long the connection is given up, and with it the transaction.
+    async fn run(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let longest = self.longest_work;
+        let tx = self.tx().await?;
+        let Ok(outcome) = timeout(longest, job.run(tx, &shared.meter)).await else {
+            self.tx = None;
+            return Err(StoreError::timeout());
+        };
+        outcome
+    }
+
     /// Runs each job under its own savepoint. Answers and removes those that fail; fails if the transaction itself is lost.
     async fn run_separately(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let tx = self.tx().await?;
         let mut next = 0;
         while let Some(job) = jobs.get_mut(next) {
-            tx.link().control("SAVEPOINT work").await?;
-            match job.run(tx, &shared.meter).await {
+            self.control("SAVEPOINT work").await?;
+            match self.run(job.as_mut()).await {
                 Ok(()) => next += 1,
                 Err(error) if error.may_pass_again() => return Err(error),
+                Err(error) if error.is_timeout() => {
+                    jobs.remove(next).answer(Err(error));
+                    return Err(StoreError::lost());
+                }
                 Err(error) => {
-                    tx.link().control("ROLLBACK TO SAVEPOINT work").await?;
+                    self.control("ROLLBACK TO SAVEPOINT work").await?;
                     jobs.remove(next).answer(Err(error));
                 }
             }
-            tx.link().control("RELEASE SAVEPOINT work").await?;
+            self.control("RELEASE SAVEPOINT work").await?;
         }
         Ok(())
     }
@@ -136,6 +150,7 @@ impl Writer {
     /// Commits if anything was written. A test's plan of faults may interfere.
     async fn commit(&mut self) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
+        let longest = self.longest_work;
         let link = self.tx().await?.link();
         if !link.has_begun() {
             return Ok(());
@@ -144,7 +159,11 @@ impl Writer {
         if fault == Some(Fault::FailBeforeCommit) {
             return Err(StoreError::Database { code: "fault".to_owned(), message: "a planned fault".to_owned() });
         }
-        link.commit().await?;
+        let Ok(committed) = timeout(longest, link.commit()).await else {
+            self.tx = None;
+            return Err(StoreError::InDoubt("the commit took too long".to_owned()));
+        };
+        committed?;
         shared.meter.count_commit();
         match fault {
             Some(_) => Err(StoreError::InDoubt("a planned fault".to_owned())),
@@ -159,6 +178,10 @@ impl Writer {
             tracing::warn!(%error, "the writer replaces its connection");
             self.tx = None;
         }
+    }
+
+    async fn control(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        self.tx().await?.link().control(sql).await
     }
 
     async fn empty_log(&mut self) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 
 use super::*;
+use crate::StoreOptions;
 use crate::testing::on_both_engines;
 
 on_both_engines! {
@@ -10,6 +11,7 @@ on_both_engines! {
     a_failing_work_does_not_take_others_with_it
     a_panicking_work_gets_an_error_and_the_writer_lives_on
     a_failure_that_a_work_hides_is_not_committed
+    a_work_that_never_ends_is_given_up_alone
     a_work_is_answered_only_after_the_commit
     a_running_work_goes_on_without_its_caller
     a_work_that_has_not_begun_is_left_out_without_its_caller
@@ -94,6 +96,25 @@ async fn a_failure_that_a_work_hides_is_not_committed(database: Database) {
     }
     assert!(matches!(store.transact("hides", hides).await, Err(StoreError::Constraint { .. })));
     assert_eq!(numbers(&store).await, [1]);
+}
+
+async fn a_work_that_never_ends_is_given_up_alone(database: Database) {
+    fn never_ends(tx: &mut Tx) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            tx.insert_many(&ITEM, vec![item(9)], OnConflict::Fail).await?;
+            std::future::pending().await
+        })
+    }
+    let longest_work = std::time::Duration::from_millis(300);
+    let store = database.open_with(StoreOptions { longest_work, ..StoreOptions::default() }).await;
+    create_items(&store).await;
+    let (before, stuck, after) = tokio::join!(
+        store.transact("insert", insert(1)),
+        store.transact("stuck", never_ends),
+        store.transact("insert", insert(2))
+    );
+    assert_eq!((before, stuck, after), (Ok(1), Err(StoreError::timeout()), Ok(1)));
+    assert_eq!(numbers(&store).await, [1, 2]);
 }
 
 async fn a_work_is_answered_only_after_the_commit(database: Database) {
