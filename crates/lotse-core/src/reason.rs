@@ -84,7 +84,7 @@ reasons! {
     60 PeerUnknown "PEER_UNKNOWN" Final level 1 "no card of this agency is accepted here"
     61 PeerSuspended "PEER_SUSPENDED" Retryable level 1 "the exchange with this agency is suspended"
     62 PeerCardExpired "PEER_CARD_EXPIRED" Retryable level 1 "the card of the recipient has expired"
-    63 PeerTooOld "PEER_TOO_OLD" Final level 1 "the recipient's node does not understand a part of this record yet"
+    63 PeerTooOld "PEER_TOO_OLD" Final level 2 "the recipient's node does not understand a part of this record yet"
     64 ClockSkew "CLOCK_SKEW" Retryable level 1 "the clocks of the two nodes are more than 120 seconds apart"
     65 ClockSteppedBack "CLOCK_STEPPED_BACK" Retryable level 1 "this node's clock stepped back by more than 120 seconds"
     66 LogHold "LOG_HOLD" Retryable level 1 "the log of this node is on hold because its integrity is in doubt"

@@ -1,1 +1,32 @@
 //! One file per thing that one can do. gRPC, commands and courier all call these; none of them knows who called.
+
+pub mod accept_peer;
+pub mod answer_referral;
+pub mod cancel_referral;
+pub mod claim;
+pub mod claim_again;
+pub mod confirm_import;
+pub mod cut;
+pub mod expire_consents;
+pub mod fetch_records;
+pub mod get_consent;
+pub mod get_referral;
+pub mod guard;
+pub mod install_card;
+pub mod list_consents;
+pub mod list_referrals;
+pub mod offer_agreement;
+pub mod preview_referral;
+pub mod purge_ended;
+pub mod read_inbox;
+pub mod record_consent;
+pub mod record_receipt;
+pub mod sign_agreement;
+pub mod submit_referrals;
+pub mod suspend_agreement;
+pub mod suspend_peer;
+pub mod take_agreement;
+pub mod take_batch;
+pub mod take_card;
+pub mod take_seals;
+pub mod withdraw_consent;

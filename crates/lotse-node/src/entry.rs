@@ -1,5 +1,7 @@
 //! Log entries: how an action says what it did, as the exact bytes that become a leaf of the exchange log.
 
+use std::sync::Arc;
+
 use lotse_core::category::Categories;
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::purpose::Purpose;
@@ -7,8 +9,12 @@ use lotse_core::random::Random;
 use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
+use lotse_store::counter::{self, Counter};
 use lotse_store::log::Entry;
+use lotse_store::{StoreError, Tx};
 use prost::Message;
+
+use crate::node::Node;
 
 pub use lotse_proto::exchange::v1::log_entry::Detail;
 pub use lotse_proto::exchange::v1::{BatchSummary, Decision, Direction, EntryKind, LogStart};
@@ -69,10 +75,10 @@ impl Draft {
         id.copy_from_slice(tail);
         let peer = self.peer.map(|peer| peer.as_str().to_string()).unwrap_or_default();
         let numbers = |set: Categories| set.iter().map(|category| category.number()).collect();
-        let bytes = |id: Option<Id>| id.map(|id| id.to_vec().into()).unwrap_or_default();
+        let bytes = |id: Option<Id>| id.map(Id::to_vec).unwrap_or_default();
         let entry = proto::LogEntry {
-            blind: blind.to_vec().into(),
-            id: Id::v7(at, id).to_vec().into(),
+            blind: blind.to_vec(),
+            id: Id::v7(at, id).to_vec(),
             at_us: at.micros(),
             kind: kind as i32,
             direction: self.direction as i32,
@@ -84,12 +90,12 @@ impl Draft {
             purpose: self.purpose.map_or(0, Purpose::number),
             categories: numbers(self.categories),
             record_id: bytes(self.record_id),
-            digest: self.digest.map(|digest| digest.to_vec().into()).unwrap_or_default(),
+            digest: self.digest.map(Digest::to_vec).unwrap_or_default(),
             actor: self.actor,
             on_behalf_of: self.on_behalf_of,
             decision: self.decision as i32,
             reasons: self.reasons.iter().map(|reason| reason.number()).collect(),
-            trace_id: self.trace_id.into(),
+            trace_id: self.trace_id,
             detail: self.detail,
             left_out: numbers(self.left_out),
             remark: self.remark,
@@ -104,4 +110,30 @@ impl Draft {
             bytes: entry.encode_to_vec(),
         }
     }
+}
+
+/// Appends entries as leaves of the log, in the transaction of what they tell. After its commit the sequencer is to be woken:
+/// `signals.log.notify_one()`.
+pub async fn append(tx: &mut Tx, node: &Node, drafts: Vec<(EntryKind, Draft)>) -> Result<(), StoreError> {
+    if drafts.is_empty() {
+        return Ok(());
+    }
+    let (at, random) = (node.now(), node.random.as_ref());
+    let entries: Vec<Entry> = drafts.into_iter().map(|(kind, draft)| draft.entry(kind, at, random)).collect();
+    let taken = counter::take(tx, &[(Counter::Leaf, entries.len() as i64)]).await?;
+    let first = taken.first(&Counter::Leaf, entries.len());
+    lotse_store::log::append(tx, node.generation, first, entries).await
+}
+
+/// Writes entries that tell of no change in the tables, and wakes the sequencer.
+pub async fn record(node: &Arc<Node>, name: &'static str, drafts: Vec<(EntryKind, Draft)>) -> Result<(), StoreError> {
+    let shared = node.clone();
+    node.store
+        .transact(name, move |tx| {
+            let (node, drafts) = (shared.clone(), drafts.clone());
+            Box::pin(async move { append(tx, &node, drafts).await })
+        })
+        .await?;
+    node.signals.log.notify_one();
+    Ok(())
 }

@@ -5,7 +5,10 @@
 
 pub mod action;
 pub mod ambient;
+pub mod commands;
 pub mod config;
+pub mod courier;
+pub mod desk;
 pub mod edge;
 pub mod entry;
 pub mod failure;
@@ -16,9 +19,16 @@ pub mod head_store;
 pub mod hold;
 pub mod identity;
 pub mod key_file;
+pub mod lifecycle;
+pub mod link;
 pub mod node;
 pub mod pki;
 pub mod sequencer;
+pub mod shipment;
 pub mod signal;
+pub mod start;
+pub mod telemetry;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 pub mod wire;

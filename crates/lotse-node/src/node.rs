@@ -12,6 +12,7 @@ use lotse_store::vault::Vault;
 use crate::config::Config;
 use crate::federation::FederationCache;
 use crate::hold::Holds;
+use crate::link::Links;
 use crate::signal::Signals;
 
 /// The keys that a node signs with.
@@ -48,6 +49,8 @@ pub struct Node {
     pub federation: FederationCache,
     /// What stops releases.
     pub holds: Holds,
+    /// What is known of the connections to peers.
+    pub links: Links,
     /// Who waits for what.
     pub signals: Signals,
 }

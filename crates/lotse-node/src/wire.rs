@@ -2,6 +2,17 @@
 //! large. Generated types do not leave this module and the gRPC edge.
 
 pub mod agreement;
+pub mod batch;
 pub mod card;
+pub mod category;
+pub mod consent;
+pub mod decision;
+pub mod disclosure;
+pub mod envelope;
+pub mod field;
+pub mod person;
+pub mod referral;
+pub mod request;
 pub mod seal;
+pub mod thread;
 pub mod time;

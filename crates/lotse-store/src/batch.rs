@@ -9,6 +9,8 @@ use crate::engine::{Row, StoreError, Tx};
 const OPEN: i64 = 1;
 /// The lease ended without a receipt: its items are in doubt and may be claimed again.
 const LAPSED: i64 = 2;
+/// All its items went into later batches; a receipt for it still counts.
+const MOVED: i64 = 4;
 /// A valid receipt is here.
 pub(crate) const ANSWERED: i32 = 3;
 
@@ -39,12 +41,15 @@ pub struct NewBatch {
     pub seal: Vec<u8>,
     /// Items in batch order.
     pub items: Vec<BatchItem>,
+    /// How often its items were sent before.
+    pub attempts: u32,
 }
 
 /// Writes a batch with a running lease.
 pub async fn insert(tx: &mut Tx, batch: &NewBatch) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO batch (batch_id, peer, state, created_at, root, seal, items) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO batch (batch_id, peer, state, created_at, root, seal, items, in_doubt, attempts, next_attempt_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $4)",
         [
             batch.batch_id.into(),
             (&batch.peer).into(),
@@ -53,21 +58,42 @@ pub async fn insert(tx: &mut Tx, batch: &NewBatch) -> Result<(), StoreError> {
             batch.root.into(),
             batch.seal.clone().into(),
             encode_items(&batch.items).into(),
+            (batch.items.len() as i64).into(),
+            batch.attempts.into(),
         ],
     )
     .await
     .map(|_| ())
 }
 
-/// Marks a batch whose lease ended without a receipt.
-pub async fn lapse(tx: &mut Tx, batch_id: Id) -> Result<(), StoreError> {
-    let sql = "UPDATE batch SET state = $2 WHERE batch_id = $1 AND state = $3";
-    tx.execute(sql, [batch_id.into(), LAPSED.into(), OPEN.into()]).await.map(|_| ())
+/// Marks a batch whose lease ended without a receipt: its items may be claimed again from a time on.
+pub async fn lapse(tx: &mut Tx, batch_id: Id, next_attempt_at: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE batch SET state = $2, next_attempt_at = $4 WHERE batch_id = $1 AND state = $3";
+    tx.execute(sql, [batch_id.into(), LAPSED.into(), OPEN.into(), next_attempt_at.into()]).await.map(|_| ())
 }
 
 /// Marks every batch whose lease ran when the node stopped.
 pub async fn lapse_all(tx: &mut Tx) -> Result<u64, StoreError> {
     tx.execute("UPDATE batch SET state = $1 WHERE state = $2", [LAPSED.into(), OPEN.into()]).await
+}
+
+/// Writes that so many items of a lapsed batch stay in doubt in it, to be looked at again from a time on; none: all of them went
+/// into later batches.
+pub async fn leave(tx: &mut Tx, batch_id: Id, staying: usize, next_attempt_at: Timestamp) -> Result<(), StoreError> {
+    let state = if staying == 0 { MOVED } else { LAPSED };
+    tx.execute(
+        "UPDATE batch SET state = $2, in_doubt = $3, next_attempt_at = $4, attempts = attempts + 1
+         WHERE batch_id = $1 AND state = $5",
+        [batch_id.into(), state.into(), (staying as i64).into(), next_attempt_at.into(), LAPSED.into()],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Lets every item in doubt towards a peer be looked at again at once: something changed that may let it go.
+pub async fn retry_now(tx: &mut Tx, peer: &AgencyId) -> Result<(), StoreError> {
+    let sql = "UPDATE batch SET next_attempt_at = 0 WHERE peer = $1 AND state <> 3 AND state = $2";
+    tx.execute(sql, [peer.into(), LAPSED.into()]).await.map(|_| ())
 }
 
 /// A batch that is not answered.
@@ -81,36 +107,35 @@ pub struct OpenBatch {
     pub root: Digest,
     /// Items in batch order.
     pub items: Vec<BatchItem>,
+    /// How often its items were sent before.
+    pub attempts: u32,
+    /// Whether items of it went into later batches.
+    pub moved: bool,
 }
 
-/// Finds the oldest batches to a peer whose lease ended without a receipt.
-pub async fn lapsed(tx: &mut Tx, peer: &AgencyId, limit: u32) -> Result<Vec<OpenBatch>, StoreError> {
-    let sql = "SELECT batch_id, peer, root, items FROM batch WHERE peer = $1 AND state <> 3 AND state = $2
-               ORDER BY created_at LIMIT $3";
-    tx.fetch(sql, [peer.into(), LAPSED.into(), limit.into()]).await?.iter().map(open_batch).collect()
+/// Finds the batch to a peer whose lease ended without a receipt and that has waited longest for another attempt.
+pub async fn lapsed(tx: &mut Tx, peer: &AgencyId, at: Timestamp) -> Result<Option<OpenBatch>, StoreError> {
+    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch
+               WHERE peer = $1 AND state <> 3 AND state = $2 AND next_attempt_at <= $3 ORDER BY next_attempt_at LIMIT 1";
+    tx.fetch_optional(sql, [peer.into(), LAPSED.into(), at.into()]).await?.as_ref().map(open_batch).transpose()
 }
 
 /// Finds a batch, whatever its state.
 pub async fn find(tx: &mut Tx, batch_id: Id) -> Result<Option<OpenBatch>, StoreError> {
-    let sql = "SELECT batch_id, peer, root, items FROM batch WHERE batch_id = $1";
+    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch WHERE batch_id = $1";
     tx.fetch_optional(sql, [batch_id.into()]).await?.as_ref().map(open_batch).transpose()
 }
 
 /// Finds the batches whose lease may still run.
 pub async fn leased(tx: &mut Tx) -> Result<Vec<OpenBatch>, StoreError> {
-    let sql = "SELECT batch_id, peer, root, items FROM batch WHERE state <> 3 AND state = $1";
+    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch WHERE state <> 3 AND state = $1";
     tx.fetch(sql, [OPEN.into()]).await?.iter().map(open_batch).collect()
-}
-
-/// Removes lapsed batches all of whose items have gone into later batches.
-pub async fn drop_emptied(tx: &mut Tx, batch_id: Id) -> Result<(), StoreError> {
-    let sql = "DELETE FROM batch WHERE batch_id = $1 AND state = $2";
-    tx.execute(sql, [batch_id.into(), LAPSED.into()]).await.map(|_| ())
 }
 
 /// Records a valid receipt. Returns whether it is the first one for this batch.
 pub async fn answer(tx: &mut Tx, batch_id: Id, receipt: Vec<u8>, at: Timestamp) -> Result<bool, StoreError> {
-    let sql = "UPDATE batch SET state = $2, receipt = $3, answered_at = $4 WHERE batch_id = $1 AND state <> $2";
+    let sql =
+        "UPDATE batch SET state = $2, receipt = $3, answered_at = $4, in_doubt = 0 WHERE batch_id = $1 AND state <> $2";
     let changed = tx.execute(sql, [batch_id.into(), ANSWERED.into(), receipt.into(), at.into()]).await?;
     Ok(changed > 0)
 }
@@ -138,6 +163,7 @@ fn open_batch(row: &Row) -> Result<OpenBatch, StoreError> {
             _ => Err(unfit),
         }
     };
-    let items = items.iter().map(item).collect::<Result<_, _>>()?;
-    Ok(OpenBatch { batch_id: row.get(0)?, peer: row.get(1)?, root: row.get(2)?, items })
+    let items: Vec<BatchItem> = items.iter().map(item).collect::<Result<_, _>>()?;
+    let moved = row.get::<i64>(5)? != items.len() as i64;
+    Ok(OpenBatch { batch_id: row.get(0)?, peer: row.get(1)?, root: row.get(2)?, items, attempts: row.get(4)?, moved })
 }

@@ -213,6 +213,8 @@ fn remembered_row(row: &Row) -> Result<Remembered, StoreError> {
 pub struct Held {
     /// Place in the order of arrival.
     pub seq: u64,
+    /// Envelope that brought it.
+    pub envelope_id: Id,
     /// Record.
     pub record_id: Id,
     /// What it carries.
@@ -260,6 +262,7 @@ fn held(row: &Row) -> Result<Held, StoreError> {
     };
     Ok(Held {
         seq: row.get(0)?,
+        envelope_id: row.get(21)?,
         record_id: row.get(1)?,
         kind: kind(row, 2)?,
         owner: row.get(3)?,
@@ -289,7 +292,7 @@ pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Held>, StoreErro
         .fetch_in(
             "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
                     epoch, agreement_id, clause_id, purpose, present, covered, feedback, hold_until, referral_state,
-                    content_key, content
+                    content_key, content, envelope_id
              FROM custody WHERE record_id",
             keys,
             " AND outcome = 1 ORDER BY revision",
@@ -311,7 +314,7 @@ pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<Held>, StoreError
         .fetch(
             "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
                     epoch, agreement_id, clause_id, purpose, present, covered, feedback, hold_until, referral_state,
-                    content_key, content
+                    content_key, content, envelope_id
              FROM custody WHERE kind = 2 AND thread_id = $1 AND outcome = 1 ORDER BY thread_sequence",
             [thread_id.into()],
         )
@@ -325,7 +328,7 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<
         .fetch(
             "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
                     epoch, agreement_id, clause_id, purpose, present, covered, feedback, hold_until, referral_state,
-                    content_key, content
+                    content_key, content, envelope_id
              FROM custody WHERE kind = 1 AND outcome = 1 AND seq < $1 ORDER BY seq DESC LIMIT $2",
             [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
         )
@@ -343,4 +346,37 @@ pub async fn set_referral_state(tx: &mut Tx, record_id: Id, state: ReferralState
 pub async fn purge_ended(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
     let sql = "UPDATE custody SET content_key = NULL, content = NULL WHERE content IS NOT NULL AND hold_until <= $1";
     tx.execute(sql, [at.into()]).await
+}
+
+/// What the inbox tells of a record that was received.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// Record.
+    pub record_id: Id,
+    /// What it carries.
+    pub kind: ItemKind,
+    /// Thread.
+    pub thread_id: Id,
+    /// What it may be used for.
+    pub purpose: Purpose,
+    /// Where the referral stood after it.
+    pub referral_state: ReferralState,
+}
+
+/// Reads what the inbox tells of received records, without content.
+pub async fn received(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Received>, StoreError> {
+    let keys = record_ids.iter().map(|&id| id.into()).collect();
+    let sql = "SELECT record_id, kind, thread_id, purpose, referral_state FROM custody WHERE record_id";
+    let rows = tx.fetch_in(sql, keys, " AND outcome = 1 ORDER BY seq", []).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Received {
+                record_id: row.get(0)?,
+                kind: kind(row, 1)?,
+                thread_id: row.get(2)?,
+                purpose: purpose(row, 3)?,
+                referral_state: ReferralState::from_number(row.get(4)?).ok_or(StoreError::Value("referral state"))?,
+            })
+        })
+        .collect()
 }

@@ -13,6 +13,7 @@ pub mod card;
 pub mod consent;
 pub mod counter;
 pub mod custody;
+pub mod import;
 pub mod inbox;
 pub mod log;
 pub mod meta;

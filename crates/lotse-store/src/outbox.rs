@@ -56,6 +56,8 @@ pub struct NewItem {
     pub purpose: Purpose,
     /// Categories of the content as handed over.
     pub present: Categories,
+    /// Categories that were left out when it was handed over.
+    pub left_out: Categories,
     /// What else the claim needs to decide again, encoded by the node.
     pub request: Vec<u8>,
     /// When it was handed over.
@@ -159,7 +161,7 @@ fn insert_row(item: &NewItem) -> [Value; 29] {
         release.map(|r| r.envelope_digest).into(),
         release.and_then(|r| r.consent_id).into(),
         release.map_or(0, |r| r.sent.bits()).into(),
-        release.map_or(0, |r| r.left_out.bits()).into(),
+        release.map_or(item.left_out, |r| r.left_out.or(item.left_out)).bits().into(),
         release.map(|r| r.hold_until).into(),
         release.map_or(0, |r| r.feedback.number()).into(),
         release.map(|r| r.head.clone()).into(),
@@ -375,7 +377,8 @@ static CONTENT: Table<3> = Table {
 
 /// Replaces the content of items from which a claim left something out.
 pub async fn replace_content(tx: &mut Tx, contents: Vec<(Id, Sealed)>) -> Result<(), StoreError> {
-    let rows = contents.into_iter().map(|(id, sealed)| [id.into(), sealed.key.into(), sealed.ciphertext.into()]).collect();
+    let rows =
+        contents.into_iter().map(|(id, sealed)| [id.into(), sealed.key.into(), sealed.ciphertext.into()]).collect();
     tx.update_many(&CONTENT, rows).await.map(|_| ())
 }
 
@@ -404,23 +407,23 @@ pub struct Settled {
     pub reasons: Vec<Reason>,
 }
 
-static SETTLE: Table<6> = Table {
-    name: "outbox",
-    columns: [
-        Column::blob("record_id"),
-        Column::int("state"),
-        Column::int("referral_state"),
-        Column::int("next_attempt_at"),
-        Column::int("attempts"),
-        Column::text("reasons"),
-    ],
-};
+const SETTLE: crate::engine::Columns<7> = [
+    Column::blob("record_id"),
+    Column::int("from_state"),
+    Column::int("state"),
+    Column::int("referral_state"),
+    Column::int("next_attempt_at"),
+    Column::int("attempts"),
+    Column::text("reasons"),
+];
 
-/// Writes items that were refused, have to be sent again, or ended.
-pub async fn settle(tx: &mut Tx, items: &[Settled]) -> Result<(), StoreError> {
+/// Writes items that were refused, have to be sent again, or ended. Items that are no longer in the state `from` stay as they
+/// are: what a recipient has said is never unsaid.
+pub async fn settle(tx: &mut Tx, from: DeliveryState, items: &[Settled]) -> Result<u64, StoreError> {
     let row = |item: &Settled| {
         [
             item.record_id.into(),
+            from.number().into(),
             item.state.number().into(),
             item.referral_state.number().into(),
             item.next_attempt_at.into(),
@@ -428,7 +431,14 @@ pub async fn settle(tx: &mut Tx, items: &[Settled]) -> Result<(), StoreError> {
             reasons_to_text(&item.reasons).into(),
         ]
     };
-    tx.update_many(&SETTLE, items.iter().map(row).collect()).await.map(|_| ())
+    tx.execute_with(
+        &SETTLE,
+        items.iter().map(row).collect(),
+        "UPDATE outbox SET state = v.state, referral_state = v.referral_state, next_attempt_at = v.next_attempt_at,
+             attempts = v.attempts, reasons = v.reasons
+         FROM v WHERE outbox.record_id = v.record_id AND outbox.state = v.from_state",
+    )
+    .await
 }
 
 fn reasons_to_text(reasons: &[Reason]) -> String {
@@ -578,7 +588,7 @@ pub async fn waiting(tx: &mut Tx) -> Result<Vec<Waiting>, StoreError> {
             "SELECT peer, SUM(due), SUM(doubt) FROM (
                  SELECT recipient AS peer, 1 AS due, 0 AS doubt FROM outbox WHERE state = 1
                  UNION ALL
-                 SELECT peer, 0, LENGTH(items) / 48 FROM batch WHERE state <> 3) AS waiting
+                 SELECT peer, 0, in_doubt FROM batch WHERE state <> 3) AS waiting
              GROUP BY peer ORDER BY peer",
             [],
         )
@@ -598,4 +608,47 @@ pub async fn expired(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<Item>
         )
         .await?;
     rows.iter().map(item).collect()
+}
+
+/// What the inbox tells of a delivery.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// Record id.
+    pub record_id: Id,
+    /// Thread.
+    pub thread_id: Id,
+    /// System that handed it over.
+    pub system: String,
+    /// Key under which it was handed over.
+    pub idempotency_key: String,
+    /// Where the delivery stands.
+    pub delivery: DeliveryState,
+    /// Why it was refused or ended.
+    pub reasons: Vec<Reason>,
+}
+
+/// Reads what the inbox tells of deliveries, without content.
+pub async fn delivered(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Delivered>, StoreError> {
+    let keys = record_ids.iter().map(|&id| id.into()).collect();
+    let rows = tx
+        .fetch_in(
+            "SELECT o.record_id, o.thread_id, o.system, o.idempotency_key, o.state, b.state, o.reasons
+             FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id WHERE o.record_id",
+            keys,
+            "",
+            [],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Delivered {
+                record_id: row.get(0)?,
+                thread_id: row.get(1)?,
+                system: row.get(2)?,
+                idempotency_key: row.get(3)?,
+                delivery: effective_state(row, 4)?,
+                reasons: reasons_from_text(&row.get::<String>(6)?),
+            })
+        })
+        .collect()
 }

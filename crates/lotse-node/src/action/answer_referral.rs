@@ -1,0 +1,211 @@
+//! Answers a received referral: what became of it goes back to its owner, within the feedback level of the consent.
+
+use std::sync::Arc;
+
+use lotse_core::agreement;
+use lotse_core::answer::{self, AnswerBasis};
+use lotse_core::category::{Categories, Category};
+use lotse_core::id::{Digest, Id};
+use lotse_core::reason::Reason;
+use lotse_core::referral::ReferralState;
+use lotse_core::time::{DAY, Timestamp};
+use lotse_store::counter::{self, Counter};
+use lotse_store::custody::{self, Held};
+use lotse_store::outbox::{self, ItemKind, NewItem};
+use lotse_store::{StoreError, Tx, log};
+
+use crate::action::guard;
+use crate::action::submit_referrals::place;
+use crate::entry::{Decision, Direction, Draft, EntryKind};
+use crate::failure::{ErrorKind, Failure};
+use crate::federation::Federation;
+use crate::node::Node;
+use crate::wire::referral::Answer;
+use crate::wire::request::{AnswerAsk, Ask, Request};
+
+/// How long the node tries to deliver an answer.
+const LIFE: std::time::Duration = std::time::Duration::from_secs(28 * DAY.as_secs());
+
+/// An answer that a system hands over.
+#[derive(Clone)]
+pub struct AnswerSubmission {
+    /// Name of the system.
+    pub system: String,
+    /// Identity of the system, for the log.
+    pub actor: String,
+    /// Key chosen by the system.
+    pub idempotency_key: String,
+    /// Referral that is answered.
+    pub referral_id: Id,
+    /// The answer.
+    pub answer: Answer,
+    /// Opaque staff reference.
+    pub on_behalf_of: String,
+    /// Trace.
+    pub trace_id: Vec<u8>,
+}
+
+/// What was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Record id of the answer.
+    pub answer_id: Id,
+    /// Where the referral stands now at this agency.
+    pub state: ReferralState,
+    /// Whether the key was accepted before.
+    pub repeated: bool,
+}
+
+/// Answers a referral.
+pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> Result<Answered, Failure> {
+    let job = Arc::new((node.clone(), submission));
+    let (result, owner) = node
+        .store
+        .transact("answer", move |tx| {
+            let job = job.clone();
+            Box::pin(async move { run(&job.0, &job.1, tx).await })
+        })
+        .await?;
+    node.signals.log.notify_one();
+    owner.iter().for_each(|owner| node.signals.due(owner).notify_one());
+    result
+}
+
+type Outcome = (Result<Answered, Failure>, Option<lotse_core::id::AgencyId>);
+
+async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<Outcome, StoreError> {
+    let at = node.now();
+    let Some(referral) = custody::find(tx, &[submission.referral_id]).await?.pop() else {
+        return Ok((Err(Failure::not_found()), None));
+    };
+    if referral.kind != ItemKind::Referral || referral.hold_until <= at {
+        return Ok((Err(Failure::not_found()), None));
+    }
+    let id_key = node.vault.id_key();
+    let answer_id = Id::of_record(id_key, &submission.system, &submission.idempotency_key, &referral.owner);
+    let digest = Digest::concat(&[submission.referral_id.as_bytes(), &submission.answer.bytes]);
+    if let Some((_, known)) = outbox::known(tx, &[answer_id]).await?.pop() {
+        return Ok((repeated(answer_id, digest, &known, &referral), None));
+    }
+    let federation = Federation::load(tx, &node.agency).await?;
+    match decide(node, &federation, submission, &referral, at) {
+        Ok(state) => {
+            let sequence = outbox::answers(tx, referral.record_id).await?.len() as u64 + 1;
+            let item = new_item(node, submission, &referral, (answer_id, digest, sequence), at)?;
+            outbox::insert(tx, &[item]).await?;
+            custody::set_referral_state(tx, referral.record_id, state).await?;
+            Ok((Ok(Answered { answer_id, state, repeated: false }), Some(referral.owner)))
+        }
+        Err(failure) => {
+            let counters = counter::take(tx, &[(Counter::Leaf, 1)]).await?;
+            let entry = refusal_entry(node, submission, &referral, &failure, at);
+            log::append(tx, node.generation, counters.first(&Counter::Leaf, 1), vec![entry]).await?;
+            Ok((Err(failure), None))
+        }
+    }
+}
+
+fn repeated(answer_id: Id, digest: Digest, known: &outbox::Known, referral: &Held) -> Result<Answered, Failure> {
+    if known.content_digest == digest {
+        return Ok(Answered { answer_id, state: referral.referral_state, repeated: true });
+    }
+    Err(Failure::new(
+        ErrorKind::Refused,
+        Reason::IdempotencyKeyReused,
+        "the idempotency key was used before with other content: repeat the same content, or choose a new key",
+    ))
+}
+
+fn decide(
+    node: &Node,
+    federation: &Federation,
+    submission: &AnswerSubmission,
+    referral: &Held,
+    at: Timestamp,
+) -> Result<ReferralState, Failure> {
+    let state = referral
+        .referral_state
+        .after(submission.answer.event)
+        .map_err(|error| Failure::new(ErrorKind::Refused, Reason::TransitionNotAllowed, error.to_string()))?;
+    guard::releasable(node, federation, &referral.owner, at).map_err(Failure::refused)?;
+    let basis = AnswerBasis {
+        owner: &referral.owner,
+        holder: &node.agency,
+        agreement: referral.agreement_id,
+        clause_id: &referral.clause_id,
+        feedback: referral.feedback,
+        covers_note: referral.covered.contains(Category::Note),
+    };
+    answer::decide(&basis, submission.answer.content, &federation.agreements, at).map_err(Failure::refused)?;
+    let current = agreement::current(&federation.agreements, referral.agreement_id, at);
+    current.map(|_| state).ok_or_else(|| Failure::refused(Reason::NoAgreement))
+}
+
+fn new_item(
+    node: &Node,
+    submission: &AnswerSubmission,
+    referral: &Held,
+    (answer_id, digest, sequence): (Id, Digest, u64),
+    at: Timestamp,
+) -> Result<NewItem, StoreError> {
+    let ask = AnswerAsk {
+        agreement_id: referral.agreement_id,
+        clause_id: referral.clause_id.clone(),
+        consent_ref: referral.consent_ref,
+        epoch: referral.epoch,
+        hold_until: referral.hold_until,
+        feedback: referral.feedback,
+        covers_note: referral.covered.contains(Category::Note),
+        content: submission.answer.content,
+    };
+    let request = Request {
+        actor: submission.actor.clone(),
+        on_behalf_of: submission.on_behalf_of.clone(),
+        trace_id: submission.trace_id.clone(),
+        thread_sequence: sequence,
+        ask: Ask::Answer(ask),
+    };
+    Ok(NewItem {
+        record_id: answer_id,
+        kind: ItemKind::Answer,
+        recipient: referral.owner.clone(),
+        thread_id: referral.record_id,
+        system: submission.system.clone(),
+        idempotency_key: submission.idempotency_key.clone(),
+        content_digest: digest,
+        subject: None,
+        purpose: referral.purpose,
+        present: Categories::NONE,
+        left_out: Categories::NONE,
+        request: request.encode(),
+        submitted_at: at,
+        expires_at: at.plus(LIFE),
+        content: node.vault.seal(&*node.random, place(&answer_id), &submission.answer.bytes)?,
+        release: None,
+    })
+}
+
+fn refusal_entry(
+    node: &Node,
+    submission: &AnswerSubmission,
+    referral: &Held,
+    failure: &Failure,
+    at: Timestamp,
+) -> log::Entry {
+    Draft {
+        direction: Direction::Out,
+        peer: Some(referral.owner.clone()),
+        agreement_id: Some(referral.agreement_id),
+        clause_id: referral.clause_id.clone(),
+        consent_ref: Some(referral.consent_ref),
+        purpose: Some(referral.purpose),
+        record_id: Some(referral.record_id),
+        actor: submission.actor.clone(),
+        on_behalf_of: submission.on_behalf_of.clone(),
+        decision: Decision::Refuse,
+        reasons: failure.causes.iter().map(|cause| cause.reason).collect(),
+        trace_id: submission.trace_id.clone(),
+        ..Draft::default()
+    }
+    .entry(EntryKind::SubmitRefused, at, &*node.random)
+}

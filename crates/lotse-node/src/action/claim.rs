@@ -1,0 +1,463 @@
+//! Claims what waits for a peer: decides again and releases. The claim transaction *is* the release: it reads agreement and
+//! consent, freezes the envelope's exact bytes, and writes log and register; no byte leaves before it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lotse_core::agreement::{self, Agreement};
+use lotse_core::answer::{self, AnswerBasis};
+use lotse_core::category::Categories;
+use lotse_core::consent::Consent;
+use lotse_core::delivery::DeliveryState;
+use lotse_core::id::{AgencyId, Id};
+use lotse_core::purpose::RecordKind;
+use lotse_core::reason::Reason;
+use lotse_core::referral::ReferralState;
+use lotse_core::release::{self, Moment, NoNotes, Permit, Refusal, Release};
+use lotse_core::time::Timestamp;
+use lotse_store::batch::BatchItem;
+use lotse_store::consent::Towards;
+use lotse_store::counter::{self, Counter};
+use lotse_store::inbox::{self, Event, EventKind};
+use lotse_store::outbox::{Claimable, Settled};
+use lotse_store::vault::Sealed;
+use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register};
+use tokio::time::Instant;
+
+use crate::action::cut::{self, Candidate, Frame, Ground};
+use crate::action::guard;
+use crate::action::submit_referrals::{Consents, place};
+use crate::entry::{Decision, Direction, Draft, EntryKind};
+use crate::federation::Federation;
+use crate::node::Node;
+use crate::shipment::{LEASE, Shipment};
+use crate::wire::batch::{MAX_BATCH, MAX_BATCH_BYTES};
+use crate::wire::referral;
+use crate::wire::request::{AnswerAsk, Ask, ReferralAsk, Request};
+
+/// Longest pause between two attempts.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// Returns the pause before another attempt: a random part of a time that doubles with each one.
+pub fn pause(random: &dyn lotse_core::random::Random, attempts: u32) -> Duration {
+    let longest = Duration::from_secs(1).saturating_mul(1 << attempts.min(12)).min(LONGEST_PAUSE);
+    let drawn = u64::from_be_bytes(lotse_core::random::bytes(random));
+    Duration::from_micros(drawn % (longest.as_micros() as u64).max(1))
+}
+
+/// What a claim brought.
+#[derive(Default)]
+pub struct Claimed {
+    /// What may be sent while its lease runs.
+    pub shipment: Option<Shipment>,
+    /// Whether there was anything to look at.
+    pub looked: bool,
+    /// Why nothing may be released to this peer now, if so.
+    pub objection: Option<Reason>,
+    /// Number of the inbox event about items that ended, if any did.
+    pub event: Option<u64>,
+}
+
+/// Claims items to a peer that are due.
+pub async fn claim_due(node: &Arc<Node>, peer: &AgencyId) -> Result<Claimed, StoreError> {
+    let claim = Arc::new(Claim { node: node.clone(), peer: peer.clone(), lease_until: Instant::now() + LEASE });
+    let claimed = node
+        .store
+        .transact("claim", move |tx| {
+            let claim = claim.clone();
+            Box::pin(async move { claim.due(tx).await })
+        })
+        .await?;
+    announce(node, &claimed);
+    Ok(claimed)
+}
+
+fn announce(node: &Node, claimed: &Claimed) {
+    node.signals.log.notify_one();
+    claimed.event.into_iter().for_each(|seq| node.signals.inbox_changed(seq));
+}
+
+struct Claim {
+    node: Arc<Node>,
+    peer: AgencyId,
+    lease_until: Instant,
+}
+
+/// What was decided about one item.
+enum Verdict {
+    Referral(Box<(Permit, Towards)>),
+    Answer(Arc<Agreement>),
+    /// Not now: it stays due.
+    Wait(Vec<Reason>),
+    /// Never: it ends.
+    End(Vec<Reason>),
+}
+
+impl Claim {
+    async fn due(&self, tx: &mut Tx) -> Result<Claimed, StoreError> {
+        let at = self.node.now();
+        let found = outbox::due(tx, &self.peer, at, MAX_BATCH as u32).await?;
+        if found.is_empty() {
+            return Ok(Claimed::default());
+        }
+        let items = self.within_limit(found)?;
+        let consents = self.consents(tx, &items).await?;
+        let mut federation = self.node.federation.get();
+        let mut before = Numbers::default();
+        let (verdicts, counters, numbers) = loop {
+            let verdicts: Vec<Verdict> = match guard::releasable(&self.node, &federation, &self.peer, at) {
+                Ok(_) => items.iter().map(|item| self.decide(&federation, &consents, item, at)).collect(),
+                Err(reason) => {
+                    items.iter().map(|item| overdue(item, at).unwrap_or(Verdict::Wait(vec![reason]))).collect()
+                }
+            };
+            let numbers = Numbers::of(&verdicts);
+            let counters = counter::take(tx, &numbers.less(&before).wanted(&self.peer)).await?;
+            if counters.after(&Counter::Federation) == federation.version {
+                break (verdicts, counters, numbers);
+            }
+            before = numbers;
+            federation = Arc::new(Federation::load(tx, &self.node.agency).await?);
+        };
+        self.write(tx, &federation, items, verdicts, &counters, &numbers, at).await
+    }
+
+    /// Reads requests, and leaves items that would make the batch too large for the next claim.
+    fn within_limit(&self, found: Vec<Claimable>) -> Result<Vec<Item>, StoreError> {
+        let mut bytes = 0;
+        let mut items = Vec::with_capacity(found.len());
+        for claimable in found {
+            bytes += claimable.content.ciphertext.len() + 1024;
+            if bytes > MAX_BATCH_BYTES && !items.is_empty() {
+                break;
+            }
+            let request = Request::decode(&claimable.request).ok_or(StoreError::Value("request of an item"))?;
+            items.push(Item { claimable, request });
+        }
+        Ok(items)
+    }
+
+    async fn consents(&self, tx: &mut Tx, items: &[Item]) -> Result<Consents, StoreError> {
+        let mut subjects: Vec<Id> = items.iter().filter_map(|item| item.claimable.subject).collect();
+        let mut named: Vec<Id> = items.iter().filter_map(|item| item.referral().and_then(|ask| ask.consent)).collect();
+        [&mut subjects, &mut named].into_iter().for_each(|ids| {
+            ids.sort_unstable();
+            ids.dedup();
+        });
+        if subjects.is_empty() {
+            return Ok(Consents::default());
+        }
+        consent::towards(tx, &self.peer, &subjects, &named).await.map(Consents::new)
+    }
+
+    fn decide(&self, federation: &Federation, consents: &Consents, item: &Item, at: Timestamp) -> Verdict {
+        if let Some(ended) = overdue(item, at) {
+            return ended;
+        }
+        let decided = match &item.request.ask {
+            Ask::Referral(ask) => self.decide_referral(federation, consents, item, ask, at),
+            Ask::Answer(ask) => decide_answer(&self.node.agency, &self.peer, federation, ask, at),
+        };
+        decided.unwrap_or_else(|refusals| {
+            let mut reasons: Vec<Reason> = refusals.iter().map(|refusal| refusal.reason).collect();
+            reasons.dedup();
+            if reasons.iter().all(|reason| reason.is_retryable()) {
+                Verdict::Wait(reasons)
+            } else {
+                Verdict::End(reasons)
+            }
+        })
+    }
+
+    fn decide_referral(
+        &self,
+        federation: &Federation,
+        consents: &Consents,
+        item: &Item,
+        ask: &ReferralAsk,
+        at: Timestamp,
+    ) -> Result<Verdict, Vec<Refusal>> {
+        let subject = item.claimable.subject.ok_or_else(|| vec![Refusal::from(Reason::NoConsent)])?;
+        let question = question(&self.node.agency, &self.peer, &item.claimable, ask, subject);
+        let of_subject = consents.of(subject, ask.consent);
+        let plain: Vec<Consent> = of_subject.iter().map(|towards| towards.consent.clone()).collect();
+        let permit = release::decide(&question, &federation.agreements, &plain, at, &mut NoNotes)?;
+        let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent).cloned();
+        let towards = chosen.ok_or_else(|| vec![Refusal::from(Reason::ConsentUnknown)])?;
+        Ok(Verdict::Referral(Box::new((permit, towards))))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one decision, used once")]
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        federation: &Federation,
+        items: Vec<Item>,
+        verdicts: Vec<Verdict>,
+        counters: &counter::Taken,
+        numbers: &Numbers,
+        at: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        let mut settled = Vec::new();
+        let mut ended = Vec::new();
+        let mut entries = Vec::with_capacity(numbers.leaves as usize);
+        let mut permitted = Vec::with_capacity(items.len());
+        for (item, verdict) in items.iter().zip(&verdicts) {
+            match verdict {
+                Verdict::Wait(reasons) => settled.push(self.waiting(item, reasons, at)),
+                Verdict::End(reasons) => {
+                    settled.push(end(item, reasons, at));
+                    ended.push(item.claimable.record_id);
+                    entries.push(self.ended_entry(item, reasons, at));
+                }
+                Verdict::Referral(ground) => permitted.push((item, self.content(item, ground.0.left_out)?, verdict)),
+                Verdict::Answer(_) => permitted.push((item, self.content(item, Categories::NONE)?, verdict)),
+            }
+        }
+        let objection = match verdicts.first() {
+            Some(Verdict::Wait(reasons)) if permitted.is_empty() => reasons.first().copied(),
+            _ => None,
+        };
+        let shipment = if permitted.is_empty() {
+            None
+        } else {
+            Some(self.release(tx, federation, &permitted, counters, numbers, &mut entries, at).await?)
+        };
+        if !settled.is_empty() {
+            outbox::settle(tx, DeliveryState::Due, &settled).await?;
+        }
+        if !entries.is_empty() {
+            let first = counters.first(&Counter::Leaf, numbers.leaves as usize);
+            log::append(tx, self.node.generation, first, entries).await?;
+        }
+        let event = if ended.is_empty() { None } else { Some(counters.after(&Counter::Event)) };
+        if let Some(seq) = event {
+            let event = Event { seq, at, kind: EventKind::Delivered, peer: self.peer.clone(), items: ended };
+            inbox::append(tx, &event).await?;
+        }
+        Ok(Claimed { shipment, looked: true, objection, event })
+    }
+
+    /// Opens an item's content, without what is left out; encrypted anew where something is.
+    fn content(&self, item: &Item, left_out: Categories) -> Result<(Vec<u8>, Option<Sealed>), StoreError> {
+        let place = place(&item.claimable.record_id);
+        let bytes = self.node.vault.open(place, &item.claimable.content)?;
+        if left_out.is_empty() {
+            return Ok((bytes, None));
+        }
+        let rest = referral::leave_out(&bytes, left_out).map_err(|_| StoreError::Value("content of a referral"))?;
+        let sealed = self.node.vault.seal(&*self.node.random, place, &rest)?;
+        Ok((rest, Some(sealed)))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one release, used once")]
+    async fn release(
+        &self,
+        tx: &mut Tx,
+        federation: &Federation,
+        permitted: &[(&Item, (Vec<u8>, Option<Sealed>), &Verdict)],
+        counters: &counter::Taken,
+        numbers: &Numbers,
+        entries: &mut Vec<log::Entry>,
+        at: Timestamp,
+    ) -> Result<Shipment, StoreError> {
+        let candidates: Vec<Candidate<'_>> = permitted.iter().filter_map(candidate).collect();
+        let frame = Frame {
+            peer: &self.peer,
+            peer_generation: federation.peers.get(&self.peer).map_or(1, |peer| peer.generation),
+            batch_id: Id::new(at, &*self.node.random),
+            first_revision: counters.first(&Counter::Revision(self.peer.clone()), numbers.revisions as usize) + 1,
+            at,
+        };
+        let cut = cut::cut(&self.node, &frame, &candidates)?;
+        let batch_items = cut
+            .releases
+            .iter()
+            .map(|(record_id, release)| BatchItem { record_id: *record_id, digest: release.envelope_digest })
+            .collect();
+        outbox::release(tx, &cut.releases).await?;
+        let changed: Vec<_> = permitted
+            .iter()
+            .filter_map(|(item, (_, sealed), _)| Some((item.claimable.record_id, sealed.clone()?)))
+            .collect();
+        if !changed.is_empty() {
+            outbox::replace_content(tx, changed).await?;
+        }
+        let (seal, new_batch) = cut::seal(&self.node, &self.peer, frame.batch_id, at, batch_items, 0);
+        batch::insert(tx, &new_batch).await?;
+        if !cut.disclosures.is_empty() {
+            register::insert(tx, cut.disclosures).await?;
+        }
+        entries.extend(cut.entries);
+        Ok(Shipment {
+            peer: self.peer.clone(),
+            batch_id: frame.batch_id,
+            root: new_batch.root,
+            items: new_batch.items,
+            seal,
+            envelopes: cut.envelopes,
+            lease_until: self.lease_until,
+        })
+    }
+
+    fn waiting(&self, item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {
+        let attempts = item.claimable.attempts + 1;
+        Settled {
+            record_id: item.claimable.record_id,
+            state: DeliveryState::Due,
+            referral_state: ReferralState::Offered,
+            next_attempt_at: at.plus(pause(&*self.node.random, attempts)),
+            attempts,
+            reasons: reasons.to_vec(),
+        }
+    }
+
+    fn ended_entry(&self, item: &Item, reasons: &[Reason], at: Timestamp) -> log::Entry {
+        Draft {
+            direction: Direction::Out,
+            peer: Some(self.peer.clone()),
+            purpose: Some(item.claimable.purpose),
+            record_id: Some(item.claimable.record_id),
+            actor: item.request.actor.clone(),
+            on_behalf_of: item.request.on_behalf_of.clone(),
+            decision: Decision::Refuse,
+            reasons: reasons.to_vec(),
+            trace_id: item.request.trace_id.clone(),
+            ..Draft::default()
+        }
+        .entry(EntryKind::ItemEnded, at, &*self.node.random)
+    }
+}
+
+/// An item with what its system asked for.
+struct Item {
+    claimable: Claimable,
+    request: Request,
+}
+
+impl Item {
+    fn referral(&self) -> Option<&ReferralAsk> {
+        match &self.request.ask {
+            Ask::Referral(ask) => Some(ask),
+            Ask::Answer(_) => None,
+        }
+    }
+}
+
+/// Numbers that a claim takes.
+#[derive(Clone, Copy, Default)]
+struct Numbers {
+    leaves: i64,
+    revisions: i64,
+    events: i64,
+}
+
+impl Numbers {
+    fn of(verdicts: &[Verdict]) -> Numbers {
+        let revisions =
+            verdicts.iter().filter(|v| matches!(v, Verdict::Referral(_) | Verdict::Answer(_))).count() as i64;
+        let ended = verdicts.iter().filter(|v| matches!(v, Verdict::End(_))).count() as i64;
+        Numbers { leaves: revisions + ended, revisions, events: ended.min(1) }
+    }
+
+    fn less(&self, before: &Numbers) -> Numbers {
+        Numbers {
+            leaves: self.leaves - before.leaves,
+            revisions: self.revisions - before.revisions,
+            events: self.events - before.events,
+        }
+    }
+
+    fn wanted(&self, peer: &AgencyId) -> [(Counter, i64); 4] {
+        [
+            (Counter::Federation, 0),
+            (Counter::Leaf, self.leaves),
+            (Counter::Revision(peer.clone()), self.revisions),
+            (Counter::Event, self.events),
+        ]
+    }
+}
+
+/// Puts the question about a referral that was accepted earlier.
+pub fn question<'a>(
+    sender: &'a AgencyId,
+    recipient: &'a AgencyId,
+    item: &Claimable,
+    ask: &ReferralAsk,
+    subject: Id,
+) -> Release<'a> {
+    Release {
+        sender,
+        recipient,
+        purpose: item.purpose,
+        record_kind: RecordKind::Referral,
+        subject: Some(subject),
+        present: item.present,
+        required: ask.required,
+        professional_secrecy: ask.professional_secrecy,
+        entrusted: ask.entrusted,
+        consent: ask.consent,
+        agreement: ask.agreement,
+        uncovered: ask.uncovered,
+        moment: Moment::Claim,
+    }
+}
+
+fn decide_answer(
+    holder: &AgencyId,
+    owner: &AgencyId,
+    federation: &Federation,
+    ask: &AnswerAsk,
+    at: Timestamp,
+) -> Result<Verdict, Vec<Refusal>> {
+    let basis = AnswerBasis {
+        owner,
+        holder,
+        agreement: ask.agreement_id,
+        clause_id: &ask.clause_id,
+        feedback: ask.feedback,
+        covers_note: ask.covers_note,
+    };
+    answer::decide(&basis, ask.content, &federation.agreements, at).map_err(|reason| vec![reason.into()])?;
+    let current = agreement::current(&federation.agreements, ask.agreement_id, at);
+    let known = current.ok_or_else(|| vec![Refusal::from(Reason::NoAgreement)])?;
+    Ok(Verdict::Answer(known.agreement.clone()))
+}
+
+fn overdue(item: &Item, at: Timestamp) -> Option<Verdict> {
+    (item.claimable.expires_at <= at).then(|| Verdict::End(vec![Reason::ItemExpired]))
+}
+
+fn end(item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {
+    let expired = reasons == [Reason::ItemExpired];
+    Settled {
+        record_id: item.claimable.record_id,
+        state: DeliveryState::Ended,
+        referral_state: if expired { ReferralState::Expired } else { ReferralState::Cancelled },
+        next_attempt_at: at,
+        attempts: item.claimable.attempts,
+        reasons: reasons.to_vec(),
+    }
+}
+
+fn candidate<'a>(
+    (item, (content, _), verdict): &'a (&Item, (Vec<u8>, Option<Sealed>), &Verdict),
+) -> Option<Candidate<'a>> {
+    let ground = match (verdict, &item.request.ask) {
+        (Verdict::Referral(ground), _) => Ground::Referral(&ground.0, &ground.1),
+        (Verdict::Answer(agreement), Ask::Answer(ask)) => Ground::Answer(agreement, ask),
+        _ => return None,
+    };
+    Some(Candidate {
+        record_id: item.claimable.record_id,
+        thread_id: item.claimable.thread_id,
+        thread_sequence: item.request.thread_sequence,
+        purpose: item.claimable.purpose,
+        expires_at: item.claimable.expires_at,
+        content,
+        ground,
+        actor: &item.request.actor,
+        on_behalf_of: &item.request.on_behalf_of,
+        trace_id: &item.request.trace_id,
+    })
+}

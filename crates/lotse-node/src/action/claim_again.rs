@@ -1,0 +1,174 @@
+//! Claims what is in doubt: the same bytes are sent again if they may still go. A repeat is decided like a first release and
+//! writes no new log entry; what may no longer go stays in doubt, visible, until its recipient has been asked.
+
+use std::sync::Arc;
+
+use lotse_core::agreement;
+use lotse_core::answer::{self, AnswerBasis};
+use lotse_core::id::{AgencyId, Id};
+use lotse_core::release::{self, NoNotes};
+use lotse_core::time::Timestamp;
+use lotse_store::batch::{BatchItem, OpenBatch};
+use lotse_store::consent::Towards;
+use lotse_store::counter::{self, Counter};
+use lotse_store::outbox::{Claimable, Frozen};
+use lotse_store::{StoreError, Tx, batch, consent, outbox};
+use tokio::time::Instant;
+
+use crate::action::claim::{pause, question};
+use crate::action::cut;
+use crate::action::guard;
+use crate::action::submit_referrals::{Consents, place};
+use crate::federation::Federation;
+use crate::node::Node;
+use crate::shipment::{LEASE, Shipment};
+use crate::wire::envelope::{self, BodyKind, parse_own_head};
+use crate::wire::request::{AnswerAsk, Ask, ReferralAsk, Request};
+
+/// Claims again what is in doubt towards a peer, one lapsed batch at a time. Returns none if there is none to look at now.
+pub async fn claim_again(node: &Arc<Node>, peer: &AgencyId) -> Result<Option<Again>, StoreError> {
+    let claim = Arc::new(Claim { node: node.clone(), peer: peer.clone(), lease_until: Instant::now() + LEASE });
+    node.store
+        .transact("claim again", move |tx| {
+            let claim = claim.clone();
+            Box::pin(async move { claim.run(tx).await })
+        })
+        .await
+}
+
+/// What became of a lapsed batch.
+pub struct Again {
+    /// What may be sent again.
+    pub shipment: Option<Shipment>,
+    /// Items that stay in doubt.
+    pub staying: usize,
+}
+
+struct Claim {
+    node: Arc<Node>,
+    peer: AgencyId,
+    lease_until: Instant,
+}
+
+impl Claim {
+    async fn run(&self, tx: &mut Tx) -> Result<Option<Again>, StoreError> {
+        let at = self.node.now();
+        let Some(lapsed) = batch::lapsed(tx, &self.peer, at).await? else { return Ok(None) };
+        let ids: Vec<Id> = lapsed.items.iter().map(|item| item.record_id).collect();
+        let items = outbox::in_doubt(tx, &ids, lapsed.batch_id).await?;
+        let federation = self.federation(tx).await?;
+        let consents = self.consents(tx, &items).await?;
+        let may_go = |item: &Claimable| self.may_go(&federation, &consents, item, at);
+        let (going, staying): (Vec<_>, Vec<_>) = items.into_iter().partition(may_go);
+        let next = at.plus(pause(&*self.node.random, lapsed.attempts + 1));
+        batch::leave(tx, lapsed.batch_id, staying.len(), next).await?;
+        let shipment = if going.is_empty() { None } else { Some(self.ship(tx, &lapsed, &going, at).await?) };
+        Ok(Some(Again { shipment, staying: staying.len() }))
+    }
+
+    async fn federation(&self, tx: &mut Tx) -> Result<Arc<Federation>, StoreError> {
+        let federation = self.node.federation.get();
+        let version = counter::read(tx, &Counter::Federation).await?;
+        if version == federation.version {
+            Ok(federation)
+        } else {
+            Federation::load(tx, &self.node.agency).await.map(Arc::new)
+        }
+    }
+
+    async fn consents(&self, tx: &mut Tx, items: &[Claimable]) -> Result<Consents, StoreError> {
+        let subjects: Vec<Id> = items.iter().filter_map(|item| item.subject).collect();
+        let named: Vec<Id> = items.iter().filter_map(|item| item.frozen.as_ref()?.consent_id).collect();
+        if subjects.is_empty() {
+            return Ok(Consents::default());
+        }
+        consent::towards(tx, &self.peer, &subjects, &named).await.map(Consents::new)
+    }
+
+    /// Tells whether the frozen bytes may still go, exactly as they are.
+    fn may_go(&self, federation: &Federation, consents: &Consents, item: &Claimable, at: Timestamp) -> bool {
+        let Some(frozen) = &item.frozen else { return false };
+        let Some(request) = Request::decode(&item.request) else { return false };
+        let releasable = guard::releasable(&self.node, federation, &self.peer, at).is_ok();
+        releasable
+            && at < item.expires_at
+            && match &request.ask {
+                Ask::Referral(ask) => self.referral_may_go(federation, consents, item, frozen, ask, at),
+                Ask::Answer(ask) => self.answer_may_go(federation, ask, at),
+            }
+    }
+
+    fn referral_may_go(
+        &self,
+        federation: &Federation,
+        consents: &Consents,
+        item: &Claimable,
+        frozen: &Frozen,
+        ask: &ReferralAsk,
+        at: Timestamp,
+    ) -> bool {
+        let Some((subject, head)) = item.subject.zip(parse_own_head(&frozen.head)) else { return false };
+        let same =
+            |towards: &&Towards| Some(towards.consent.id) == frozen.consent_id && towards.epoch == head.basis.epoch;
+        let Some(towards) = consents.of(subject, frozen.consent_id).into_iter().find(same) else { return false };
+        let mut asked = question(&self.node.agency, &self.peer, item, ask, subject);
+        asked.consent = frozen.consent_id;
+        asked.agreement = Some(head.basis.agreement_id);
+        asked.present = frozen.sent;
+        let consent = std::slice::from_ref(&towards.consent);
+        let current = agreement::current(&federation.agreements, head.basis.agreement_id, at);
+        let same_version = current.is_some_and(|known| known.agreement.version == head.basis.agreement_version);
+        let permit = release::decide(&asked, &federation.agreements, consent, at, &mut NoNotes);
+        // Another version of the agreement is judged by the recipient, which knows when it took over and answers `again`.
+        permit.is_ok_and(|permit| {
+            permit.left_out.is_empty() && (!same_version || permit.clause_id == head.basis.clause_id)
+        })
+    }
+
+    fn answer_may_go(&self, federation: &Federation, ask: &AnswerAsk, at: Timestamp) -> bool {
+        let basis = AnswerBasis {
+            owner: &self.peer,
+            holder: &self.node.agency,
+            agreement: ask.agreement_id,
+            clause_id: &ask.clause_id,
+            feedback: ask.feedback,
+            covers_note: ask.covers_note,
+        };
+        answer::decide(&basis, ask.content, &federation.agreements, at).is_ok()
+    }
+
+    async fn ship(
+        &self,
+        tx: &mut Tx,
+        lapsed: &OpenBatch,
+        going: &[Claimable],
+        at: Timestamp,
+    ) -> Result<Shipment, StoreError> {
+        let mut envelopes = Vec::with_capacity(going.len());
+        let mut items = Vec::with_capacity(going.len());
+        for item in going {
+            let Some(frozen) = &item.frozen else { continue };
+            let body = self.node.vault.open(place(&item.record_id), &item.content)?;
+            let kind = match item.kind {
+                outbox::ItemKind::Referral => BodyKind::Referral,
+                outbox::ItemKind::Answer => BodyKind::Answer,
+            };
+            envelopes.push(envelope::join(&frozen.head, kind, &body).into());
+            items.push(BatchItem { record_id: item.record_id, digest: frozen.envelope_digest });
+        }
+        let batch_id = Id::new(at, &*self.node.random);
+        let ids: Vec<Id> = items.iter().map(|item| item.record_id).collect();
+        outbox::rebatch(tx, &ids, batch_id).await?;
+        let (seal, new_batch) = cut::seal(&self.node, &self.peer, batch_id, at, items, lapsed.attempts + 1);
+        batch::insert(tx, &new_batch).await?;
+        Ok(Shipment {
+            peer: self.peer.clone(),
+            batch_id,
+            root: new_batch.root,
+            items: new_batch.items,
+            seal,
+            envelopes,
+            lease_until: self.lease_until,
+        })
+    }
+}

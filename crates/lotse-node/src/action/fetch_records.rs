@@ -1,0 +1,75 @@
+//! Hands received records to a system: each with a token, committed before the content leaves the node.
+
+use std::sync::Arc;
+
+use lotse_core::id::Id;
+use lotse_core::purpose::Purposes;
+use lotse_store::custody::{self, Held};
+use lotse_store::import::{self, Fetched};
+use lotse_store::{StoreError, Tx};
+
+use crate::action::take_batch;
+use crate::failure::Failure;
+use crate::node::Node;
+
+/// Most records of one fetch.
+pub const MAX_FETCH: usize = 256;
+
+/// A record that was found.
+pub struct FetchedRecord {
+    /// What is held.
+    pub held: Held,
+    /// Token of this fetch.
+    pub token: Id,
+    /// Exact bytes of the envelope.
+    pub envelope: Vec<u8>,
+}
+
+/// Fetches records. What is past its holding time, unknown or not granted is left out: the caller sees no difference.
+pub async fn fetch_records(
+    node: &Arc<Node>,
+    system: &str,
+    purposes: Purposes,
+    record_ids: Vec<Id>,
+) -> Result<Vec<FetchedRecord>, Failure> {
+    let job = Arc::new((node.clone(), system.to_string(), record_ids));
+    let found = node
+        .store
+        .transact("fetch", move |tx| {
+            let job = job.clone();
+            Box::pin(async move { run(tx, &job.0, &job.1, purposes, &job.2).await })
+        })
+        .await?;
+    Ok(found)
+}
+
+async fn run(
+    tx: &mut Tx,
+    node: &Node,
+    system: &str,
+    purposes: Purposes,
+    record_ids: &[Id],
+) -> Result<Vec<FetchedRecord>, StoreError> {
+    let at = node.now();
+    let mut records = Vec::new();
+    for held in custody::find(tx, record_ids).await? {
+        let readable = purposes.contains(held.purpose) && at < held.hold_until;
+        let Some(sealed) = held.content.as_ref().filter(|_| readable) else { continue };
+        let envelope = node.vault.open(take_batch::place(&held.envelope_id), sealed)?;
+        records.push(FetchedRecord { token: Id::random(&*node.random), envelope, held });
+    }
+    let fetched: Vec<Fetched> = records
+        .iter()
+        .map(|record| Fetched {
+            token: record.token,
+            record_id: record.held.record_id,
+            revision: record.held.revision,
+            system: system.to_string(),
+            at,
+        })
+        .collect();
+    if !fetched.is_empty() {
+        import::insert(tx, &fetched).await?;
+    }
+    Ok(records)
+}

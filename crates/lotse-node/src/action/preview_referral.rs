@@ -1,0 +1,46 @@
+//! Decides as a submission would now, explains it, and changes nothing.
+
+use std::sync::Arc;
+
+use lotse_core::consent::Consent;
+use lotse_core::id::AgencyId;
+use lotse_core::release::{self, Permit};
+use lotse_store::consent;
+
+use crate::action::guard;
+use crate::action::submit_referrals::{Asked, Consents};
+use crate::failure::Failure;
+use crate::node::Node;
+use crate::wire::referral::Handover;
+
+/// A decision and how it came about.
+pub struct Preview {
+    /// The decision.
+    pub decision: Result<Permit, Failure>,
+    /// One sentence for each step.
+    pub explanation: Vec<String>,
+}
+
+/// Previews a referral.
+pub async fn preview_referral(node: &Arc<Node>, handover: Handover) -> Result<Preview, Failure> {
+    let peer: AgencyId = handover.recipient.clone();
+    let subject = lotse_store::subject::id(&node.vault, &handover.subject_reference);
+    let named: Vec<_> = handover.consent.into_iter().collect();
+    let recipient = peer.clone();
+    let towards = node
+        .store
+        .read("preview", move |tx| Box::pin(async move { consent::towards(tx, &recipient, &[subject], &named).await }))
+        .await?;
+    let consents = Consents::new(towards);
+    let plain: Vec<Consent> = consents.of(subject, handover.consent).into_iter().map(|t| t.consent.clone()).collect();
+    let federation = node.federation.get();
+    let at = node.now();
+    let mut explanation = Vec::new();
+    if let Err(reason) = guard::releasable(node, &federation, &peer, at) {
+        explanation.push(reason.sentence().to_string());
+        return Ok(Preview { decision: Err(Failure::refused(reason)), explanation });
+    }
+    let asked = Asked { node, peer: &peer, subject, handover: &handover };
+    let decision = release::decide(&asked.release(), &federation.agreements, &plain, at, &mut explanation);
+    Ok(Preview { decision: decision.map_err(Failure::from), explanation })
+}

@@ -1,0 +1,209 @@
+//! Records what a peer said became of a batch. A valid receipt is always recorded, however late; one that comes again changes
+//! nothing.
+
+use std::sync::Arc;
+
+use lotse_core::card::KeyUse;
+use lotse_core::delivery::{DeliveryState, Outcome};
+use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::reason::Reason;
+use lotse_core::referral::ReferralState;
+use lotse_proto::exchange::v1 as proto;
+use lotse_store::batch::OpenBatch;
+use lotse_store::counter::{self, Counter};
+use lotse_store::inbox::{self, Event, EventKind};
+use lotse_store::outbox::Settled;
+use lotse_store::{StoreError, Tx, batch, log, outbox};
+use prost::Message;
+
+use crate::action::claim::pause;
+use crate::entry::{BatchSummary, Detail, Direction, Draft, EntryKind};
+use crate::node::Node;
+use crate::wire::batch::{ReceiptItem, ReceiptStatement, items_root, open_receipt, parse_item};
+
+/// What a receipt brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is recorded: so many items are taken, refused, to be sent again.
+    First {
+        /// Items taken.
+        taken: usize,
+        /// Items refused.
+        refused: usize,
+        /// Reasons of the items to be sent again.
+        again: Vec<Reason>,
+    },
+    /// It was recorded before.
+    Repeated,
+    /// It does not fit what was sent: the batch stays in doubt.
+    Rejected(&'static str),
+}
+
+/// Records a receipt from a peer.
+pub async fn record_receipt(
+    node: &Arc<Node>,
+    peer: &AgencyId,
+    receipt: proto::Receipt,
+) -> Result<Recorded, StoreError> {
+    let opened = match open(node, peer, &receipt) {
+        Ok(opened) => opened,
+        Err(why) => {
+            tracing::warn!(%peer, why, "a receipt does not verify: its batch stays in doubt");
+            return Ok(Recorded::Rejected(why));
+        }
+    };
+    let job = Arc::new(Job { node: node.clone(), peer: peer.clone(), opened, bytes: receipt.encode_to_vec() });
+    let (recorded, event) = node
+        .store
+        .transact("receipt", move |tx| {
+            let job = job.clone();
+            Box::pin(async move { job.run(tx).await })
+        })
+        .await?;
+    node.signals.log.notify_one();
+    event.into_iter().for_each(|seq| node.signals.inbox_changed(seq));
+    if let Recorded::Rejected(why) = recorded {
+        tracing::warn!(%peer, why, "a receipt does not fit what was sent: its batch stays in doubt");
+    }
+    Ok(recorded)
+}
+
+/// A receipt whose seal and items were verified.
+struct Opened {
+    statement: ReceiptStatement,
+    digest: Digest,
+    items: Vec<ReceiptItem>,
+}
+
+/// Verifies seal, parties and items, before anything is looked up.
+fn open(node: &Node, peer: &AgencyId, receipt: &proto::Receipt) -> Result<Opened, &'static str> {
+    let federation = node.federation.get();
+    let card = federation.peers.get(peer).map(|peer| &peer.card.card).ok_or("the peer is unknown")?;
+    let seal = receipt.seal.as_ref().ok_or("it has no seal")?;
+    let keys = card.keys_at(KeyUse::Sealing, node.now());
+    let statement = open_receipt(seal, &keys).map_err(|_| "its seal does not verify with a key of the peer's card")?;
+    if statement.receiver != *peer || statement.sender != node.agency {
+        return Err("it is about other agencies");
+    }
+    if statement.count as usize != receipt.items.len() || items_root(&receipt.items) != statement.items_root {
+        return Err("its items do not hash to its root");
+    }
+    let items = receipt.items.iter().map(parse_item).collect::<Result<_, _>>().map_err(|_| "an item is malformed")?;
+    Ok(Opened { statement, digest: Digest::of(&seal.payload), items })
+}
+
+struct Job {
+    node: Arc<Node>,
+    peer: AgencyId,
+    opened: Opened,
+    bytes: Vec<u8>,
+}
+
+impl Job {
+    async fn run(&self, tx: &mut Tx) -> Result<(Recorded, Option<u64>), StoreError> {
+        let statement = &self.opened.statement;
+        let Some(sent) = batch::find(tx, statement.batch_id).await? else {
+            return Ok((Recorded::Rejected("no such batch was sent"), None));
+        };
+        if let Some(why) = self.mismatch(&sent) {
+            return Ok((Recorded::Rejected(why), None));
+        }
+        let at = self.node.now();
+        if !batch::answer(tx, sent.batch_id, self.bytes.clone(), at).await? {
+            return Ok((Recorded::Repeated, None));
+        }
+        let exceptions = self.exceptions(&sent);
+        if !exceptions.is_empty() {
+            outbox::settle(tx, DeliveryState::InDoubt, &exceptions).await?;
+        }
+        self.take_moved(tx, &sent).await?;
+        let counters = counter::take(tx, &[(Counter::Leaf, 1), (Counter::Event, 1)]).await?;
+        let entry = self.entry().entry(EntryKind::ReceiptRecorded, at, &*self.node.random);
+        log::append(tx, self.node.generation, counters.first(&Counter::Leaf, 1), vec![entry]).await?;
+        let seq = counters.after(&Counter::Event);
+        let ids: Vec<Id> = sent.items.iter().map(|item| item.record_id).collect();
+        let event = Event { seq, at, kind: EventKind::Delivered, peer: self.peer.clone(), items: ids };
+        inbox::append(tx, &event).await?;
+        Ok((self.recorded(), Some(seq)))
+    }
+
+    fn mismatch(&self, sent: &OpenBatch) -> Option<&'static str> {
+        let statement = &self.opened.statement;
+        let digests = || sent.items.iter().map(|item| item.digest);
+        if sent.peer != self.peer {
+            Some("the batch was sent to another agency")
+        } else if sent.root != statement.batch_root || sent.items.len() != statement.count as usize {
+            Some("root or count differ from what was sent")
+        } else if !digests().eq(self.opened.items.iter().map(|item| item.digest)) {
+            Some("its items are about other envelopes")
+        } else {
+            None
+        }
+    }
+
+    /// What must be written into items: refusals, and what is to be sent again. What was taken is what the answered batch says.
+    fn exceptions(&self, sent: &OpenBatch) -> Vec<Settled> {
+        let at = self.node.now();
+        let settle = |(sent_item, item): (&batch::BatchItem, &ReceiptItem)| {
+            let record_id = sent_item.record_id;
+            let (state, referral_state, attempts, reason) = match item.outcome {
+                Outcome::Taken => return None,
+                Outcome::Refused(reason) => (DeliveryState::Refused, ReferralState::Refused, 0, reason),
+                Outcome::Again(reason) => (DeliveryState::Due, ReferralState::Offered, sent.attempts + 1, reason),
+            };
+            let next_attempt_at = at.plus(pause(&*self.node.random, attempts));
+            Some(Settled { record_id, state, referral_state, next_attempt_at, attempts, reasons: vec![reason] })
+        };
+        sent.items.iter().zip(&self.opened.items).filter_map(settle).collect()
+    }
+
+    /// Items that were sent again in a later batch meanwhile are put back into this one, which is answered now.
+    async fn take_moved(&self, tx: &mut Tx, sent: &OpenBatch) -> Result<(), StoreError> {
+        if !sent.moved {
+            return Ok(());
+        }
+        let pairs = sent.items.iter().zip(&self.opened.items);
+        let taken: Vec<Id> = pairs
+            .filter(|(_, item)| item.outcome == Outcome::Taken)
+            .map(|(sent_item, _)| sent_item.record_id)
+            .collect();
+        outbox::rebatch(tx, &taken, sent.batch_id).await
+    }
+
+    fn recorded(&self) -> Recorded {
+        let items = &self.opened.items;
+        let count = |wanted: fn(&Outcome) -> bool| items.iter().filter(|item| wanted(&item.outcome)).count();
+        let again = |item: &ReceiptItem| match item.outcome {
+            Outcome::Again(reason) => Some(reason),
+            _ => None,
+        };
+        Recorded::First {
+            taken: count(|outcome| matches!(outcome, Outcome::Taken)),
+            refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
+            again: items.iter().filter_map(again).collect(),
+        }
+    }
+
+    fn entry(&self) -> Draft {
+        let statement = &self.opened.statement;
+        let Recorded::First { taken, refused, again } = self.recorded() else { return Draft::default() };
+        let mut reasons: Vec<Reason> = self.opened.items.iter().filter_map(|item| item.outcome.reason()).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        Draft {
+            direction: Direction::Out,
+            peer: Some(self.peer.clone()),
+            digest: Some(self.opened.digest),
+            reasons,
+            detail: Some(Detail::Batch(BatchSummary {
+                batch_id: statement.batch_id.to_vec(),
+                batch_root: statement.batch_root.to_vec(),
+                taken: taken as u32,
+                refused: refused as u32,
+                again: again.len() as u32,
+                receipt_digest: self.opened.digest.to_vec(),
+            })),
+            ..Draft::default()
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! Hands referrals over for delivery: decides, stores, and, where the courier has room, releases in the same commit.
+//!
+//! Works on a batch to one recipient with a handful of statements, whatever its size. A refusal is an answer to its item and a
+//! log entry; it takes no other item with it.
+
+use std::sync::Arc;
+
+use lotse_core::category::Categories;
+use lotse_core::consent::Consent;
+use lotse_core::delivery::DeliveryState;
+use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::purpose::RecordKind;
+use lotse_core::reason::Reason;
+use lotse_core::release::{self, Moment, NoNotes, Permit, Refusal, Release};
+use lotse_core::time::{DAY, Timestamp};
+use lotse_store::batch::BatchItem;
+use lotse_store::consent::Towards;
+use lotse_store::counter::{self, Counter};
+use lotse_store::outbox::{ItemKind, NewItem};
+use lotse_store::vault::{Place, Sealed};
+use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register};
+use tokio::time::Instant;
+
+use crate::action::cut::{self, Candidate, Frame, Ground};
+use crate::action::guard;
+use crate::entry::{Decision, Direction, Draft, EntryKind};
+use crate::failure::{ErrorKind, Failure};
+use crate::federation::Federation;
+use crate::node::Node;
+use crate::shipment::{LEASE, Shipment};
+use crate::wire::referral::{self, Handover};
+use crate::wire::request::{Ask, ReferralAsk, Request};
+
+/// How long the node tries to deliver, unless the system says otherwise.
+const USUAL_LIFE: std::time::Duration = std::time::Duration::from_secs(28 * DAY.as_secs());
+
+/// One referral that a system hands over.
+#[derive(Clone)]
+pub struct Submission {
+    /// Name of the system, as in its certificate.
+    pub system: String,
+    /// Identity of the system, for the log.
+    pub actor: String,
+    /// Trace, 16 bytes or empty.
+    pub trace_id: Vec<u8>,
+    /// The referral.
+    pub handover: Handover,
+}
+
+/// What was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// Record id of the referral.
+    pub record_id: Id,
+    /// Where the delivery stands.
+    pub delivery: DeliveryState,
+    /// Categories that were left out.
+    pub left_out: Categories,
+    /// Whether the key was accepted before.
+    pub repeated: bool,
+}
+
+/// Whether the courier has room, so that submission and claim are one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It has: release what is permitted at once.
+    Free,
+    /// It has not: what is permitted waits in the outbox.
+    Taken,
+}
+
+/// What became of a batch.
+pub struct Outcome {
+    /// One result for each submission, in order.
+    pub results: Vec<Result<Submitted, Failure>>,
+    /// What was released.
+    pub shipment: Option<Shipment>,
+}
+
+/// Submits referrals to one recipient.
+pub async fn submit_referrals(
+    node: &Arc<Node>,
+    peer: &AgencyId,
+    submissions: Vec<Submission>,
+    room: Room,
+) -> Result<Outcome, StoreError> {
+    let job = Arc::new(Job::prepare(node, peer, submissions, room)?);
+    let outcome = node
+        .store
+        .transact("submit", move |tx| {
+            let job = job.clone();
+            Box::pin(async move { job.run(tx).await })
+        })
+        .await?;
+    node.signals.log.notify_one();
+    Ok(outcome)
+}
+
+/// A batch with everything that does not depend on the database.
+struct Job {
+    node: Arc<Node>,
+    peer: AgencyId,
+    room: Room,
+    lease_until: Instant,
+    items: Vec<Item>,
+}
+
+struct Item {
+    submission: Submission,
+    record_id: Id,
+    subject: Id,
+    digest: Digest,
+    content: Sealed,
+}
+
+impl Job {
+    fn prepare(node: &Arc<Node>, peer: &AgencyId, submissions: Vec<Submission>, room: Room) -> Result<Job, StoreError> {
+        let id_key = node.vault.id_key();
+        let ids: Vec<Id> =
+            submissions.iter().map(|s| Id::of_record(id_key, &s.system, &s.handover.idempotency_key, peer)).collect();
+        let plain: Vec<_> =
+            ids.iter().zip(&submissions).map(|(id, s)| (place(id), s.handover.referral.bytes.as_slice())).collect();
+        let sealed = node.vault.seal_many(&*node.random, &plain)?;
+        let items = submissions.into_iter().zip(ids).zip(sealed).map(|((submission, record_id), content)| Item {
+            subject: lotse_store::subject::id(&node.vault, &submission.handover.subject_reference),
+            digest: submission.handover.digest(),
+            submission,
+            record_id,
+            content,
+        });
+        let items = items.collect();
+        Ok(Job { node: node.clone(), peer: peer.clone(), room, lease_until: Instant::now() + LEASE, items })
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<Outcome, StoreError> {
+        let at = self.node.now();
+        let ids: Vec<Id> = self.items.iter().map(|item| item.record_id).collect();
+        let known = outbox::known(tx, &ids).await?;
+        let fresh = self.fresh(&known);
+        let towards = self.consents(tx, &fresh).await?;
+        let mut federation = self.node.federation.get();
+        let mut taken_before = (0, 0);
+        let (verdicts, counters) = loop {
+            let verdicts: Vec<_> = fresh.iter().map(|&place| self.decide(&federation, &towards, place, at)).collect();
+            let wanted = self.numbers(&verdicts);
+            let step = [
+                (Counter::Federation, 0),
+                (Counter::Leaf, wanted.0 - taken_before.0),
+                (Counter::Revision(self.peer.clone()), wanted.1 - taken_before.1),
+            ];
+            let counters = counter::take(tx, &step).await?;
+            if counters.after(&Counter::Federation) == federation.version {
+                break (verdicts, counters);
+            }
+            taken_before = wanted;
+            federation = Arc::new(Federation::load(tx, &self.node.agency).await?);
+        };
+        self.write(tx, &federation, &fresh, verdicts, counters, at).await.map(|(shipment, fresh_results)| {
+            let results = self.answers(&known, &fresh, fresh_results);
+            Outcome { results, shipment }
+        })
+    }
+
+    /// Places of items that are new here and in this batch.
+    fn fresh(&self, known: &[(Id, outbox::Known)]) -> Vec<usize> {
+        let is_known = |id: Id| known.iter().any(|(known, _)| *known == id);
+        let repeats =
+            |place: usize| self.items[..place].iter().any(|before| before.record_id == self.items[place].record_id);
+        let mut fresh: Vec<usize> =
+            (0..self.items.len()).filter(|&place| !is_known(self.items[place].record_id)).collect();
+        if self.items.len() > 1 {
+            let mut ids: Vec<Id> = self.items.iter().map(|item| item.record_id).collect();
+            ids.sort_unstable();
+            if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+                fresh.retain(|&place| !repeats(place));
+            }
+        }
+        fresh
+    }
+
+    /// Reads the consents that the decisions need, by subject.
+    async fn consents(&self, tx: &mut Tx, fresh: &[usize]) -> Result<Consents, StoreError> {
+        let mut subjects: Vec<Id> = fresh.iter().map(|&place| self.items[place].subject).collect();
+        let mut named: Vec<Id> =
+            fresh.iter().filter_map(|&place| self.items[place].submission.handover.consent).collect();
+        [&mut subjects, &mut named].into_iter().for_each(|ids| {
+            ids.sort_unstable();
+            ids.dedup();
+        });
+        if subjects.is_empty() {
+            return Ok(Consents::default());
+        }
+        consent::towards(tx, &self.peer, &subjects, &named).await.map(Consents::new)
+    }
+
+    fn decide(&self, federation: &Federation, consents: &Consents, place: usize, at: Timestamp) -> Verdict {
+        let item = &self.items[place];
+        let handover = &item.submission.handover;
+        guard::releasable(&self.node, federation, &self.peer, at).map_err(|reason| vec![Refusal::from(reason)])?;
+        let asked = Asked { node: &self.node, peer: &self.peer, subject: item.subject, handover };
+        let of_subject = consents.of(item.subject, handover.consent);
+        let plain: Vec<Consent> = of_subject.iter().map(|towards| towards.consent.clone()).collect();
+        let permit = release::decide(&asked.release(), &federation.agreements, &plain, at, &mut NoNotes)?;
+        let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent);
+        match chosen {
+            Some(towards) => Ok((permit, towards.clone())),
+            None => Err(vec![Reason::ConsentUnknown.into()]),
+        }
+    }
+
+    /// Numbers that the verdicts need: leaves and revisions.
+    fn numbers(&self, verdicts: &[Verdict]) -> (i64, i64) {
+        let permitted = verdicts.iter().filter(|verdict| verdict.is_ok()).count() as i64;
+        let refused = verdicts.len() as i64 - permitted;
+        match self.room {
+            Room::Free => (permitted + refused, permitted),
+            Room::Taken => (refused, 0),
+        }
+    }
+
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        federation: &Federation,
+        fresh: &[usize],
+        verdicts: Vec<Verdict>,
+        counters: counter::Taken,
+        at: Timestamp,
+    ) -> Result<(Option<Shipment>, Vec<Result<Submitted, Failure>>), StoreError> {
+        let (leaves, revisions) = self.numbers(&verdicts);
+        let mut entries = Vec::with_capacity(leaves as usize);
+        let mut items = Vec::with_capacity(fresh.len());
+        let mut permitted = Vec::with_capacity(fresh.len());
+        for (&place, verdict) in fresh.iter().zip(&verdicts) {
+            match verdict {
+                Ok((permit, towards)) => {
+                    let (content, sealed) = self.content(place, permit)?;
+                    items.push(self.new_item(place, permit, sealed, at));
+                    permitted.push((place, permit, towards, content));
+                }
+                Err(refusals) => entries.push(self.refusal_entry(place, refusals, at)),
+            }
+        }
+        let shipment = match self.room {
+            Room::Free if !permitted.is_empty() => {
+                let peer_generation = federation.peers.get(&self.peer).map_or(1, |peer| peer.generation);
+                let first_revision = counters.first(&Counter::Revision(self.peer.clone()), revisions as usize) + 1;
+                let random = lotse_core::random::bytes(&*self.node.random);
+                let batch_id = Id::v7(at, random);
+                let frame = Frame { peer: &self.peer, peer_generation, batch_id, first_revision, at };
+                Some(self.release(tx, &frame, &mut items, &permitted, &mut entries).await?)
+            }
+            _ => None,
+        };
+        if !items.is_empty() {
+            outbox::insert(tx, &items).await?;
+        }
+        if !entries.is_empty() {
+            let first = counters.first(&Counter::Leaf, leaves as usize);
+            log::append(tx, self.node.generation, first, entries).await?;
+        }
+        let state = if shipment.is_some() { DeliveryState::InDoubt } else { DeliveryState::Due };
+        let result = |(&place, verdict): (&usize, Verdict)| match verdict {
+            Ok((permit, _)) => Ok(Submitted {
+                record_id: self.items[place].record_id,
+                delivery: state,
+                left_out: permit.left_out,
+                repeated: false,
+            }),
+            Err(refusals) => Err(Failure::from(refusals)),
+        };
+        Ok((shipment, fresh.iter().zip(verdicts).map(result).collect()))
+    }
+
+    /// Releases what is permitted in this transaction.
+    async fn release(
+        &self,
+        tx: &mut Tx,
+        frame: &Frame<'_>,
+        items: &mut [NewItem],
+        permitted: &[(usize, &Permit, &Towards, Vec<u8>)],
+        entries: &mut Vec<log::Entry>,
+    ) -> Result<Shipment, StoreError> {
+        let candidates: Vec<Candidate<'_>> = permitted
+            .iter()
+            .zip(items.iter())
+            .map(|((place, permit, towards, content), item)| {
+                let submission = &self.items[*place].submission;
+                Candidate {
+                    record_id: item.record_id,
+                    thread_id: item.record_id,
+                    thread_sequence: 1,
+                    purpose: item.purpose,
+                    expires_at: item.expires_at,
+                    content,
+                    ground: Ground::Referral(permit, towards),
+                    actor: &submission.actor,
+                    on_behalf_of: &submission.handover.on_behalf_of,
+                    trace_id: &submission.trace_id,
+                }
+            })
+            .collect();
+        let cut = cut::cut(&self.node, frame, &candidates)?;
+        drop(candidates);
+        let batch_items: Vec<BatchItem> = cut
+            .releases
+            .iter()
+            .map(|(record_id, release)| BatchItem { record_id: *record_id, digest: release.envelope_digest })
+            .collect();
+        for (item, (_, release)) in items.iter_mut().zip(cut.releases) {
+            item.release = Some(release);
+        }
+        let (seal, new_batch) = cut::seal(&self.node, &self.peer, frame.batch_id, frame.at, batch_items, 0);
+        batch::insert(tx, &new_batch).await?;
+        register::insert(tx, cut.disclosures).await?;
+        entries.extend(cut.entries);
+        Ok(Shipment {
+            peer: self.peer.clone(),
+            batch_id: frame.batch_id,
+            root: new_batch.root,
+            items: new_batch.items,
+            seal,
+            envelopes: cut.envelopes,
+            lease_until: self.lease_until,
+        })
+    }
+
+    /// Returns the content that goes, plain and encrypted: without what is left out.
+    fn content(&self, place: usize, permit: &Permit) -> Result<(Vec<u8>, Sealed), StoreError> {
+        let item = &self.items[place];
+        let bytes = &item.submission.handover.referral.bytes;
+        if permit.left_out.is_empty() {
+            return Ok((bytes.clone(), item.content.clone()));
+        }
+        let rest =
+            referral::leave_out(bytes, permit.left_out).map_err(|_| StoreError::Value("content of a referral"))?;
+        let sealed = self.node.vault.seal(&*self.node.random, self::place(&item.record_id), &rest)?;
+        Ok((rest, sealed))
+    }
+
+    fn new_item(&self, place: usize, permit: &Permit, content: Sealed, at: Timestamp) -> NewItem {
+        let item = &self.items[place];
+        let handover = &item.submission.handover;
+        let latest = at.plus(lotse_core::custody::MAX_LIFE);
+        let request = Request {
+            actor: item.submission.actor.clone(),
+            on_behalf_of: handover.on_behalf_of.clone(),
+            trace_id: item.submission.trace_id.clone(),
+            thread_sequence: 1,
+            ask: Ask::Referral(ReferralAsk {
+                consent: handover.consent,
+                agreement: handover.agreement,
+                uncovered: handover.uncovered,
+                required: handover.referral.required,
+                professional_secrecy: handover.referral.professional_secrecy,
+                entrusted: handover.referral.entrusted,
+            }),
+        };
+        NewItem {
+            record_id: item.record_id,
+            kind: ItemKind::Referral,
+            recipient: self.peer.clone(),
+            thread_id: item.record_id,
+            system: item.submission.system.clone(),
+            idempotency_key: handover.idempotency_key.clone(),
+            content_digest: item.digest,
+            subject: Some(item.subject),
+            purpose: handover.referral.purpose,
+            present: permit.categories,
+            left_out: permit.left_out,
+            request: request.encode(),
+            submitted_at: at,
+            expires_at: handover.expires_at.unwrap_or(at.plus(USUAL_LIFE)).min(latest),
+            content,
+            release: None,
+        }
+    }
+
+    fn refusal_entry(&self, place: usize, refusals: &[Refusal], at: Timestamp) -> log::Entry {
+        let submission = &self.items[place].submission;
+        let mut reasons: Vec<Reason> = refusals.iter().map(|refusal| refusal.reason).collect();
+        reasons.dedup();
+        Draft {
+            direction: Direction::Out,
+            peer: Some(self.peer.clone()),
+            purpose: Some(submission.handover.referral.purpose),
+            categories: refusals.iter().filter_map(|refusal| refusal.category).collect(),
+            actor: submission.actor.clone(),
+            on_behalf_of: submission.handover.on_behalf_of.clone(),
+            decision: Decision::Refuse,
+            reasons,
+            trace_id: submission.trace_id.clone(),
+            ..Draft::default()
+        }
+        .entry(EntryKind::SubmitRefused, at, &*self.node.random)
+    }
+
+    /// Puts the answers of new and known items into the order of the submissions.
+    fn answers(
+        &self,
+        known: &[(Id, outbox::Known)],
+        fresh: &[usize],
+        fresh_results: Vec<Result<Submitted, Failure>>,
+    ) -> Vec<Result<Submitted, Failure>> {
+        let mut results: Vec<Option<Result<Submitted, Failure>>> = self.items.iter().map(|_| None).collect();
+        for (&place, result) in fresh.iter().zip(fresh_results) {
+            results[place] = Some(result);
+        }
+        for place in 0..self.items.len() {
+            if results[place].is_none() {
+                results[place] = Some(self.repeated(known, &results, place));
+            }
+        }
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(Failure::not_found()))).collect()
+    }
+
+    fn repeated(
+        &self,
+        known: &[(Id, outbox::Known)],
+        results: &[Option<Result<Submitted, Failure>>],
+        place: usize,
+    ) -> Result<Submitted, Failure> {
+        let item = &self.items[place];
+        let first = self.items[..place].iter().position(|before| before.record_id == item.record_id);
+        let stored = known.iter().find(|(id, _)| *id == item.record_id).map(|(_, known)| known);
+        let same_digest = |digest: Digest| digest == item.digest;
+        match (stored, first) {
+            (Some(known), _) if same_digest(known.content_digest) => Ok(Submitted {
+                record_id: item.record_id,
+                delivery: known.state,
+                left_out: known.left_out,
+                repeated: true,
+            }),
+            (None, Some(first)) if same_digest(self.items[first].digest) => match &results[first] {
+                Some(Ok(submitted)) => Ok(Submitted { repeated: true, ..submitted.clone() }),
+                Some(Err(failure)) => Err(failure.clone()),
+                None => Err(Failure::not_found()),
+            },
+            _ => Err(Failure::new(
+                ErrorKind::Refused,
+                Reason::IdempotencyKeyReused,
+                "the idempotency key was used before with other content: repeat the same content, or choose a new key",
+            )),
+        }
+    }
+}
+
+/// Where an item's content is stored.
+pub fn place(record_id: &Id) -> Place<'_> {
+    Place { table: "outbox", id: record_id.as_bytes() }
+}
+
+/// A permit and the consent on which it rests, or every reason against it.
+type Verdict = Result<(Permit, Towards), Vec<Refusal>>;
+
+/// What a decision is asked about.
+pub struct Asked<'a> {
+    /// Node.
+    pub node: &'a Node,
+    /// Recipient.
+    pub peer: &'a AgencyId,
+    /// Subject.
+    pub subject: Id,
+    /// The referral.
+    pub handover: &'a Handover,
+}
+
+impl<'a> Asked<'a> {
+    /// Puts the question.
+    pub fn release(&self) -> Release<'a> {
+        let content = &self.handover.referral;
+        Release {
+            sender: &self.node.agency,
+            recipient: self.peer,
+            purpose: content.purpose,
+            record_kind: RecordKind::Referral,
+            subject: Some(self.subject),
+            present: content.present,
+            required: content.required,
+            professional_secrecy: content.professional_secrecy,
+            entrusted: content.entrusted,
+            consent: self.handover.consent,
+            agreement: self.handover.agreement,
+            uncovered: self.handover.uncovered,
+            moment: Moment::Submit,
+        }
+    }
+}
+
+/// Consents as they stand towards the recipient, found by subject.
+#[derive(Default)]
+pub struct Consents(Vec<Towards>);
+
+impl Consents {
+    /// Sorts what was read.
+    pub fn new(mut towards: Vec<Towards>) -> Consents {
+        towards.sort_by_key(|towards| towards.consent.subject);
+        Consents(towards)
+    }
+
+    /// Returns the subject's consents and the named one, whoever it is about.
+    pub fn of(&self, subject: Id, named: Option<Id>) -> Vec<&Towards> {
+        let from = self.0.partition_point(|towards| towards.consent.subject < subject);
+        let own = self.0[from..].iter().take_while(|towards| towards.consent.subject == subject);
+        let mut found: Vec<&Towards> = own.collect();
+        if let Some(named) = named.filter(|&named| found.iter().all(|towards| towards.consent.id != named)) {
+            found.extend(self.0.iter().find(|towards| towards.consent.id == named));
+        }
+        found
+    }
+}

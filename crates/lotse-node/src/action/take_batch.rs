@@ -1,0 +1,547 @@
+//! Takes a batch from a peer: verifies the seal, decides on each envelope, holds what may be held, and signs a receipt for all
+//! of it. The receipt is stored in the same transaction and sent after its commit; the same batch gets the same receipt.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lotse_core::answer::{self, AnswerBasis};
+use lotse_core::card::KeyUse;
+use lotse_core::custody::{self, Arrival as Arriving, Content};
+use lotse_core::delivery::Outcome;
+use lotse_core::feedback::FeedbackLevel;
+use lotse_core::id::{AgencyId, Digest, Id, Sequence};
+use lotse_core::log::tree;
+use lotse_core::purpose::RecordKind;
+use lotse_core::reason::Reason;
+use lotse_core::referral::ReferralState;
+use lotse_core::time::Timestamp;
+use lotse_proto::exchange::v1 as proto;
+use lotse_store::counter::{self, Counter};
+use lotse_store::custody::{Arrival, Copy, Remembered};
+use lotse_store::inbox::{self, Event, EventKind};
+use lotse_store::outbox::ItemKind;
+use lotse_store::vault::{Place, Sealed};
+use lotse_store::{StoreError, Tx, custody as held, log, outbox, receipt};
+use prost::Message;
+
+use crate::entry::{Decision, Direction, Draft, EntryKind};
+use crate::failure::{ErrorKind, Failure};
+use crate::federation::Federation;
+use crate::node::Node;
+use crate::wire::batch::{
+    BatchStatement, MAX_BATCH, ReceiptItem, ReceiptStatement, SealFault, encode_item, items_root, open_batch,
+    seal_receipt,
+};
+use crate::wire::envelope::{self, Body, Head};
+
+/// Takes a batch from a peer, whose identity TLS has proven. Refuses it as a whole only if its seal or its form is wrong.
+pub async fn take_batch(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) -> Result<proto::Receipt, Failure> {
+    let job = Job::open(node, peer, batch).map_err(|reason| whole(node, peer, reason))?;
+    let job = Arc::new(job);
+    let taken = node
+        .store
+        .transact("take", move |tx| {
+            let job = job.clone();
+            Box::pin(async move { job.run(tx).await })
+        })
+        .await?;
+    node.signals.log.notify_one();
+    match taken {
+        Taken::New { receipt, event } => {
+            event.into_iter().for_each(|seq| node.signals.inbox_changed(seq));
+            Ok(receipt)
+        }
+        Taken::Before(bytes) => proto::Receipt::decode(bytes.as_slice())
+            .map_err(|_| Failure::new(ErrorKind::Fault, Reason::Unavailable, "the stored receipt cannot be read")),
+        Taken::Reused => Err(whole(node, peer, Reason::BatchReused)),
+    }
+}
+
+/// Says that a batch is refused as a whole.
+fn whole(node: &Node, peer: &AgencyId, reason: Reason) -> Failure {
+    tracing::warn!(%peer, %reason, "a batch is refused as a whole");
+    node.links.update(peer, |link| link.problem = Some(format!("a batch was refused: {}", reason.sentence())));
+    Failure { kind: ErrorKind::Refused, causes: vec![reason.into()] }
+}
+
+enum Taken {
+    New { receipt: proto::Receipt, event: Option<u64> },
+    Before(Vec<u8>),
+    Reused,
+}
+
+struct Job {
+    node: Arc<Node>,
+    peer: AgencyId,
+    statement: BatchStatement,
+    envelopes: Vec<Envelope>,
+}
+
+/// One envelope: its bytes, and what they say or why they cannot be taken.
+struct Envelope {
+    bytes: Bytes,
+    digest: Digest,
+    id: Id,
+    parsed: Result<(Head, Body), Outcome>,
+    sealed: Option<Sealed>,
+}
+
+impl Job {
+    /// Verifies the seal first and parses after.
+    fn open(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) -> Result<Job, Reason> {
+        let federation = node.federation.get();
+        let card = &federation.peers.get(peer).ok_or(Reason::PeerUnknown)?.card.card;
+        let seal = batch.seal.as_ref().ok_or(Reason::SealInvalid)?;
+        let keys = card.keys_at(KeyUse::Sealing, node.now());
+        let statement = open_batch(seal, &keys).map_err(|fault| match fault {
+            SealFault::NotSealed => Reason::SealInvalid,
+            SealFault::TooNew => Reason::SchemaTooNew,
+            SealFault::Malformed => Reason::BatchInvalid,
+        })?;
+        if statement.sender != *peer {
+            return Err(Reason::SenderMismatch);
+        }
+        if statement.recipient != node.agency {
+            return Err(Reason::RecipientMismatch);
+        }
+        let digests: Vec<Digest> = batch.envelopes.iter().map(|bytes| Digest::of_leaf(bytes)).collect();
+        let count_fits = (1..=MAX_BATCH).contains(&digests.len()) && digests.len() == statement.count as usize;
+        if !count_fits || tree::root(&digests) != statement.root {
+            return Err(Reason::BatchInvalid);
+        }
+        let mut envelopes: Vec<Envelope> =
+            batch.envelopes.into_iter().zip(digests).map(|(bytes, digest)| read(bytes, digest)).collect();
+        encrypt(node, &mut envelopes).map_err(|_| Reason::Unavailable)?;
+        Ok(Job { node: node.clone(), peer: peer.clone(), statement, envelopes })
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<Taken, StoreError> {
+        if let Some(before) = receipt::find(tx, self.statement.batch_id).await? {
+            let same = before.root == self.statement.root && before.peer == self.peer;
+            return Ok(if same { Taken::Before(before.receipt) } else { Taken::Reused });
+        }
+        let at = self.node.now();
+        let (federation, counters) = self.numbers(tx).await?;
+        let memory = self.remembered(tx).await?;
+        let threads = self.threads(tx).await?;
+        let mut verdicts = Vec::with_capacity(self.envelopes.len());
+        let mut taking = Taking::new(&self.peer, &memory, threads);
+        for envelope in &self.envelopes {
+            verdicts.push(self.judge(&federation, &mut taking, envelope, at));
+        }
+        self.write(tx, verdicts, taking, counters, at).await
+    }
+
+    /// Takes the numbers that this batch needs at most, with the federation that belongs to them. What is not needed is given
+    /// back before the commit.
+    async fn numbers(&self, tx: &mut Tx) -> Result<(Arc<Federation>, counter::Taken), StoreError> {
+        let wanted = [
+            (Counter::Federation, 0),
+            (Counter::Leaf, self.envelopes.len() as i64),
+            (Counter::Event, 1),
+            (Counter::Receipt(self.peer.clone()), 1),
+        ];
+        let counters = counter::take(tx, &wanted).await?;
+        let federation = self.node.federation.get();
+        if counters.after(&Counter::Federation) == federation.version {
+            return Ok((federation, counters));
+        }
+        Ok((Arc::new(Federation::load(tx, &self.node.agency).await?), counters))
+    }
+
+    async fn remembered(&self, tx: &mut Tx) -> Result<Vec<Remembered>, StoreError> {
+        let envelope_ids: Vec<Id> = self.envelopes.iter().map(|envelope| envelope.id).collect();
+        let record_ids: Vec<Id> = self.heads().map(|head| head.record_id).collect();
+        held::remembered(tx, &envelope_ids, &record_ids).await
+    }
+
+    fn heads(&self) -> impl Iterator<Item = &Head> {
+        self.envelopes.iter().filter_map(|envelope| envelope.parsed.as_ref().ok().map(|(head, _)| head))
+    }
+
+    /// Reads the referrals of this agency that answers in the batch belong to.
+    async fn threads(&self, tx: &mut Tx) -> Result<HashMap<Id, outbox::Item>, StoreError> {
+        let is_answer = |envelope: &&Envelope| matches!(envelope.parsed, Ok((_, Body::Answer(_))));
+        let ids: Vec<Id> = self
+            .envelopes
+            .iter()
+            .filter(is_answer)
+            .filter_map(|envelope| envelope.parsed.as_ref().ok().map(|(head, _)| head.thread_id))
+            .collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(outbox::find(tx, &ids).await?.into_iter().map(|item| (item.record_id, item)).collect())
+    }
+
+    /// Judges one envelope. What is known is repeated, not judged again.
+    fn judge(&self, federation: &Federation, taking: &mut Taking<'_>, envelope: &Envelope, at: Timestamp) -> Verdict {
+        if let Some(known) = taking.known(envelope.id) {
+            if known.digest == envelope.digest && known.owner == self.peer {
+                return Verdict::Repeat { outcome: known.outcome, at: known.at, leaf_hash: known.leaf_hash };
+            }
+            return Verdict::Reused;
+        }
+        if !taking.seen.insert(envelope.id) {
+            return Verdict::Reused;
+        }
+        let (head, body) = match &envelope.parsed {
+            Ok(parsed) => parsed,
+            Err(outcome) => return Verdict::Refuse(*outcome),
+        };
+        match self.admit(federation, taking, head, body, at) {
+            Ok(state) => {
+                taking.take(head, state);
+                Verdict::Take(state)
+            }
+            Err(outcome) => Verdict::Refuse(outcome),
+        }
+    }
+
+    fn admit(
+        &self,
+        federation: &Federation,
+        taking: &Taking<'_>,
+        head: &Head,
+        body: &Body,
+        at: Timestamp,
+    ) -> Result<ReferralState, Outcome> {
+        let arriving = Arriving {
+            peer: &self.peer,
+            own: &self.node.agency,
+            sender: &head.sender,
+            recipient: &head.recipient,
+            recipient_generation: head.recipient_generation,
+            own_generation: self.node.generation,
+            created_at: head.created_at,
+            expires_at: head.expires_at,
+        };
+        custody::check_arrival(&arriving, at)?;
+        if federation.peers.get(&self.peer).is_some_and(|peer| peer.suspended) {
+            return Err(Outcome::Again(Reason::PeerSuspended));
+        }
+        if taking.has_revision(head) {
+            return Err(Outcome::Refused(Reason::RevisionStale));
+        }
+        match body {
+            Body::Referral(content) => {
+                let content = Content {
+                    record_kind: RecordKind::Referral,
+                    purpose: content.purpose,
+                    present: content.present,
+                    required: content.required,
+                    hold_until: head.hold_until,
+                    created_at: head.created_at,
+                };
+                let opens_thread = head.thread_id == head.record_id && head.thread_sequence == 1;
+                let basis = referral_basis(head).filter(|_| opens_thread);
+                let basis = basis.ok_or(Outcome::Refused(Reason::EnvelopeInvalid))?;
+                custody::admit(&arriving, &basis, &content, &federation.agreements, at)?;
+                Ok(ReferralState::Received)
+            }
+            Body::Answer(answer) => self.admit_answer(federation, taking, head, answer, at),
+        }
+    }
+
+    /// An answer belongs to a referral that was sent to this peer, under the same consent, and carries no more than that
+    /// consent's feedback level.
+    fn admit_answer(
+        &self,
+        federation: &Federation,
+        taking: &Taking<'_>,
+        head: &Head,
+        answer: &crate::wire::referral::Answer,
+        at: Timestamp,
+    ) -> Result<ReferralState, Outcome> {
+        let unknown = Outcome::Refused(Reason::ThreadUnknown);
+        let referral = taking.threads.get(&head.thread_id).filter(|item| item.recipient == self.peer).ok_or(unknown)?;
+        let sent = referral.head.as_deref().and_then(envelope::parse_own_head).ok_or(unknown)?;
+        if sent.basis.consent_ref != head.basis.consent_ref || sent.basis.agreement_id != head.basis.agreement_id {
+            return Err(Outcome::Refused(Reason::BasisMismatch));
+        }
+        let excerpt = sent.basis.excerpt.as_ref().ok_or(unknown)?;
+        let basis = AnswerBasis {
+            owner: &self.node.agency,
+            holder: &self.peer,
+            agreement: head.basis.agreement_id,
+            clause_id: &sent.basis.clause_id,
+            feedback: excerpt.feedback,
+            covers_note: excerpt.categories.contains(lotse_core::category::Category::Note),
+        };
+        answer::decide(&basis, answer.content, &federation.agreements, at).map_err(|reason| match reason {
+            Reason::AgreementSuspended => Outcome::Again(reason),
+            Reason::NoAgreement => Outcome::Refused(Reason::BasisMismatch),
+            reason => Outcome::Refused(reason),
+        })?;
+        let state = taking.states.get(&head.thread_id).copied().unwrap_or(referral.referral_state);
+        state.after(answer.event).map_err(|_| Outcome::Refused(Reason::TransitionNotAllowed))
+    }
+
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        verdicts: Vec<Verdict>,
+        taking: Taking<'_>,
+        counters: counter::Taken,
+        at: Timestamp,
+    ) -> Result<Taken, StoreError> {
+        let mut arrivals = Vec::new();
+        let mut entries = Vec::new();
+        let mut items = Vec::with_capacity(verdicts.len());
+        for (envelope, verdict) in self.envelopes.iter().zip(verdicts) {
+            let (outcome, first_taken_at, leaf_hash) = match verdict {
+                Verdict::Repeat { outcome, at, leaf_hash } => (outcome, at, leaf_hash),
+                Verdict::Reused => {
+                    let outcome = Outcome::Refused(Reason::IdReused);
+                    let entry = self.entry(envelope, outcome, at);
+                    let leaf_hash = entry.leaf_hash();
+                    entries.push(entry);
+                    (outcome, at, leaf_hash)
+                }
+                Verdict::Take(state) => {
+                    let entry = self.entry(envelope, Outcome::Taken, at);
+                    let leaf_hash = entry.leaf_hash();
+                    entries.push(entry);
+                    arrivals.push(self.arrival(envelope, Outcome::Taken, Some(state), leaf_hash, at));
+                    (Outcome::Taken, at, leaf_hash)
+                }
+                Verdict::Refuse(outcome) => {
+                    let entry = self.entry(envelope, outcome, at);
+                    let leaf_hash = entry.leaf_hash();
+                    entries.push(entry);
+                    arrivals.push(self.arrival(envelope, outcome, None, leaf_hash, at));
+                    (outcome, at, leaf_hash)
+                }
+            };
+            let first_taken_at = (outcome == Outcome::Taken).then_some(first_taken_at);
+            items.push(encode_item(&ReceiptItem {
+                digest: envelope.digest,
+                outcome,
+                first_taken_at,
+                log_leaf_hash: leaf_hash,
+            }));
+        }
+        let taken: Vec<Id> =
+            arrivals.iter().filter_map(|arrival| arrival.copy.as_ref().map(|copy| copy.record_id)).collect();
+        let event = (!taken.is_empty()).then(|| counters.after(&Counter::Event));
+        self.give_back(tx, entries.len(), event.is_some()).await?;
+        let first = counters.first(&Counter::Leaf, self.envelopes.len());
+        if !entries.is_empty() {
+            log::append(tx, self.node.generation, first, entries).await?;
+        }
+        if !arrivals.is_empty() {
+            held::insert(tx, &arrivals).await?;
+        }
+        for (thread_id, state) in taking.states {
+            outbox::set_referral_state(tx, thread_id, state).await?;
+        }
+        if let Some(seq) = event {
+            let event = Event { seq, at, kind: EventKind::Received, peer: self.peer.clone(), items: taken };
+            inbox::append(tx, &event).await?;
+        }
+        let receipt = self.receipt(items, counters.after(&Counter::Receipt(self.peer.clone())), at);
+        let bytes = receipt.encode_to_vec();
+        receipt::insert(tx, self.statement.batch_id, &self.peer, self.statement.root, bytes, at).await?;
+        Ok(Taken::New { receipt, event })
+    }
+
+    /// Gives back the numbers that were taken and not needed, so that none is missing.
+    async fn give_back(&self, tx: &mut Tx, entries: usize, event: bool) -> Result<(), StoreError> {
+        let leaves = entries as i64 - self.envelopes.len() as i64;
+        let events = if event { 0 } else { -1 };
+        if leaves == 0 && events == 0 {
+            return Ok(());
+        }
+        counter::take(tx, &[(Counter::Leaf, leaves), (Counter::Event, events)]).await.map(|_| ())
+    }
+
+    fn entry(&self, envelope: &Envelope, outcome: Outcome, at: Timestamp) -> log::Entry {
+        let head = envelope.parsed.as_ref().ok().map(|(head, _)| head);
+        let present = match &envelope.parsed {
+            Ok((_, Body::Referral(content))) => content.present,
+            _ => Default::default(),
+        };
+        let taken = outcome == Outcome::Taken;
+        let draft = Draft {
+            direction: Direction::In,
+            peer: Some(self.peer.clone()),
+            agreement_id: head.map(|head| head.basis.agreement_id),
+            version: head.map_or(0, |head| u64::from(head.basis.agreement_version)),
+            clause_id: head.map(|head| head.basis.clause_id.clone()).unwrap_or_default(),
+            consent_ref: head.map(|head| head.basis.consent_ref),
+            purpose: head.map(|head| head.basis.purpose),
+            categories: present,
+            record_id: head.map(|head| head.record_id),
+            digest: Some(envelope.digest),
+            decision: if taken { Decision::Permit } else { Decision::Refuse },
+            reasons: outcome.reason().into_iter().collect(),
+            trace_id: head.map(|head| head.trace_id.clone()).unwrap_or_default(),
+            ..Draft::default()
+        };
+        let kind = if taken { EntryKind::Taken } else { EntryKind::EnvelopeRefused };
+        draft.entry(kind, at, &*self.node.random)
+    }
+
+    fn arrival(
+        &self,
+        envelope: &Envelope,
+        outcome: Outcome,
+        state: Option<ReferralState>,
+        leaf_hash: Digest,
+        at: Timestamp,
+    ) -> Arrival {
+        let parsed = envelope.parsed.as_ref().ok();
+        let head = parsed.map(|(head, _)| head);
+        let copy = state.zip(parsed).zip(envelope.sealed.as_ref());
+        Arrival {
+            envelope_id: envelope.id,
+            digest: envelope.digest,
+            owner: self.peer.clone(),
+            sender_generation: head.map_or(0, |head| head.sender_generation),
+            recipient_generation: head.map_or(0, |head| head.recipient_generation),
+            outcome,
+            at,
+            leaf_hash,
+            expires_at: head.map_or(at, |head| head.expires_at),
+            copy: copy.map(|((state, (head, body)), sealed)| copy_of(head, body, state, sealed.clone())),
+        }
+    }
+
+    fn receipt(&self, items: Vec<Bytes>, number: u64, at: Timestamp) -> proto::Receipt {
+        let federation = self.node.federation.get();
+        let statement = ReceiptStatement {
+            receiver: self.node.agency.clone(),
+            sender: self.peer.clone(),
+            batch_id: self.statement.batch_id,
+            batch_root: self.statement.root,
+            taken_at: at,
+            count: items.len() as u32,
+            items_root: items_root(&items),
+            number: Sequence::new(self.node.generation, number as u32),
+            receiver_generation: self.node.generation,
+            sender_generation: federation.peers.get(&self.peer).map_or(0, |peer| peer.generation),
+        };
+        proto::Receipt { seal: Some(seal_receipt(&statement, &self.node.keys.sealing)), items }
+    }
+}
+
+/// What is decided about one envelope.
+enum Verdict {
+    Take(ReferralState),
+    Refuse(Outcome),
+    Repeat { outcome: Outcome, at: Timestamp, leaf_hash: Digest },
+    Reused,
+}
+
+/// What is known while a batch is judged: earlier envelopes, and what this batch has brought so far.
+struct Taking<'a> {
+    memory: &'a [Remembered],
+    revisions: HashMap<Id, Sequence>,
+    threads: HashMap<Id, outbox::Item>,
+    states: HashMap<Id, ReferralState>,
+    seen: HashSet<Id>,
+}
+
+impl<'a> Taking<'a> {
+    fn new(owner: &AgencyId, memory: &'a [Remembered], threads: HashMap<Id, outbox::Item>) -> Taking<'a> {
+        let taken = memory.iter().filter(|known| known.outcome == Outcome::Taken && known.owner == *owner);
+        let mut revisions = HashMap::new();
+        for known in taken {
+            let Some(record_id) = known.record_id else { continue };
+            let highest = revisions.entry(record_id).or_insert(known.revision);
+            *highest = (*highest).max(known.revision);
+        }
+        Taking { memory, revisions, threads, states: HashMap::new(), seen: HashSet::new() }
+    }
+
+    fn known(&self, envelope_id: Id) -> Option<&'a Remembered> {
+        self.memory.iter().find(|known| known.envelope_id == envelope_id)
+    }
+
+    fn has_revision(&self, head: &Head) -> bool {
+        self.revisions.get(&head.record_id).is_some_and(|&known| known >= head.revision)
+    }
+
+    fn take(&mut self, head: &Head, state: ReferralState) {
+        self.revisions.insert(head.record_id, head.revision);
+        if head.thread_id != head.record_id {
+            self.states.insert(head.thread_id, state);
+        }
+    }
+}
+
+/// Reads an envelope; one that cannot be read is remembered by its digest.
+fn read(bytes: Bytes, digest: Digest) -> Envelope {
+    let parsed = envelope::parse(&bytes);
+    let id = match &parsed {
+        Ok((head, _)) => head.envelope_id,
+        Err(_) => envelope::peek_id(&bytes).unwrap_or_else(|| by_digest(&digest)),
+    };
+    Envelope { bytes, digest, id, parsed, sealed: None }
+}
+
+fn by_digest(digest: &Digest) -> Id {
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest.as_bytes()[..16]);
+    Id::from_bytes(id)
+}
+
+/// Encrypts the exact bytes of every envelope that could be read.
+fn encrypt(node: &Node, envelopes: &mut [Envelope]) -> Result<(), StoreError> {
+    let places: Vec<usize> = (0..envelopes.len()).filter(|&place| envelopes[place].parsed.is_ok()).collect();
+    let plain: Vec<_> =
+        places.iter().map(|&place| (self::place(&envelopes[place].id), &envelopes[place].bytes[..])).collect();
+    let sealed = node.vault.seal_many(&*node.random, &plain)?;
+    for (place, sealed) in places.into_iter().zip(sealed) {
+        envelopes[place].sealed = Some(sealed);
+    }
+    Ok(())
+}
+
+/// Where the bytes of an envelope are stored.
+pub fn place(envelope_id: &Id) -> Place<'_> {
+    Place { table: "custody", id: envelope_id.as_bytes() }
+}
+
+fn referral_basis(head: &Head) -> Option<custody::Basis<'_>> {
+    let excerpt = head.basis.excerpt.as_ref()?;
+    Some(custody::Basis {
+        agreement: head.basis.agreement_id,
+        version: head.basis.agreement_version,
+        digest: head.basis.agreement_digest,
+        clause_id: &head.basis.clause_id,
+        purpose: head.basis.purpose,
+        excerpt: excerpt.categories,
+        form: excerpt.form,
+        consent_expires_at: excerpt.expires_at,
+        feedback: excerpt.feedback,
+    })
+}
+
+fn copy_of(head: &Head, body: &Body, state: ReferralState, content: Sealed) -> Copy {
+    let excerpt = head.basis.excerpt.as_ref();
+    let (kind, present) = match body {
+        Body::Referral(content) => (ItemKind::Referral, content.present),
+        Body::Answer(_) => (ItemKind::Answer, Default::default()),
+    };
+    Copy {
+        record_id: head.record_id,
+        kind,
+        thread_id: head.thread_id,
+        thread_sequence: head.thread_sequence,
+        revision: head.revision,
+        consent_ref: head.basis.consent_ref,
+        subject_ref: excerpt.map(|excerpt| excerpt.subject_ref),
+        epoch: head.basis.epoch,
+        agreement_id: head.basis.agreement_id,
+        clause_id: head.basis.clause_id.clone(),
+        purpose: head.basis.purpose,
+        present,
+        covered: excerpt.map(|excerpt| excerpt.categories).unwrap_or_default(),
+        feedback: excerpt.map_or(FeedbackLevel::None, |excerpt| excerpt.feedback),
+        hold_until: head.hold_until,
+        referral_state: state,
+        content,
+    }
+}

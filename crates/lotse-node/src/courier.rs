@@ -1,0 +1,129 @@
+//! The courier: the outbox at work. One task per peer keeps a stream to it, claims what waits, writes it while the claim's
+//! lease runs, and records what came back. A stream whose lease ends without a receipt is reset, so that nothing that was queued
+//! can leave later.
+
+mod hello;
+mod room;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lotse_core::id::AgencyId;
+use lotse_store::{StoreError, batch};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::action::claim::pause;
+use crate::edge::Connector;
+use crate::node::Node;
+use crate::shipment::Shipment;
+
+pub use hello::{hello, observe_hello};
+pub use room::{Couriers, Loaded, Room};
+
+/// Longest pause between two attempts to reach a peer.
+const LONGEST_CONNECT_PAUSE: Duration = Duration::from_secs(15);
+
+/// How often peers are looked for that have no courier yet.
+const ROSTER_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Keeps a courier for every accepted peer until the node stops.
+pub async fn run(node: Arc<Node>, couriers: Arc<Couriers>, connector: Connector, stop: CancellationToken) {
+    if let Err(error) = lapse_all(&node).await {
+        tracing::error!(%error, "claims of the last run could not be ended; they are in doubt until the next start");
+    }
+    let tasks = TaskTracker::new();
+    while !stop.is_cancelled() {
+        let federation = node.federation.get();
+        for peer in federation.peers.keys() {
+            if let Some(shipments) = couriers.enlist(peer) {
+                let courier = Courier {
+                    node: node.clone(),
+                    peer: peer.clone(),
+                    couriers: couriers.clone(),
+                    connector: connector.clone(),
+                    shipments,
+                    stop: stop.clone(),
+                };
+                tasks.spawn(courier.run());
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = node.signals.federation.notified() => node.signals.all_due(),
+            () = tokio::time::sleep(ROSTER_INTERVAL) => {}
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// Ends the leases of the last run: no byte of them is on its way any more.
+async fn lapse_all(node: &Arc<Node>) -> Result<(), StoreError> {
+    let lapsed = node.store.transact("lapse all", |tx| Box::pin(batch::lapse_all(tx))).await?;
+    if lapsed > 0 {
+        tracing::info!(lapsed, "batches of the last run are in doubt and will be sent again");
+    }
+    Ok(())
+}
+
+/// The courier to one peer.
+struct Courier {
+    node: Arc<Node>,
+    peer: AgencyId,
+    couriers: Arc<Couriers>,
+    connector: Connector,
+    shipments: mpsc::Receiver<Loaded>,
+    stop: CancellationToken,
+}
+
+impl Courier {
+    async fn run(mut self) {
+        let mut failures = 0;
+        while !self.stop.is_cancelled() {
+            match self.session().await {
+                Ok(()) => failures = 0,
+                Err(problem) => {
+                    failures += 1;
+                    tracing::info!(peer = %self.peer, %problem, "the stream to the peer ended");
+                    self.node.links.update(&self.peer, |link| link.problem = Some(problem.to_string()));
+                }
+            }
+            self.node.links.update(&self.peer, |link| link.connected = false);
+            self.couriers.disconnected(&self.peer);
+            self.rest(failures).await;
+        }
+        self.lapse_waiting().await;
+    }
+
+    /// Waits before the next attempt; what was claimed for the stream that ended is in doubt.
+    async fn rest(&mut self, failures: u32) {
+        let longest = if failures == 0 { Duration::ZERO } else { LONGEST_CONNECT_PAUSE };
+        let wait = pause(&*self.node.random, failures).min(longest);
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                () = self.stop.cancelled() => return,
+                Some(loaded) = self.shipments.recv() => self.lapse(&loaded.shipment).await,
+            }
+        }
+    }
+
+    async fn lapse_waiting(&mut self) {
+        while let Ok(loaded) = self.shipments.try_recv() {
+            self.lapse(&loaded.shipment).await;
+        }
+    }
+
+    /// Ends a claim without a receipt: its items are in doubt and may be claimed again.
+    async fn lapse(&self, shipment: &Shipment) {
+        let (batch_id, at) = (shipment.batch_id, self.node.now());
+        let ended = self.node.store.transact("lapse", move |tx| Box::pin(batch::lapse(tx, batch_id, at))).await;
+        if let Err(error) = ended {
+            tracing::error!(%error, peer = %self.peer, "a claim could not be ended; it ends at the next start");
+        }
+    }
+}

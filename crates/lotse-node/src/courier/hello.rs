@@ -1,0 +1,49 @@
+//! What two nodes tell each other before anything else.
+
+use lotse_core::id::AgencyId;
+use lotse_core::time::Timestamp;
+use lotse_proto::exchange::v1 as proto;
+
+use crate::link::SKEW_ALARM_US;
+use crate::node::Node;
+use crate::wire::envelope::SCHEMA_LEVEL;
+
+/// Says who this node is and what it knows of a peer.
+pub fn hello(node: &Node, peer: &AgencyId) -> proto::Hello {
+    let federation = node.federation.get();
+    proto::Hello {
+        agency: node.agency.to_string(),
+        generation: node.generation,
+        peer_generation: federation.peers.get(peer).map_or(0, |peer| peer.generation),
+        highest_epoch: 0,
+        highest_revision: 0,
+        highest_receipt_number: 0,
+        time_us: node.now().micros(),
+        schema_level: SCHEMA_LEVEL,
+        catching_up: false,
+        card_version: federation.own.as_ref().map_or(0, |own| own.card.version),
+    }
+}
+
+/// Takes in what a peer says of itself: its clock, and whether its card is newer than the one known. Returns false if it speaks
+/// for another agency.
+pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool {
+    if hello.agency != peer.as_str() {
+        return false;
+    }
+    let now = node.now();
+    let difference = hello.time_us.saturating_sub(now.micros());
+    if difference.abs() > SKEW_ALARM_US {
+        tracing::warn!(%peer, difference_ms = difference / 1000, "the clocks of the two nodes are far apart");
+    }
+    let known = node.federation.get().peers.get(peer).map_or(0, |peer| peer.card.card.version);
+    node.links.update(peer, |link| {
+        link.clock_difference_us = difference;
+        link.last_seen = Some(Timestamp::from_micros(now.micros()));
+        link.card_version = hello.card_version;
+    });
+    if hello.card_version > known {
+        node.signals.federation.notify_one();
+    }
+    true
+}

@@ -1,0 +1,101 @@
+//! The exchange stream as the recipient serves it: batches in, receipts out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lotse_core::reason::Reason;
+use lotse_proto::exchange::v1 as proto;
+use lotse_proto::peer::v1::{ExchangeRequest, ExchangeResponse, exchange_request, exchange_response};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::action::take_batch::take_batch;
+use crate::courier::{hello, observe_hello};
+use crate::edge::Caller;
+use crate::failure::{ErrorKind, Failure};
+use crate::node::Node;
+
+/// Batches of one stream that are taken at once.
+const BATCHES_AT_ONCE: usize = 4;
+
+/// How long the sender may take to say hello.
+const HELLO_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The answer to an exchange call.
+pub type Receipts = ReceiverStream<Result<ExchangeResponse, Status>>;
+
+/// Serves one stream.
+pub async fn exchange(
+    node: Arc<Node>,
+    caller: Caller,
+    request: Request<Streaming<ExchangeRequest>>,
+) -> Result<Response<Receipts>, Status> {
+    let mut inbound = request.into_inner();
+    let peer = caller.identity().agency().clone();
+    let first = tokio::time::timeout(HELLO_DEADLINE, inbound.message()).await;
+    let first = first.map_err(|_| Status::deadline_exceeded("say hello first"))??;
+    match first.and_then(|message| message.frame) {
+        Some(exchange_request::Frame::Hello(hello)) if observe_hello(&node, &peer, &hello) => {}
+        _ => return Err(invalid("the first frame must be a hello of the calling agency").into()),
+    }
+    let (out, receipts) = mpsc::channel(BATCHES_AT_ONCE);
+    let answer = exchange_response::Frame::Hello(hello(&node, &peer));
+    // The channel has room for it and its receiver is here.
+    let _ = out.send(Ok(ExchangeResponse { frame: Some(answer) })).await;
+    tokio::spawn(serve(Exchange { node, caller, out }, inbound));
+    Ok(Response::new(ReceiverStream::new(receipts)))
+}
+
+struct Exchange {
+    node: Arc<Node>,
+    caller: Caller,
+    out: mpsc::Sender<Result<ExchangeResponse, Status>>,
+}
+
+async fn serve(exchange: Exchange, mut inbound: Streaming<ExchangeRequest>) {
+    let exchange = Arc::new(exchange);
+    let places = Arc::new(Semaphore::new(BATCHES_AT_ONCE));
+    loop {
+        let message = tokio::select! {
+            () = exchange.out.closed() => return,
+            message = inbound.message() => message,
+        };
+        let batch = match message {
+            Ok(Some(ExchangeRequest { frame: Some(exchange_request::Frame::Batch(batch)) })) => batch,
+            Ok(Some(ExchangeRequest { frame: Some(exchange_request::Frame::Hello(_)) })) => continue,
+            Ok(Some(ExchangeRequest { frame: None })) => {
+                let _ = exchange.out.send(Err(invalid("a frame must carry a batch").into())).await;
+                return;
+            }
+            Ok(None) | Err(_) => return,
+        };
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let exchange = exchange.clone();
+        tokio::spawn(async move {
+            exchange.take(batch).await;
+            drop(place);
+        });
+    }
+}
+
+impl Exchange {
+    /// Takes one batch. A batch that is refused as a whole ends the stream: what it carried stays in doubt at its sender.
+    async fn take(&self, batch: proto::Batch) {
+        let answer = match self.caller.check() {
+            Err(refusal) => Err(Status::unauthenticated(refusal.to_string())),
+            Ok(()) => {
+                let peer = self.caller.identity().agency();
+                let receipt = take_batch(&self.node, peer, batch).await;
+                let frame = receipt.map(|receipt| Some(exchange_response::Frame::Receipt(receipt)));
+                frame.map(|frame| ExchangeResponse { frame }).map_err(Status::from)
+            }
+        };
+        // The sender may have gone; it asks again with the same bytes.
+        let _ = self.out.send(answer).await;
+    }
+}
+
+fn invalid(message: &str) -> Failure {
+    Failure::new(ErrorKind::Invalid, Reason::FieldInvalid, message)
+}

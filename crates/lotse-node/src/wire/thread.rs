@@ -1,0 +1,77 @@
+//! Referrals and their threads as messages.
+
+use lotse_core::category::Category;
+use lotse_core::delivery::DeliveryState;
+use lotse_core::referral::ReferralState;
+use lotse_proto::agency::v1 as agency;
+use lotse_proto::record::v1::ReferralAnswer;
+use lotse_store::custody::Held;
+use lotse_store::outbox::Item;
+use prost::Message;
+
+use crate::action::get_referral::ThreadAnswer;
+use crate::wire::category;
+use crate::wire::decision;
+use crate::wire::field::proto_timestamp;
+
+/// Writes where an item that was just handed over stands.
+pub fn state_of(delivery: DeliveryState) -> ReferralState {
+    match delivery {
+        DeliveryState::Due | DeliveryState::InDoubt => ReferralState::Offered,
+        DeliveryState::Taken => ReferralState::Received,
+        DeliveryState::Refused => ReferralState::Refused,
+        DeliveryState::Ended => ReferralState::Cancelled,
+    }
+}
+
+/// Writes a referral that this agency sent.
+pub fn sent(item: &Item) -> agency::ReferralSummary {
+    agency::ReferralSummary {
+        referral_id: item.record_id.to_string(),
+        side: agency::Side::Sent as i32,
+        peer: item.recipient.to_string(),
+        state: item.referral_state.number(),
+        delivery: item.delivery.number(),
+        categories: category::numbers(item.categories),
+        left_out: category::numbers(item.left_out),
+        idempotency_key: item.idempotency_key.clone(),
+        at: Some(proto_timestamp(item.submitted_at)),
+        hold_until: item.hold_until.map(proto_timestamp),
+        reasons: item.reasons.iter().map(|&reason| decision::reason(reason)).collect(),
+        subject_ref: String::new(),
+        purpose: item.purpose.number(),
+        feedback_level: item.feedback.map_or(0, |level| level.number()),
+    }
+}
+
+/// Writes a referral that this agency received.
+pub fn received(held: &Held) -> agency::ReferralSummary {
+    agency::ReferralSummary {
+        referral_id: held.record_id.to_string(),
+        side: agency::Side::Received as i32,
+        peer: held.owner.to_string(),
+        state: held.referral_state.number(),
+        delivery: 0,
+        categories: held.present.iter().map(Category::number).collect(),
+        left_out: Vec::new(),
+        idempotency_key: String::new(),
+        at: Some(proto_timestamp(held.taken_at)),
+        hold_until: Some(proto_timestamp(held.hold_until)),
+        reasons: Vec::new(),
+        subject_ref: held.subject_ref.map(|id| id.to_string()).unwrap_or_default(),
+        purpose: held.purpose.number(),
+        feedback_level: held.feedback.number(),
+    }
+}
+
+/// Writes an answer of a thread.
+pub fn event(answer: &ThreadAnswer) -> agency::ThreadEvent {
+    agency::ThreadEvent {
+        answer_id: answer.answer_id.to_string(),
+        own: answer.own,
+        sequence: answer.sequence,
+        at: Some(proto_timestamp(answer.at)),
+        answer: ReferralAnswer::decode(answer.content.as_slice()).ok(),
+        delivery: answer.delivery.map_or(0, DeliveryState::number),
+    }
+}
