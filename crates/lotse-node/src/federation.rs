@@ -1,14 +1,30 @@
 //! The federation as this node knows it: own card, accepted peers, agreements. Read by every decision, changed rarely.
 //!
-//! A copy is kept in memory. Every transaction that decides takes [`Counter::Federation`] along and compares it with the copy's
-//! version, so that a decision is never made on an old one.
+//! A copy is kept in memory. Every transaction that decides takes [`lotse_store::counter::Counter::Federation`] along and
+//! compares it with the copy's version, so that a decision is never made on an old one.
 
-use std::collections::BTreeMap;
+mod admit;
+mod cache;
+mod change;
+mod load;
+mod throttle;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lotse_core::agreement::KnownAgreement;
-use lotse_core::card::KnownCard;
-use lotse_core::id::AgencyId;
+use lotse_core::agreement::successor::sealers;
+use lotse_core::agreement::{Agreement, KnownAgreement};
+use lotse_core::card::{Card, KnownCard};
+use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::seal::Seal;
+
+pub(crate) use admit::{admit, count_seals, is_complete};
+pub use cache::FederationCache;
+pub(crate) use cache::bundle;
+pub use change::Act;
+pub(crate) use change::{Change, Write, change};
+pub use load::refresh;
+pub use throttle::Throttle;
 
 /// An accepted peer.
 #[derive(Clone, Debug)]
@@ -28,24 +44,50 @@ pub struct Federation {
     pub version: u64,
     /// The own card, once one is installed.
     pub own: Option<KnownCard>,
+    /// The seal of the own card, as it is shown to others.
+    pub own_seal: Option<Arc<Seal>>,
     /// Accepted peers.
     pub peers: BTreeMap<AgencyId, Peer>,
     /// Versions of agreements.
     pub agreements: Vec<KnownAgreement>,
+    /// Their seals, by digest: the exact bytes, and one verified signature of each agency that has sealed.
+    pub seals: BTreeMap<Digest, Arc<Seal>>,
 }
 
-/// The copy in memory.
-#[derive(Default)]
-pub struct FederationCache(arc_swap::ArcSwap<Federation>);
-
-impl FederationCache {
-    /// Returns the copy.
-    pub fn get(&self) -> Arc<Federation> {
-        self.0.load_full()
+impl Federation {
+    /// Finds a version of an agreement by the digest of its sealed bytes.
+    pub fn by_digest(&self, digest: &Digest) -> Option<&KnownAgreement> {
+        self.agreements.iter().find(|known| known.agreement.digest == *digest)
     }
 
-    /// Replaces the copy, unless a newer one is already there.
-    pub fn put(&self, federation: Arc<Federation>) {
-        self.0.rcu(|present| if present.version > federation.version { present.clone() } else { federation.clone() });
+    /// Finds a version of an agreement.
+    pub fn version_of(&self, id: Id, version: u32) -> Option<&KnownAgreement> {
+        self.agreements.iter().find(|known| known.agreement.id == id && known.agreement.version == version)
+    }
+
+    /// Finds an agency's card, the own one included.
+    pub fn card(&self, agency: &AgencyId) -> Option<&Card> {
+        let own = self.own.as_ref().map(|known| &known.card).filter(|card| card.agency == *agency);
+        own.or_else(|| self.peers.get(agency).map(|peer| &peer.card.card))
+    }
+
+    /// Returns the version that came before one: the highest complete one below it.
+    pub fn predecessor(&self, next: &Agreement) -> Option<&Agreement> {
+        let before = |known: &&KnownAgreement| {
+            known.completed_at.is_some() && known.agreement.id == next.id && known.agreement.version < next.version
+        };
+        let before = self.agreements.iter().filter(before).max_by_key(|known| known.agreement.version);
+        before.map(|known| known.agreement.as_ref())
+    }
+
+    /// Returns the agencies whose seals a version needs.
+    pub fn sealers(&self, agreement: &Agreement) -> BTreeSet<AgencyId> {
+        sealers(self.predecessor(agreement), agreement)
+    }
+
+    /// Returns the agencies that have sealed a version.
+    pub fn sealed_by(&self, digest: &Digest) -> BTreeSet<AgencyId> {
+        let signatures = self.seals.get(digest).map(|seal| seal.signatures.as_slice()).unwrap_or_default();
+        signatures.iter().filter_map(|signature| signature.agency.clone()).collect()
     }
 }

@@ -1,0 +1,65 @@
+//! Seals a version of an agreement with this node's sealing key. The duty courier hands the seal to all parties.
+
+use std::sync::Arc;
+
+use lotse_core::agreement::Agreement;
+use lotse_core::card::KeyUse;
+use lotse_core::id::Id;
+use lotse_core::reason::Reason;
+use lotse_core::seal::{DocumentType, Seal};
+use lotse_core::time::Timestamp;
+
+use super::take_seals::{about, add_seals};
+use crate::entry::{Direction, Draft, EntryKind};
+use crate::failure::{ErrorKind, Failure};
+use crate::federation::{Act, Change, Federation, admit, change};
+use crate::node::Node;
+
+/// Seals a version and returns it. Sealing again changes nothing.
+///
+/// # Errors
+/// `NOT_FOUND`, `OWN_CARD_EXPIRED` (also if the card does not name the sealing key), `AGREEMENT_TOO_SOON`,
+/// `AGREEMENT_PARTY_UNKNOWN`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`.
+pub async fn sign_agreement(node: &Arc<Node>, id: Id, version: u32, act: Act) -> Result<Arc<Agreement>, Failure> {
+    let (own, at) = (node.clone(), node.now());
+    change(node, "sign_agreement", move |federation| decide(federation, &own, (id, version), at, &act)).await
+}
+
+fn decide(
+    federation: &Federation,
+    node: &Node,
+    (id, version): (Id, u32),
+    at: Timestamp,
+    act: &Act,
+) -> Change<Arc<Agreement>> {
+    let known = federation.version_of(id, version).map(|known| known.agreement.clone());
+    let known = known.and_then(|agreement| Some((federation.seals.get(&agreement.digest)?, agreement)));
+    let Some((seal, agreement)) = known else {
+        return Change::none(Err(Failure::not_found()));
+    };
+    if federation.sealed_by(&agreement.digest).contains(&node.agency) {
+        return Change::none(Ok(agreement));
+    }
+    let draft = Draft { actor: act.actor.clone(), ..about(&agreement, Direction::Out) };
+    let allowed = may_seal(federation, node, at).and_then(|()| admit(federation, &node.agency, &agreement, at));
+    if let Err(failure) = allowed {
+        return Change::refuse(failure, EntryKind::AgreementRefused, draft);
+    }
+    let mut own = Seal::new(DocumentType::Agreement, seal.payload.clone());
+    own.sign(&node.keys.sealing, Some(node.agency.clone()));
+    let fresh = own.signatures.into_iter().map(|signature| (node.agency.clone(), signature)).collect();
+    let added = add_seals(federation, &agreement, fresh, &draft, at);
+    Change { writes: added.writes, entries: added.entries, ..Change::none(Ok(agreement)) }
+}
+
+/// A seal counts for others only with a key that the own card names.
+fn may_seal(federation: &Federation, node: &Node, at: Timestamp) -> Result<(), Failure> {
+    let card = federation.own.as_ref().map(|known| &known.card).filter(|card| card.is_valid_at(at));
+    let named = card.is_some_and(|card| card.keys_at(KeyUse::Sealing, at).contains(&node.keys.sealing.public()));
+    if named {
+        return Ok(());
+    }
+    let message =
+        "the own card is not installed, has expired, or does not name the sealing key: draft, sign and install one";
+    Err(Failure::new(ErrorKind::Refused, Reason::OwnCardExpired, message))
+}

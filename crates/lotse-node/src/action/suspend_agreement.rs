@@ -1,0 +1,74 @@
+//! Suspends an agreement at this node: no release under any version of it from this moment on. And the way back.
+
+use std::sync::Arc;
+
+use lotse_core::id::Id;
+use lotse_core::time::Timestamp;
+use lotse_store::peer::Suspension;
+
+use crate::entry::{Draft, EntryKind};
+use crate::failure::Failure;
+use crate::federation::{Act, Change, Federation, Write, change};
+use crate::node::Node;
+
+/// Suspends an agreement at this node. Each act is logged, also one that changes nothing.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn suspend_agreement(node: &Arc<Node>, id: Id, act: Act) -> Result<(), Failure> {
+    set(node, id, Suspension::Suspended, act).await
+}
+
+/// Lets releases under an agreement start again.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn resume_agreement(node: &Arc<Node>, id: Id, act: Act) -> Result<(), Failure> {
+    set(node, id, Suspension::Lifted, act).await
+}
+
+async fn set(node: &Arc<Node>, id: Id, suspension: Suspension, act: Act) -> Result<(), Failure> {
+    let at = node.now();
+    change(node, "suspend_agreement", move |federation| decide(federation, id, suspension, at, &act)).await
+}
+
+fn decide(federation: &Federation, id: Id, suspension: Suspension, at: Timestamp, act: &Act) -> Change<()> {
+    let Some(known) = federation.agreements.iter().find(|known| known.agreement.id == id) else {
+        return Change::none(Err(Failure::not_found()));
+    };
+    let (kind, wanted) = match suspension {
+        Suspension::Suspended => (EntryKind::AgreementSuspended, true),
+        Suspension::Lifted => (EntryKind::AgreementResumed, false),
+    };
+    let changes = known.suspended != wanted;
+    let writes = changes.then_some(Write::AgreementSuspension(id, suspension, at)).into_iter().collect();
+    Change::done((), writes, vec![(kind, Draft { agreement_id: Some(id), ..act.draft() })])
+}
+
+#[cfg(test)]
+mod tests {
+    use lotse_core::agreement::in_force;
+    use lotse_core::reason::Reason;
+
+    use super::*;
+    use crate::testing::{TestNode, admin, agree, introduce};
+
+    #[tokio::test]
+    async fn a_suspended_agreement_is_not_in_force_here_until_it_is_resumed() {
+        let one = TestNode::new("one.example").await;
+        let two = TestNode::with("two.example", one.kind, one.clock.clone()).await;
+        introduce(&[&one, &two]).await;
+        let id = agree(&[&one, &two]).await;
+        let counts = |node: &TestNode| in_force(&node.federation.get().agreements, node.now()).len();
+        assert_eq!(counts(&one), 1);
+        suspend_agreement(&one, id, admin()).await.unwrap();
+        assert_eq!((counts(&one), counts(&two)), (0, 1), "one party's own act");
+        let one = one.restart().await;
+        assert_eq!(counts(&one), 0, "also after a restart");
+        resume_agreement(&one, id, admin()).await.unwrap();
+        assert_eq!(counts(&one), 1);
+        assert!(one.log().await.ends_with(&[EntryKind::AgreementSuspended, EntryKind::AgreementResumed]));
+        let unknown = suspend_agreement(&one, Id::from_bytes([1; 16]), admin()).await.unwrap_err();
+        assert_eq!(unknown.reason(), Reason::NotFound);
+    }
+}

@@ -1,0 +1,71 @@
+//! Suspends a peer: no release to it from this moment on. Duties go on. And the way back, because the two are one rule.
+
+use std::sync::Arc;
+
+use lotse_core::id::AgencyId;
+use lotse_core::reason::Reason;
+use lotse_store::peer::Suspension;
+
+use crate::entry::{Draft, EntryKind};
+use crate::failure::{ErrorKind, Failure};
+use crate::federation::{Act, Change, Federation, Write, change};
+use crate::node::Node;
+
+/// Suspends a peer at this node. Each act is logged, also one that changes nothing.
+///
+/// # Errors
+/// `PEER_UNKNOWN`.
+pub async fn suspend_peer(node: &Arc<Node>, peer: AgencyId, act: Act) -> Result<(), Failure> {
+    set(node, peer, Suspension::Suspended, act).await
+}
+
+/// Lets releases to a peer start again.
+///
+/// # Errors
+/// `PEER_UNKNOWN`.
+pub async fn resume_peer(node: &Arc<Node>, peer: AgencyId, act: Act) -> Result<(), Failure> {
+    set(node, peer, Suspension::Lifted, act).await
+}
+
+async fn set(node: &Arc<Node>, peer: AgencyId, suspension: Suspension, act: Act) -> Result<(), Failure> {
+    let decide = move |federation: &Federation| {
+        let Some(known) = federation.peers.get(&peer) else {
+            return Change::none(Err(unknown()));
+        };
+        let (kind, wanted) = match suspension {
+            Suspension::Suspended => (EntryKind::PeerSuspended, true),
+            Suspension::Lifted => (EntryKind::PeerResumed, false),
+        };
+        let changes = known.suspended != wanted;
+        let writes = changes.then(|| Write::PeerSuspension(peer.clone(), suspension)).into_iter().collect();
+        Change::done((), writes, vec![(kind, Draft { peer: Some(peer.clone()), ..act.draft() })])
+    };
+    change(node, "suspend_peer", decide).await
+}
+
+fn unknown() -> Failure {
+    Failure { kind: ErrorKind::NotFound, ..Failure::refused(Reason::PeerUnknown) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestNode, admin};
+
+    #[tokio::test]
+    async fn a_peer_is_suspended_and_resumed_at_once_with_an_entry_each() {
+        let (one, two) = (TestNode::new("one.example").await, TestNode::new("two.example").await);
+        let unknown = suspend_peer(&one, two.agency.clone(), admin()).await.unwrap_err();
+        assert_eq!(unknown.reason(), Reason::PeerUnknown);
+        one.accept(&two).await;
+        let version = one.federation.get().version;
+        suspend_peer(&one, two.agency.clone(), admin()).await.unwrap();
+        assert!(one.federation.get().peers[&two.agency].suspended);
+        suspend_peer(&one, two.agency.clone(), admin()).await.unwrap();
+        assert_eq!(one.federation.get().version, version + 1);
+        resume_peer(&one, two.agency.clone(), admin()).await.unwrap();
+        assert!(!one.federation.get().peers[&two.agency].suspended);
+        let kinds = [EntryKind::PeerSuspended, EntryKind::PeerSuspended, EntryKind::PeerResumed];
+        assert_eq!(one.log().await[2..], kinds);
+    }
+}

@@ -1,0 +1,134 @@
+//! Takes a version of an agreement that a peer offers, with the seals that it brings.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lotse_core::agreement::Agreement;
+use lotse_core::id::AgencyId;
+use lotse_core::reason::Reason;
+use lotse_core::seal::{DocumentType, Seal, Signature};
+use lotse_core::time::Timestamp;
+use lotse_store::agreement::StoredAgreement;
+
+use super::take_seals::{about, add_seals};
+use crate::entry::{Decision, Direction, Draft, EntryKind};
+use crate::failure::{ErrorKind, Failure};
+use crate::federation::{Change, Federation, Write, admit, change, count_seals, is_complete};
+use crate::node::Node;
+use crate::wire;
+
+/// Takes an offered version and returns who has sealed it. Offering what is known adds the seals that are new.
+///
+/// A peer's offer never takes the place of another text of the same version, for an administrator may be about to seal that
+/// one; only a text that all have sealed, this node included, takes the place of one that is not complete.
+///
+/// # Errors
+/// `AGREEMENT_INVALID`, `SCHEMA_TOO_NEW`, `AGREEMENT_PARTY_UNKNOWN`, `AGREEMENT_SEAL_INVALID`, `AGREEMENT_CONFLICT`,
+/// `AGREEMENT_TOO_SOON`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`.
+pub async fn take_agreement(node: &Arc<Node>, peer: &AgencyId, seal: Seal) -> Result<BTreeSet<AgencyId>, Failure> {
+    let offer = Offer { own: node.agency.clone(), peer: peer.clone(), agreement: read(&seal), seal, at: node.now() };
+    change(node, "take_agreement", move |federation| offer.decide(federation)).await
+}
+
+fn read(seal: &Seal) -> Result<Agreement, Reason> {
+    match seal.document_type {
+        DocumentType::Agreement => wire::agreement::parse(&seal.payload),
+        _ => Err(Reason::AgreementInvalid),
+    }
+}
+
+struct Offer {
+    own: AgencyId,
+    peer: AgencyId,
+    agreement: Result<Agreement, Reason>,
+    seal: Seal,
+    at: Timestamp,
+}
+
+impl Offer {
+    fn decide(&self, federation: &Federation) -> Change<BTreeSet<AgencyId>> {
+        let draft = match &self.agreement {
+            Ok(agreement) => about(agreement, Direction::In),
+            Err(_) => Draft { digest: Some(lotse_core::id::Digest::of(&self.seal.payload)), ..Draft::default() },
+        };
+        let refuse = |failure, draft| Change::refuse_peer(&self.peer, failure, EntryKind::AgreementRefused, draft);
+        let judged = self.agreement.as_ref().map_err(|reason| Failure::refused(*reason));
+        match judged.and_then(|agreement| Ok((agreement, self.fresh(federation, agreement)?))) {
+            Ok((agreement, fresh)) => self.store(federation, agreement, fresh, draft),
+            Err(failure) => refuse(failure, draft),
+        }
+    }
+
+    /// Returns the seals that count and are new. Terms are not asked again of what is known already.
+    fn fresh(&self, federation: &Federation, agreement: &Agreement) -> Result<Vec<(AgencyId, Signature)>, Failure> {
+        if !federation.sealers(agreement).contains(&self.peer) {
+            let message = format!("{} is not a party and cannot offer it", self.peer);
+            return Err(Failure::new(ErrorKind::Refused, Reason::AgreementPartyUnknown, message));
+        }
+        let known = federation.by_digest(&agreement.digest).is_some();
+        let admitted = if known { Ok(()) } else { admit(federation, &self.own, agreement, self.at) };
+        let missed_its_time =
+            |failure: &Failure| matches!(failure.reason(), Reason::AgreementTooSoon | Reason::AgreementNotInForce);
+        match admitted {
+            Err(failure) if !missed_its_time(&failure) => return Err(failure),
+            _ => {}
+        }
+        let fresh = count_seals(federation, agreement, &self.seal.payload, &self.seal.signatures, self.at)?;
+        // What all have sealed in time, and only comes here late, is taken.
+        if admitted.is_err() && !self.completes(federation, agreement, &fresh) {
+            return admitted.map(|()| fresh);
+        }
+        Ok(fresh)
+    }
+
+    fn store(
+        &self,
+        federation: &Federation,
+        agreement: &Agreement,
+        fresh: Vec<(AgencyId, Signature)>,
+        draft: Draft,
+    ) -> Change<BTreeSet<AgencyId>> {
+        if federation.by_digest(&agreement.digest).is_some() {
+            return add_seals(federation, agreement, fresh, &draft, self.at);
+        }
+        let other = federation.version_of(agreement.id, agreement.version);
+        let completes = self.completes(federation, agreement, &fresh);
+        if let Some(other) = other.filter(|other| !completes || other.completed_at.is_some()) {
+            tracing::error!(agreement = %agreement.id, version = agreement.version, peer = %self.peer, known = %other.agreement.digest,
+                offered = %agreement.digest, "a peer offers another text of the same version; the first stays");
+            let message = "another text of this version is here: offer yours as the next version, or let both administrators \
+                           offer the same text";
+            let failure = Failure::new(ErrorKind::Refused, Reason::AgreementConflict, message);
+            return Change::refuse_peer(&self.peer, failure, EntryKind::AgreementRefused, draft).with_alarm();
+        }
+        let mut writes: Vec<Write> =
+            other.map(|other| Write::RemoveAgreement(other.agreement.digest)).into_iter().collect();
+        writes.push(Write::Agreement(stored(agreement, &self.seal.payload, self.at)));
+        let offered = Draft { peer: Some(self.peer.clone()), decision: Decision::Permit, ..draft.clone() };
+        let added = add_seals(federation, agreement, fresh, &draft, self.at);
+        writes.extend(added.writes);
+        let entries = std::iter::once((EntryKind::AgreementOffered, offered)).chain(added.entries).collect();
+        Change { writes, entries, ..Change::none(added.answer) }
+    }
+
+    fn completes(&self, federation: &Federation, agreement: &Agreement, fresh: &[(AgencyId, Signature)]) -> bool {
+        let mut sealed = federation.sealed_by(&agreement.digest);
+        sealed.extend(fresh.iter().map(|(agency, _)| agency.clone()));
+        is_complete(federation, agreement, &sealed)
+    }
+}
+
+/// Builds the row of a version.
+pub(super) fn stored(agreement: &Agreement, payload: &[u8], offered_at: Timestamp) -> StoredAgreement {
+    StoredAgreement {
+        digest: agreement.digest,
+        agreement_id: agreement.id,
+        version: agreement.version,
+        payload: payload.to_vec(),
+        offered_at,
+        completed_at: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Reads the federation from its rows. Whatever is stored was verified when it came; rows that do not parse mean that the
+//! database was changed by someone else, and nothing is decided on them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use lotse_core::agreement::KnownAgreement;
+use lotse_core::card::KnownCard;
+use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::seal::{DocumentType, Seal, Signature};
+use lotse_store::agreement::{StoredAgreement, StoredSeal};
+use lotse_store::card::StoredCard;
+use lotse_store::counter::{self, Counter};
+use lotse_store::{StoreError, Tx};
+
+use super::{Federation, Peer};
+use crate::failure::Failure;
+use crate::node::Node;
+use crate::wire;
+
+const UNREADABLE_CARD: StoreError = StoreError::Value("a stored card cannot be read");
+const UNREADABLE_AGREEMENT: StoreError = StoreError::Value("a stored agreement cannot be read");
+
+impl Federation {
+    /// Reads the federation as of this transaction.
+    pub async fn load(tx: &mut Tx, own: &AgencyId) -> Result<Federation, StoreError> {
+        let version = counter::read(tx, &Counter::Federation).await?;
+        let mut cards = cards(lotse_store::card::all(tx).await?)?;
+        let peers = lotse_store::peer::all(tx).await?;
+        let agreements = lotse_store::agreement::all(tx).await?;
+        let seals = lotse_store::agreement::all_seals(tx).await?;
+        let suspended: BTreeSet<Id> = lotse_store::agreement::suspended(tx).await?.into_iter().collect();
+        let (own, own_seal) = cards.remove(own).map(|(card, seal)| (card, Arc::new(seal))).unzip();
+        let peers = peers.into_iter().map(|row| {
+            let (card, _) = cards.remove(&row.agency).ok_or(UNREADABLE_CARD)?;
+            Ok::<_, StoreError>((row.agency, Peer { card, suspended: row.suspended, generation: row.generation }))
+        });
+        Ok(Federation {
+            version,
+            own,
+            own_seal,
+            peers: peers.collect::<Result<_, _>>()?,
+            agreements: agreements.iter().map(|row| known(row, &suspended)).collect::<Result<_, _>>()?,
+            seals: sealed(agreements, seals)?,
+        })
+    }
+}
+
+/// Reads the federation anew and puts it into the node's copy: at start, and after a commit that was left in doubt.
+pub async fn refresh(node: &Node) -> Result<Arc<Federation>, Failure> {
+    let own = node.agency.clone();
+    let load = node.store.read("load_federation", |tx| Box::pin(async move { Federation::load(tx, &own).await }));
+    let federation = Arc::new(load.await?);
+    node.federation.put(federation.clone());
+    Ok(federation)
+}
+
+fn cards(rows: Vec<StoredCard>) -> Result<BTreeMap<AgencyId, (KnownCard, Seal)>, StoreError> {
+    let read = |row: StoredCard| {
+        let seal = wire::seal::decode(&row.seal).ok_or(UNREADABLE_CARD)?;
+        let card = wire::card::parse(&seal.payload).map_err(|_| UNREADABLE_CARD)?;
+        Ok((row.agency, (KnownCard { card, digest: row.digest }, seal)))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+fn known(row: &StoredAgreement, suspended: &BTreeSet<Id>) -> Result<KnownAgreement, StoreError> {
+    let agreement = wire::agreement::parse_stored(&row.payload).map_err(|_| UNREADABLE_AGREEMENT)?;
+    Ok(KnownAgreement {
+        agreement: Arc::new(agreement),
+        completed_at: row.completed_at,
+        suspended: suspended.contains(&row.agreement_id),
+    })
+}
+
+fn sealed(rows: Vec<StoredAgreement>, seals: Vec<StoredSeal>) -> Result<BTreeMap<Digest, Arc<Seal>>, StoreError> {
+    let mut signatures: BTreeMap<Digest, Vec<Signature>> = BTreeMap::new();
+    for seal in seals {
+        let signature = wire::seal::decode_signature(&seal.signature).ok_or(UNREADABLE_AGREEMENT)?;
+        let signature = Signature { agency: Some(seal.agency), ..signature };
+        signatures.entry(seal.digest).or_default().push(signature);
+    }
+    let seal = |row: StoredAgreement| {
+        let signatures = signatures.remove(&row.digest).unwrap_or_default();
+        (row.digest, Arc::new(Seal { document_type: DocumentType::Agreement, payload: row.payload, signatures }))
+    };
+    Ok(rows.into_iter().map(seal).collect())
+}

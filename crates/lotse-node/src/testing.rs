@@ -1,0 +1,325 @@
+//! Nodes for the tests of actions: real SQLite in a temporary folder, a clock turned by hand, randomness from a seed, no
+//! network. Cards are accepted and agreements sealed by direct calls.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use lotse_core::agency::AgencyKind;
+use lotse_core::agreement::Party;
+use lotse_core::agreement::text::template;
+use lotse_core::card::{Card, CardKey, KeyUse, USUAL_VALIDITY};
+use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::key::SigningKey;
+use lotse_core::random::Random;
+use lotse_core::seal::{DocumentType, Seal};
+use lotse_core::time::{Clock, DAY, Timestamp};
+use lotse_store::testing::Database;
+use lotse_store::vault::Vault;
+use lotse_store::{Store, StoreOptions};
+
+use crate::action;
+use crate::config::Config;
+use crate::federation::Act;
+use crate::hold::Holds;
+use crate::link::Links;
+use crate::node::{Node, NodeKeys};
+use crate::pki::Authority;
+use crate::signal::Signals;
+use crate::wire;
+
+/// The day on which tests begin.
+pub(crate) const FIRST_DAY: &str = "2026-11-02T08:00:00Z";
+
+/// A clock turned by hand. All nodes of a test share one, or each has its own.
+pub(crate) struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub(crate) fn new() -> Arc<ManualClock> {
+        let first: Timestamp = FIRST_DAY.parse().unwrap();
+        Arc::new(ManualClock(AtomicI64::new(first.micros())))
+    }
+
+    pub(crate) fn turn(&self, by: Duration) {
+        self.0.fetch_add(by.as_micros() as i64, Ordering::SeqCst);
+    }
+
+    pub(crate) fn turn_back(&self, by: Duration) {
+        self.0.fetch_sub(by.as_micros() as i64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Randomness from a seed: SHA-256 of seed and counter.
+pub(crate) struct SeededRandom {
+    seed: Digest,
+    counter: AtomicU64,
+}
+
+impl SeededRandom {
+    pub(crate) fn new(seed: &str) -> SeededRandom {
+        SeededRandom { seed: Digest::of(seed.as_bytes()), counter: AtomicU64::new(0) }
+    }
+}
+
+impl Random for SeededRandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(32) {
+            let number = self.counter.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+            chunk.copy_from_slice(&Digest::concat(&[self.seed.as_bytes(), &number]).as_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// A node and what only a test knows of it. It is used as a node: `Deref` gives the `Arc<Node>`.
+pub(crate) struct TestNode {
+    pub(crate) node: Arc<Node>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) root: SigningKey,
+    pub(crate) kind: AgencyKind,
+    pub(crate) trust_bundle: Vec<Vec<u8>>,
+    database: Database,
+}
+
+impl std::ops::Deref for TestNode {
+    type Target = Arc<Node>;
+
+    fn deref(&self) -> &Arc<Node> {
+        &self.node
+    }
+}
+
+impl TestNode {
+    /// A Jobcenter with its card installed.
+    pub(crate) async fn new(agency: &str) -> TestNode {
+        TestNode::with(agency, AgencyKind::JobcenterGe, ManualClock::new()).await
+    }
+
+    /// An agency of a kind, with its card installed.
+    pub(crate) async fn with(agency: &str, kind: AgencyKind, clock: Arc<ManualClock>) -> TestNode {
+        let test = TestNode::bare(agency, kind, clock).await;
+        test.install(&test.card(1)).await;
+        test
+    }
+
+    /// An agency without a card.
+    pub(crate) async fn bare(agency: &str, kind: AgencyKind, clock: Arc<ManualClock>) -> TestNode {
+        let database = Database::sqlite();
+        let store = database.open_with(StoreOptions::default()).await;
+        let id: AgencyId = agency.parse().unwrap();
+        let random = SeededRandom::new(agency);
+        let authority = Authority::create(&id, clock.now(), &random).unwrap();
+        let trust_bundle = vec![authority.certificate().to_vec()];
+        let node = Arc::new(node(id, kind, store, clock.clone(), random));
+        TestNode { node, clock, root: key(agency, "root"), kind, trust_bundle, database }
+    }
+
+    /// The same node after a restart: another `Node` on the same database.
+    pub(crate) async fn restart(self) -> TestNode {
+        let TestNode { node: old, clock, root, kind, trust_bundle, database } = self;
+        let agency = old.agency.clone();
+        old.store.clone().close().await;
+        drop(old);
+        let store = database.open_with(StoreOptions::default()).await;
+        let random = SeededRandom::new(&format!("{agency} again {}", clock.now()));
+        let node = Arc::new(node(agency, kind, store, clock.clone(), random));
+        crate::federation::refresh(&node).await.unwrap();
+        TestNode { node, clock, root, kind, trust_bundle, database }
+    }
+
+    /// A good card of this node, not installed.
+    pub(crate) fn card(&self, version: u64) -> Card {
+        let now = self.clock.now();
+        let keys = &self.node.keys;
+        let with = |key_use, key: &SigningKey| CardKey {
+            key_use,
+            public_key: key.public(),
+            not_before: now.minus(DAY),
+            not_after: now.plus(USUAL_VALIDITY),
+            revoked_at: None,
+            compromised_since: None,
+        };
+        Card {
+            agency: self.node.agency.clone(),
+            version,
+            valid_from: now.minus(Duration::from_secs(60)),
+            valid_until: now.plus(USUAL_VALIDITY),
+            endpoints: vec![format!("node.{}:7443", self.node.agency)],
+            trust_bundle: self.trust_bundle.clone(),
+            keys: vec![
+                with(KeyUse::Sealing, &keys.sealing),
+                with(KeyUse::Log, &keys.log),
+                with(KeyUse::Witness, &keys.witness),
+            ],
+            schema_level: 1,
+            generation: self.node.generation,
+            root: self.root.public(),
+            next_root: None,
+            name: format!("Agency {}", self.node.agency),
+        }
+    }
+
+    /// A card sealed with this node's root key.
+    pub(crate) fn seal_card(&self, card: &Card) -> Seal {
+        let mut seal = Seal::new(DocumentType::Card, wire::card::compile(card));
+        seal.sign(&self.root, Some(card.agency.clone()));
+        seal
+    }
+
+    /// Installs a card.
+    pub(crate) async fn install(&self, card: &Card) -> Seal {
+        let seal = self.seal_card(card);
+        action::install_card::install_card(self, seal.clone(), admin()).await.unwrap();
+        seal
+    }
+
+    /// Accepts another node's present card.
+    pub(crate) async fn accept(&self, other: &TestNode) {
+        let federation = other.federation.get();
+        let seal = federation.own_seal.as_deref().cloned().unwrap();
+        let fingerprint = other.root.public().fingerprint().to_string();
+        action::accept_peer::accept_peer(self, seal, fingerprint, admin()).await.unwrap();
+    }
+
+    /// This node as a party of an agreement.
+    pub(crate) fn party(&self) -> Party {
+        Party {
+            agency: self.node.agency.clone(),
+            root_fingerprint: *self.root.public().fingerprint().digest(),
+            name: format!("Agency {}", self.node.agency),
+            kind: self.kind,
+            regions: vec!["06435".into()],
+            supervisory_authority: "Der Hessische Beauftragte für Datenschutz und Informationsfreiheit".into(),
+            ended_on: None,
+            succeeded_by: None,
+        }
+    }
+
+    /// Reads the kinds of the entries in the log, in order.
+    pub(crate) async fn log(&self) -> Vec<crate::entry::EntryKind> {
+        let generation = self.node.generation;
+        let read = self.store.read("test_log", |tx| Box::pin(lotse_store::log::read(tx, generation, 0, 10_000)));
+        let leaves = read.await.unwrap();
+        leaves.iter().map(|leaf| leaf.entry.kind.try_into().unwrap()).collect()
+    }
+
+    /// Takes the database's folder, to look into its files.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.database.folder().unwrap()
+    }
+}
+
+/// What an administrator of a test does.
+pub(crate) fn admin() -> Act {
+    Act { actor: "spiffe://test.example/admin/anna".into(), remark: "test".into() }
+}
+
+/// Makes all nodes accept each other's present cards.
+pub(crate) async fn introduce(nodes: &[&TestNode]) {
+    for (at, one) in nodes.iter().enumerate() {
+        for (_, other) in nodes.iter().enumerate().filter(|(other, _)| *other != at) {
+            one.accept(other).await;
+        }
+    }
+}
+
+/// Text of an agreement between nodes, with the clauses of the template; begins `days` after the clock's present day.
+pub(crate) fn agreement_text(id: Id, days: i8, nodes: &[&TestNode]) -> String {
+    let first_day = nodes[0].clock.now().date().saturating_add(jiff::Span::new().days(days));
+    let parties: Vec<Party> = nodes.iter().map(|node| node.party()).collect();
+    template(id, first_day, &parties)
+}
+
+/// Makes an agreement between nodes that know each other complete at each of them, in force from today, by direct calls.
+pub(crate) async fn agree(nodes: &[&TestNode]) -> Id {
+    let id = Id::new(nodes[0].clock.now(), nodes[0].random.as_ref());
+    agree_on(nodes, &agreement_text(id, 0, nodes)).await;
+    id
+}
+
+/// Makes an agreement of this text complete at each of the nodes, by direct calls. Returns its digest.
+pub(crate) async fn agree_on(nodes: &[&TestNode], source: &str) -> Digest {
+    let offered = action::offer_agreement::offer_agreement(nodes[0], source, admin()).await.unwrap().0;
+    let digest = offered.digest;
+    for node in &nodes[1..] {
+        pass_on(nodes[0], node, digest).await;
+    }
+    for node in nodes {
+        action::sign_agreement::sign_agreement(node, offered.id, offered.version, admin()).await.unwrap();
+        for other in nodes.iter().filter(|other| other.agency != node.agency) {
+            pass_on(node, other, digest).await;
+        }
+    }
+    digest
+}
+
+/// Hands an agreement with its seals from one node to another, as the duty courier does.
+pub(crate) async fn pass_on(from: &TestNode, to: &TestNode, digest: Digest) {
+    let seal = from.federation.get().seals[&digest].as_ref().clone();
+    action::take_agreement::take_agreement(to, &from.agency, seal).await.unwrap();
+}
+
+fn node(agency: AgencyId, kind: AgencyKind, store: Store, clock: Arc<ManualClock>, random: SeededRandom) -> Node {
+    let keys = NodeKeys {
+        sealing: key(agency.as_str(), "sealing"),
+        log: key(agency.as_str(), "log"),
+        witness: key(agency.as_str(), "witness"),
+    };
+    let key_file = Vault::generate(&SeededRandom::new(&format!("{agency} vault")), "2026-11").unwrap();
+    Node {
+        config: config(&agency, kind),
+        agency,
+        generation: 1,
+        restore_point: None,
+        store,
+        vault: Arc::new(Vault::load(&key_file).unwrap()),
+        keys,
+        clock,
+        random: Arc::new(random),
+        federation: Default::default(),
+        holds: Holds::default(),
+        links: Links::default(),
+        signals: Signals::default(),
+    }
+}
+
+/// A key that is the same in each run.
+pub(crate) fn key(agency: &str, name: &str) -> SigningKey {
+    SigningKey::from_seed(*Digest::of(format!("{agency}/{name}").as_bytes()).as_bytes())
+}
+
+/// The shortest configuration, with one system `akte` that may do everything.
+fn config(agency: &AgencyId, kind: AgencyKind) -> Config {
+    let text = format!(
+        r#"
+[agency]
+id = "{agency}"
+name = "Agency {agency}"
+kind = "{}"
+
+[listen]
+peer = "127.0.0.1:0"
+agency = "127.0.0.1:0"
+
+[peer]
+allow_loopback = true
+
+[[system]]
+name = "akte"
+services = ["referral", "consent", "inbox"]
+purposes = ["orientation", "rehabilitation", "youth_transition", "training_placement", "job_placement", "competence_handover"]
+
+[[system]]
+name = "lesend"
+services = ["inbox"]
+purposes = ["orientation"]
+"#,
+        kind.name()
+    );
+    Config::parse(&text).unwrap()
+}
