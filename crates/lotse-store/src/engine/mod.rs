@@ -1,5 +1,4 @@
 //! The engine: transactions, values and rows, the same on SQLite and PostgreSQL. Knows no noun.
-#![allow(dead_code, unused_imports, reason = "the nouns that use every part of the engine are still being added")]
 
 mod counters;
 mod error;
@@ -27,5 +26,5 @@ pub use store::Store;
 pub use tx::Tx;
 
 pub(crate) use many::{Columns, OnConflict, Table};
-pub(crate) use row::{FromColumn, Row};
-pub(crate) use value::{Column, Kind, Value};
+pub(crate) use row::Row;
+pub(crate) use value::{Column, Value};
