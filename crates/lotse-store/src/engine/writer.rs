@@ -174,7 +174,8 @@ impl Writer {
     /// Takes everything back; a connection on which that fails is thrown away.
     async fn rollback(&mut self) {
         let Some(tx) = &mut self.tx else { return };
-        if let Err(error) = tx.link().rollback().await {
+        let rolled_back = timeout(self.longest_work, tx.link().rollback()).await;
+        if let Err(error) = rolled_back.unwrap_or_else(|_| Err(StoreError::timeout())) {
             tracing::warn!(%error, "the writer replaces its connection");
             self.tx = None;
         }
