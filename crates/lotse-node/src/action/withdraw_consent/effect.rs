@@ -1,0 +1,117 @@
+//! The second half of a withdrawal: the wait for what is on its way, and the commit that makes it effective.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lotse_core::consent::{ConsentState, Withdrawn};
+use lotse_core::id::{AgencyId, Id};
+use lotse_core::time::Timestamp;
+use lotse_store::consent::{self, Head, Recipient};
+use lotse_store::withdrawal::{self, Withdrawal};
+use lotse_store::{StoreError, Tx, batch};
+use tokio::time::Instant;
+
+use super::draft;
+use crate::entry::{self, EntryKind};
+use crate::node::Node;
+use crate::shipment::LEASE;
+
+/// How often the batches on their way are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Who withdrew, for the log; empty after a crash.
+#[derive(Clone, Default)]
+pub(super) struct Who {
+    pub(super) actor: String,
+    pub(super) on_behalf_of: String,
+}
+
+/// Finds the batches that may be on their way with something released under one of the consents.
+pub(super) async fn carriers(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
+    let leased = batch::leased(tx).await?;
+    if leased.is_empty() { Ok(Vec::new()) } else { withdrawal::carriers(tx, consent_ids, &leased).await }
+}
+
+/// Returns when the leases that run now are over at the latest: after that no byte of their batches is written.
+pub(super) fn leases_end() -> Instant {
+    Instant::now() + LEASE
+}
+
+/// Waits until the batches are answered, taken back or lapsed, or until the leases are over.
+pub(super) async fn wait_for(node: &Node, mut batches: Vec<Id>, leases_end: Instant) -> Result<(), StoreError> {
+    while !batches.is_empty() && Instant::now() < leases_end {
+        let asked = batches.clone();
+        let look = node
+            .store
+            .read("withdrawal_wait", move |tx| Box::pin(async move { withdrawal::still_leased(tx, &asked).await }));
+        batches = look.await?;
+        if !batches.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+    Ok(())
+}
+
+/// Makes pending withdrawals effective and wakes the couriers of those who are touched.
+pub(super) async fn take_effect(node: &Arc<Node>, withdrawals: Vec<Id>, who: Who) -> Result<(), StoreError> {
+    let (at, shared) = (node.now(), node.clone());
+    let touched = node
+        .store
+        .transact("withdrawal_effect", move |tx| {
+            let (node, withdrawals, who) = (shared.clone(), withdrawals.clone(), who.clone());
+            Box::pin(async move { commit(tx, &node, &withdrawals, &who, at).await })
+        })
+        .await?;
+    node.signals.log.notify_one();
+    touched.iter().for_each(|peer| node.signals.due(peer).notify_one());
+    Ok(())
+}
+
+async fn commit(
+    tx: &mut Tx,
+    node: &Node,
+    withdrawals: &[Id],
+    who: &Who,
+    at: Timestamp,
+) -> Result<BTreeSet<AgencyId>, StoreError> {
+    let effective = withdrawal::take_effect(tx, withdrawals, at).await?;
+    if effective.is_empty() {
+        return Ok(BTreeSet::new()); // another call was faster
+    }
+    let ids: BTreeSet<Id> = effective.iter().map(|withdrawal| withdrawal.consent_id).collect();
+    let ids: Vec<Id> = ids.into_iter().collect();
+    let heads = consent::heads(tx, &ids).await?;
+    let recipients = consent::recipients(tx, &ids).await?;
+    let whole: Vec<Id> =
+        heads.iter().filter(|head| is_exhausted(head, &recipients)).map(|head| head.consent_id).collect();
+    if !whole.is_empty() {
+        consent::withdraw(tx, &whole).await?;
+    }
+    let touched: Vec<Recipient> =
+        recipients.into_iter().filter(|recipient| effective.iter().any(|w| touches(w, recipient))).collect();
+    consent::raise_epochs(tx, node.generation, &touched).await?;
+    let drafts = effective.iter().flat_map(|withdrawal| {
+        let head = heads.iter().find(|head| head.consent_id == withdrawal.consent_id);
+        let recipients = touched.iter().filter(|recipient| touches(withdrawal, recipient));
+        recipients
+            .zip(head.into_iter().cycle())
+            .map(|(recipient, head)| (EntryKind::ConsentWithdrawn, draft(recipient, &withdrawal.scope, head, who)))
+    });
+    entry::append(tx, node, drafts.collect()).await?;
+    Ok(touched.into_iter().map(|recipient| recipient.recipient).collect())
+}
+
+fn touches(withdrawal: &Withdrawal, recipient: &Recipient) -> bool {
+    withdrawal.consent_id == recipient.consent_id && withdrawal.scope.touches(&recipient.recipient)
+}
+
+/// Tells whether a given consent covers nothing towards anybody any more.
+fn is_exhausted(head: &Head, recipients: &[Recipient]) -> bool {
+    let nothing_left = |recipient: &Recipient| {
+        let Withdrawn { whole, purposes, categories } = recipient.withdrawn;
+        whole || purposes.contains_all(head.purposes) || categories.contains_all(head.categories)
+    };
+    let mut own = recipients.iter().filter(|recipient| recipient.consent_id == head.consent_id);
+    head.state == ConsentState::Given && own.all(nothing_left)
+}

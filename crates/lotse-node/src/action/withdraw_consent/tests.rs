@@ -1,0 +1,279 @@
+//! What a withdrawal promises.
+
+use std::time::Duration;
+
+use lotse_core::category::{Categories, Category};
+use lotse_core::feedback::FeedbackLevel;
+use lotse_core::id::{AgencyId, Digest};
+use lotse_core::purpose::{Purpose, Purposes};
+use lotse_proto::record::v1 as proto;
+use lotse_store::batch::{BatchItem, NewBatch};
+use lotse_store::consent::Towards;
+use lotse_store::outbox::{self, ItemKind, NewItem, Release};
+use lotse_store::vault::Sealed;
+
+use super::*;
+use crate::action::expire_consents::expire_consents;
+use crate::action::get_consent::get_consent;
+use crate::action::record_consent::tests::{SYSTEM, record_good, towards};
+use crate::testing::TestNode;
+use crate::wire::consent::tests::{OWN, YOUTH, good};
+
+const JOB: &str = "aa-hanau.example";
+
+fn consent_id() -> Id {
+    Id::from_bytes([1; 16])
+}
+
+/// A node with a consent for two recipients, two purposes and two categories.
+async fn with_consent() -> TestNode {
+    let node = TestNode::new(OWN).await;
+    let consent = proto::Consent {
+        recipients: vec![YOUTH.into(), JOB.into()],
+        purposes: vec![Purpose::Orientation.number(), Purpose::JobPlacement.number()],
+        ..good(1)
+    };
+    assert!(record_good(&node, &[consent]).await[0].is_ok());
+    node
+}
+
+fn withdrawal_of(scope: Scope) -> WithdrawConsent {
+    WithdrawConsent { consent_id: consent_id(), scope, on_behalf_of: "sb-17".into(), actor: SYSTEM.into() }
+}
+
+async fn withdraw_scope(node: &TestNode, scope: Scope) -> Result<Outcome, Failure> {
+    withdraw_consent(node, withdrawal_of(scope)).await
+}
+
+async fn stands(node: &TestNode, recipient: &str) -> Towards {
+    towards(node, recipient, 1).await.remove(0)
+}
+
+fn only(recipient: &str) -> Scope {
+    Scope { recipients: vec![recipient.parse().unwrap()], ..Scope::default() }
+}
+
+const WITHDRAWN: Outcome = Outcome { state: ConsentState::Withdrawn, envelopes_out: 0 };
+const GIVEN: Outcome = Outcome { state: ConsentState::Given, envelopes_out: 0 };
+
+/// Releases one item under the consent, in a batch whose lease runs.
+async fn claim(node: &TestNode, number: u8, recipient: &str) -> Id {
+    let (at, recipient): (_, AgencyId) = (node.now(), recipient.parse().unwrap());
+    let (batch_id, record_id) = (Id::from_bytes([100 + number; 16]), Id::from_bytes([number; 16]));
+    let digest = Digest::of(&[number]);
+    let release = Release {
+        batch_id,
+        envelope_id: record_id,
+        envelope_digest: digest,
+        consent_id: Some(consent_id()),
+        sent: Category::Identity.into(),
+        left_out: Categories::NONE,
+        hold_until: at,
+        feedback: FeedbackLevel::Status,
+        head: vec![],
+    };
+    let item = NewItem {
+        record_id,
+        kind: ItemKind::Referral,
+        recipient: recipient.clone(),
+        thread_id: record_id,
+        system: "akte".into(),
+        idempotency_key: number.to_string(),
+        content_digest: digest,
+        subject: None,
+        purpose: Purpose::Orientation,
+        present: Category::Identity.into(),
+        left_out: Categories::NONE,
+        request: vec![],
+        submitted_at: at,
+        expires_at: at,
+        content: Sealed { key: vec![], ciphertext: vec![] },
+        release: Some(release),
+    };
+    let items = vec![BatchItem { record_id, digest }];
+    let batch = NewBatch { batch_id, peer: recipient, created_at: at, root: digest, seal: vec![], items, attempts: 0 };
+    let work = node.store.transact("test_claim", move |tx| {
+        let (item, batch) = (item.clone(), batch.clone());
+        Box::pin(async move {
+            outbox::insert(tx, &[item]).await?;
+            lotse_store::batch::insert(tx, &batch).await
+        })
+    });
+    work.await.unwrap();
+    batch_id
+}
+
+async fn answer(node: &TestNode, batch_id: Id) {
+    let at = node.now();
+    let work =
+        node.store.transact("test_answer", move |tx| Box::pin(lotse_store::batch::answer(tx, batch_id, vec![1], at)));
+    assert!(work.await.unwrap());
+}
+
+/// Waits until the first commit of a withdrawal is seen by whoever decides.
+async fn arrived(node: &TestNode, recipient: &str) {
+    while !stands(node, recipient).await.consent.withdrawn.whole {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawal_ends_the_whole_consent_and_twice_has_one_effect() {
+    let node = with_consent().await;
+    let epochs = (stands(&node, YOUTH).await.epoch, stands(&node, JOB).await.epoch);
+    let before = node.log().await.len();
+    assert_eq!(withdraw_scope(&node, Scope::default()).await, Ok(WITHDRAWN));
+    let (youth, job) = (stands(&node, YOUTH).await, stands(&node, JOB).await);
+    assert_eq!(youth.consent.state, ConsentState::Withdrawn);
+    assert!(youth.epoch > epochs.0 && job.epoch > epochs.1);
+
+    assert_eq!(withdraw_scope(&node, Scope::default()).await, Ok(WITHDRAWN));
+    assert_eq!(stands(&node, YOUTH).await.epoch, youth.epoch);
+    use EntryKind::{ConsentWithdrawn, WithdrawalArrived};
+    let entries = [WithdrawalArrived, WithdrawalArrived, ConsentWithdrawn, ConsentWithdrawn];
+    assert_eq!(node.log().await[before..], entries, "one for each recipient");
+    let found = get_consent(&node, consent_id()).await.unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(found.withdrawals.len(), 1);
+    assert_eq!(found.withdrawals[0].effective_at, Some(node.now()));
+}
+
+#[tokio::test]
+async fn a_withdrawal_towards_one_recipient_leaves_the_other() {
+    let node = with_consent().await;
+    let epoch = stands(&node, JOB).await.epoch;
+    assert_eq!(withdraw_scope(&node, only(YOUTH)).await, Ok(GIVEN));
+    assert!(stands(&node, YOUTH).await.consent.withdrawn.whole);
+    assert_eq!(stands(&node, JOB).await.consent.withdrawn, Withdrawn::default());
+    assert_eq!(stands(&node, JOB).await.epoch, epoch);
+    assert_eq!(withdraw_scope(&node, only(JOB)).await, Ok(WITHDRAWN), "nothing is left");
+}
+
+#[tokio::test]
+async fn a_partial_withdrawal_takes_all_that_matches_any_of_its_lists() {
+    let node = with_consent().await;
+    let scope = Scope {
+        recipients: vec![JOB.parse().unwrap()],
+        purposes: Purpose::JobPlacement.into(),
+        categories: [Category::Contact, Category::Health].into_iter().collect(),
+    };
+    assert_eq!(withdraw_scope(&node, scope).await, Ok(GIVEN));
+    assert!(stands(&node, JOB).await.consent.withdrawn.whole);
+    let youth = stands(&node, YOUTH).await.consent;
+    assert_eq!(youth.covered(), Category::Identity.into());
+    assert_eq!(youth.withdrawn.purposes, Purpose::JobPlacement.into());
+    assert!(!youth.withdrawn.whole);
+}
+
+#[tokio::test]
+async fn two_partial_withdrawals_leave_their_intersection() {
+    let node = with_consent().await;
+    let of = |purposes: Purposes| Scope { purposes, ..Scope::default() };
+    assert_eq!(withdraw_scope(&node, of(Purpose::JobPlacement.into())).await, Ok(GIVEN));
+    assert_eq!(stands(&node, YOUTH).await.consent.withdrawn.purposes, Purpose::JobPlacement.into());
+    assert_eq!(withdraw_scope(&node, of(Purpose::Orientation.into())).await, Ok(WITHDRAWN));
+}
+
+#[tokio::test]
+async fn a_scope_that_matches_nothing_is_refused_and_withdraws_nothing() {
+    let node = with_consent().await;
+    let refused = withdraw_scope(&node, only("other.example")).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::FieldInvalid);
+    assert_eq!(refused.causes[0].field.as_deref(), Some("scope.recipients[0]"));
+    let health = Scope { categories: Category::Health.into(), ..Scope::default() };
+    assert_eq!(withdraw_scope(&node, health).await.unwrap_err().causes[0].field.as_deref(), Some("scope"));
+    assert_eq!(stands(&node, YOUTH).await.consent.withdrawn, Withdrawn::default());
+    let unknown = WithdrawConsent { consent_id: Id::from_bytes([9; 16]), ..withdrawal_of(Scope::default()) };
+    assert_eq!(withdraw_consent(&node, unknown).await, Err(Failure::not_found()));
+}
+
+#[tokio::test]
+async fn a_withdrawal_waits_for_what_is_on_its_way_and_no_claim_after_it_sees_the_old_coverage() {
+    let node = with_consent().await;
+    let batch_id = claim(&node, 1, YOUTH).await;
+    let withdrawal = tokio::spawn(withdraw_consent_owned(node.node.clone()));
+    arrived(&node, YOUTH).await;
+    assert_eq!(stands(&node, YOUTH).await.consent.state, ConsentState::Given, "not effective yet");
+    assert!(!withdrawal.is_finished());
+    answer(&node, batch_id).await;
+    assert_eq!(withdrawal.await.unwrap().map(|outcome| outcome.state), Ok(ConsentState::Withdrawn));
+}
+
+async fn withdraw_consent_owned(node: Arc<Node>) -> Result<Outcome, Failure> {
+    withdraw_consent(&node, withdrawal_of(Scope::default())).await
+}
+
+#[tokio::test]
+async fn a_withdrawal_does_not_wait_for_what_rests_on_another_consent() {
+    let node = with_consent().await;
+    record_good(&node, &[good(2)]).await;
+    claim(&node, 1, YOUTH).await;
+    let began = tokio::time::Instant::now();
+    let other = WithdrawConsent { consent_id: Id::from_bytes([2; 16]), ..withdrawal_of(Scope::default()) };
+    assert_eq!(withdraw_consent(&node, other).await, Ok(WITHDRAWN));
+    assert!(began.elapsed() < crate::shipment::LEASE);
+}
+
+#[tokio::test]
+async fn a_lease_that_lapses_ends_the_wait() {
+    let node = with_consent().await;
+    let batch_id = claim(&node, 1, YOUTH).await;
+    let withdrawal = tokio::spawn(withdraw_consent_owned(node.node.clone()));
+    arrived(&node, YOUTH).await;
+    let at = node.now();
+    let lapse = node.store.transact("test_lapse", move |tx| Box::pin(lotse_store::batch::lapse(tx, batch_id, at)));
+    lapse.await.unwrap();
+    assert!(withdrawal.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_withdrawal_waits_no_longer_than_the_leases_run() {
+    let node = with_consent().await;
+    let batch_id = claim(&node, 1, YOUTH).await;
+    let over = tokio::time::Instant::now();
+    assert_eq!(wait_for(&node, vec![batch_id], over).await, Ok(()));
+    assert!(leases_end() <= tokio::time::Instant::now() + crate::shipment::LEASE);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_stop_a_withdrawal() {
+    let node = with_consent().await;
+    let batch_id = claim(&node, 1, YOUTH).await;
+    let impatient = withdraw_scope(&node, Scope::default());
+    assert!(tokio::time::timeout(Duration::from_millis(30), impatient).await.is_err());
+    arrived(&node, YOUTH).await;
+    answer(&node, batch_id).await;
+    while stands(&node, YOUTH).await.consent.state != ConsentState::Withdrawn {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_pending_withdrawal_is_finished_after_a_crash() {
+    let node = with_consent().await;
+    let (at, shared) = (node.now(), node.node.clone());
+    let arrival = node.store.transact("test_arrive", move |tx| {
+        let node = shared.clone();
+        Box::pin(async move {
+            arrive(tx, &node, &withdrawal_of(only(YOUTH)), Id::from_bytes([7; 16]), at).await.map(|_| ())
+        })
+    });
+    arrival.await.unwrap();
+    let epoch = stands(&node, YOUTH).await.epoch;
+    let node = node.restart().await;
+    assert!(stands(&node, YOUTH).await.consent.withdrawn.whole, "no claim in between sees the old coverage");
+    assert_eq!(finish_pending(&node).await, Ok(1));
+    assert!(stands(&node, YOUTH).await.epoch > epoch);
+    assert_eq!(node.log().await.last(), Some(&EntryKind::ConsentWithdrawn));
+    assert_eq!(finish_pending(&node).await, Ok(0));
+}
+
+#[tokio::test]
+async fn an_expired_consent_can_be_withdrawn_and_stays_expired() {
+    let node = with_consent().await;
+    node.clock.turn(Duration::from_secs(101 * 86_400));
+    expire_consents(&node).await.unwrap();
+    let epoch = stands(&node, YOUTH).await.epoch;
+    let outcome = withdraw_scope(&node, Scope::default()).await;
+    assert_eq!(outcome, Ok(Outcome { state: ConsentState::Expired, envelopes_out: 0 }));
+    assert!(stands(&node, YOUTH).await.epoch > epoch, "what recipients hold is judged anew");
+}

@@ -1,0 +1,74 @@
+//! Whether the person who consented could: age band, and the day on which that changes.
+
+use lotse_core::consent::GivenBy;
+use lotse_core::time::{Date, Timestamp};
+use lotse_proto::record::v1 as proto;
+
+use crate::wire::field::{Findings, parse_date};
+use crate::wire::referral::MAX_KEY;
+
+/// Time in Germany (CET, CEST since 1996) as a POSIX text: days begin there, and no time zone database is needed.
+const GERMANY: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+
+const CHANGES_ON: &str = "consent.capacity.changes_on";
+
+/// Checks who could consent; returns when the consent ends at the latest because the capacity changes.
+pub(super) fn check(
+    consent: &proto::Consent,
+    given_by: Option<GivenBy>,
+    given_at: Option<Timestamp>,
+    f: &mut Findings,
+) -> Option<Timestamp> {
+    let kind = proto::SubjectKind::try_from(consent.subject_kind);
+    f.required_code("consent.subject_kind", consent.subject_kind, kind.is_ok());
+    let Some(capacity) = &consent.capacity else {
+        if kind == Ok(proto::SubjectKind::Person) {
+            f.missing("consent.capacity");
+        }
+        return None;
+    };
+    let band = proto::AgeBand::try_from(capacity.age_band);
+    f.required_code("consent.capacity.age_band", capacity.age_band, band.is_ok());
+    if band == Ok(proto::AgeBand::Under15) && given_by == Some(GivenBy::Oneself) {
+        let who = "under 15 only a legal guardian, a custodian or the person who entrusted the data can consent";
+        f.invalid("consent.given_by", who);
+    }
+    let below_18 = matches!(band, Ok(proto::AgeBand::Under15 | proto::AgeBand::AgeBand15To17));
+    if below_18 && capacity.assessed_by_role.is_empty() {
+        f.missing("consent.capacity.assessed_by_role");
+    }
+    f.text("consent.capacity.assessed_by_role", &capacity.assessed_by_role, MAX_KEY);
+    if below_18 && capacity.changes_on.is_empty() {
+        f.missing(CHANGES_ON);
+    }
+    changes_at(&capacity.changes_on, given_at, f)
+}
+
+fn changes_at(text: &str, given_at: Option<Timestamp>, f: &mut Findings) -> Option<Timestamp> {
+    f.date(CHANGES_ON, text);
+    let changes_at = beginning_in_germany(parse_date(text)?);
+    if given_at.is_some_and(|given_at| changes_at.is_some_and(|changes_at| changes_at <= given_at)) {
+        f.invalid(CHANGES_ON, "must be after the day of consent");
+    }
+    changes_at
+}
+
+/// Returns when a day begins in Germany.
+fn beginning_in_germany(day: Date) -> Option<Timestamp> {
+    let germany = jiff::tz::TimeZone::posix(GERMANY).ok()?;
+    let midnight = day.to_zoned(germany).ok()?;
+    Some(Timestamp::from_micros(midnight.timestamp().as_microsecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_in_germany() {
+        let begins = |day: &str| beginning_in_germany(day.parse().unwrap()).unwrap().to_string();
+        assert_eq!(begins("2026-01-15"), "2026-01-14T23:00:00Z");
+        assert_eq!(begins("2026-07-15"), "2026-07-14T22:00:00Z");
+        assert_eq!(begins("2026-10-25"), "2026-10-24T22:00:00Z", "the clock is put back later on this day");
+    }
+}
