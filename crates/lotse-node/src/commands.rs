@@ -17,7 +17,6 @@ pub mod terminal;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
@@ -87,19 +86,23 @@ pub struct Context {
     pub random: Arc<dyn Random>,
 }
 
-/// Reads the command line, does what it says and returns the exit code.
-pub fn main() -> ExitCode {
-    let command = CommandLine::parse().command;
+/// Does what a command line says and returns the exit code; wrong usage ends the process with 2. The first argument is the
+/// program's name.
+pub fn main<A>(arguments: impl IntoIterator<Item = A>) -> u8
+where
+    A: Into<OsString> + Clone,
+{
+    let command = CommandLine::parse_from(arguments).command;
     let context =
         Context { terminal: Terminal::standard(), clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let done = runtime.map_err(anyhow::Error::from);
-    match done.and_then(|runtime| runtime.block_on(Box::pin(command.run(&context)))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
+    let runtime = runtime.map_err(anyhow::Error::from);
+    match runtime.and_then(|runtime| runtime.block_on(Box::pin(command.run(&context)))) {
+        Ok(()) => 0,
+        Err(error) if terminal::is_closed(&error) => 0,
         Err(error) => {
             context.terminal.complain(&error);
-            ExitCode::FAILURE
+            1
         }
     }
 }

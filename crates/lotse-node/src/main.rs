@@ -1,2 +1,7 @@
 //! The program `lotse`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lotse_node::commands::main(std::env::args_os()).into()
+}

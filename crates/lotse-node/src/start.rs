@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lotse_core::random::Random;
-use lotse_core::time::Clock;
+use lotse_core::time::{Clock, DAY};
 use lotse_store::vault::Vault;
 use lotse_store::{Store, StoreOptions};
+use services::Services;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -34,6 +35,9 @@ pub use ports::Ports;
 
 /// How long a stage of the stop may take beyond the ports' grace.
 const STOP_MARGIN: Duration = Duration::from_secs(10);
+
+/// A certificate that ends so soon is complained about.
+const CERTIFICATE_SOON: Duration = DAY.saturating_mul(30);
 
 /// What a test exchanges.
 pub struct Overrides {
@@ -64,16 +68,20 @@ pub struct RunningNode {
 pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<RunningNode> {
     let config = Config::load(folder)?;
     let lock = Arc::new(folder.lock()?);
+    // What a killed node left would lead commands to a port that is another's by now.
+    let _ = fs::remove_file(folder.ports());
     let head = Arc::new(HeadStore::open(&config.files.head_store(folder))?);
     let node = Arc::new(assemble(folder, config, &overrides, &head).await?);
     federation::refresh(&node).await?;
     let credentials = credentials(folder, &node)?;
     card::install_newer(folder, &node).await?;
     let lifecycle = Lifecycle::default();
+    lifecycle.spawn(Stage::Serving, "card version", |stop| card::remember_version(node.clone(), head.clone(), stop));
     lifecycle.spawn(Stage::Finishing, "sequencer", |stop| sequence(node.clone(), head, lock.clone(), stop));
     lifecycle.spawn(Stage::Serving, "certificates", |stop| credentials.clone().watch(node.clock.clone(), stop));
-    services::spawn(&node, &credentials, &lifecycle);
-    let ports = ports::open(&node, &credentials, &lifecycle).await?;
+    let services = Services::new(&node, &credentials);
+    services.spawn(&lifecycle);
+    let ports = ports::open(&node, &credentials, &services, &lifecycle).await?;
     ports.write(folder)?;
     tracing::info!(agency = %node.agency, generation = node.generation, peer = %ports.peer, port = %ports.agency, "the node runs");
     Ok(RunningNode { node, ports, lifecycle, folder: folder.clone(), _lock: lock })
@@ -123,6 +131,7 @@ async fn assemble(folder: &Folder, config: Config, overrides: &Overrides, head: 
         readers: config.database.readers,
         waiting_works: config.database.waiting_works,
         faults: overrides.faults.clone(),
+        ..StoreOptions::default()
     };
     let url = config.database.url(folder);
     let store =
@@ -171,6 +180,9 @@ fn credentials(folder: &Folder, node: &Node) -> anyhow::Result<Arc<Credentials>>
     let identity = credentials.identity();
     if identity.agency() != &node.agency {
         bail!("the node's certificate is {identity}, lotse.toml says {}: put the right one in its place", node.agency);
+    }
+    if identity.not_after() < node.now().plus(CERTIFICATE_SOON) {
+        tracing::warn!(until = %identity.not_after(), "the node's certificate ends soon: renew it, `lotse cert issue --role node`");
     }
     Ok(credentials)
 }

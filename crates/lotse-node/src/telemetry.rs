@@ -1,5 +1,7 @@
 //! What the node tells its operators: messages on standard error. Never personal data.
 
+use std::io::{self, IsTerminal};
+
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
@@ -13,7 +15,8 @@ pub fn install(section: &TelemetrySection) -> anyhow::Result<()> {
     let filter = section.filter.as_deref().unwrap_or(DEFAULT_FILTER);
     let filter =
         EnvFilter::try_new(filter).context("[telemetry] filter: write for instance \"info,lotse_node=debug\"")?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let subscriber = subscriber.with_ansi(io::stderr().is_terminal());
     let installed = match section.log_format {
         LogFormat::Text => subscriber.try_init(),
         LogFormat::Json => subscriber.json().try_init(),

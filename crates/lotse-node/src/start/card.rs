@@ -1,14 +1,22 @@
-//! The own card at start: what `lotse init` or `lotse card install` put into the folder of a stopped node is installed.
+//! The own card: what `lotse init` or `lotse card install` put into the folder of a stopped node is installed at start, and the
+//! highest version is remembered outside the database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
+use tokio_util::sync::CancellationToken;
 
 use crate::action::install_card::install_card;
 use crate::commands::card::file;
 use crate::federation::Act;
 use crate::folder::Folder;
+use crate::head_store::HeadStore;
 use crate::node::Node;
+
+/// How often the version is looked at if no change of the federation was told: the head store takes it only after the log's
+/// first checkpoint.
+const FALLBACK: Duration = Duration::from_secs(30);
 
 /// Installs the folder's card if it is newer than the one in the database. One that is refused then is logged as any other,
 /// and the last good one stays.
@@ -25,4 +33,23 @@ pub(super) async fn install_newer(folder: &Folder, node: &Arc<Node>) -> anyhow::
         bail!("{} is not there: draft, sign and install a card before the node starts", path.display());
     }
     Ok(())
+}
+
+/// Keeps the own card's version in the head store, so that a restored database does not draft a version again.
+pub(super) async fn remember_version(node: Arc<Node>, head: Arc<HeadStore>, stop: CancellationToken) {
+    let mut changes = node.federation.watch();
+    loop {
+        let version = node.federation.get().own.as_ref().map_or(0, |own| own.card.version);
+        let head = head.clone();
+        match tokio::task::spawn_blocking(move || head.raise_card_version(version)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the card's version is not remembered outside the database yet"),
+            Err(error) => tracing::warn!(%error, "the card's version is not remembered outside the database yet"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(FALLBACK) => {}
+        }
+    }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-use super::services;
+use super::services::Services;
 use crate::edge::{Port, serve};
 use crate::folder::Folder;
 use crate::lifecycle::{Lifecycle, Stage};
@@ -37,15 +37,15 @@ impl Ports {
 pub(super) async fn open(
     node: &Arc<Node>,
     credentials: &Arc<Credentials>,
+    services: &Services,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Ports> {
     let listen = &node.config.listen;
     let peer = bind("[listen] peer", listen.peer).await?;
     let agency = bind("[listen] agency", listen.agency).await?;
     let ports = Ports { peer: peer.local_addr()?, agency: agency.local_addr()? };
-    let connector = services::connector(node, credentials);
-    run(node, credentials, lifecycle, (peer, Door::Peer, services::for_peers(node, &connector)))?;
-    run(node, credentials, lifecycle, (agency, Door::Agency, services::for_agency(node)))?;
+    run(node, credentials, lifecycle, (peer, Door::Peer, services.for_peers()))?;
+    run(node, credentials, lifecycle, (agency, Door::Agency, services.for_agency()))?;
     Ok(ports)
 }
 
