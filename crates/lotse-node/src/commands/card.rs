@@ -1,7 +1,7 @@
 //! `lotse card`: the agency's own card. Draft it on the node, sign it where the root key is, install it on the node.
 
-pub mod draft;
-pub mod file;
+pub(crate) mod draft;
+pub(crate) mod file;
 mod install;
 mod show;
 mod sign;

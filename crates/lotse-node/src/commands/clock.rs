@@ -13,7 +13,7 @@ pub(super) enum Clock {
 
 /// Says that the node's clock is right although it stepped back, so that releases go on.
 #[derive(Args)]
-pub struct Confirm {
+pub(crate) struct Confirm {
     #[command(flatten)]
     folder: FolderArgument,
     /// Why, for the log. Never about persons.

@@ -14,7 +14,7 @@ use crate::folder::Folder;
 
 /// Explains the decision about a referral without sending it.
 #[derive(Args)]
-pub struct Explain {
+pub(crate) struct Explain {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::telemetry;
 
 /// Runs the node until SIGTERM or SIGINT, then stops without losing anything.
 #[derive(Args)]
-pub struct Run {
+pub(crate) struct Run {
     #[command(flatten)]
     folder: FolderArgument,
 }

@@ -8,7 +8,7 @@ use crate::wire;
 
 /// Says how the running node is.
 #[derive(Args)]
-pub struct Status {
+pub(crate) struct Status {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]

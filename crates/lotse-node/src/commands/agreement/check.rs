@@ -10,7 +10,7 @@ use crate::commands::Context;
 
 /// Checks the text of an agreement: mistakes with their lines, then what a lawyer should look at.
 #[derive(Args)]
-pub struct Check {
+pub(crate) struct Check {
     /// The text.
     #[arg(value_name = "FILE")]
     file: PathBuf,

@@ -9,7 +9,7 @@ use crate::commands::{Context, FolderArgument, OutputArgument, client};
 
 /// Lists the versions of agreements that the node knows.
 #[derive(Args)]
-pub struct List {
+pub(crate) struct List {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]
@@ -18,7 +18,7 @@ pub struct List {
 
 /// Says where agreements stand: who has sealed, who has not.
 #[derive(Args)]
-pub struct Status {
+pub(crate) struct Status {
     #[command(flatten)]
     list: List,
     /// Only this agreement.

@@ -20,7 +20,7 @@ use crate::folder::Folder;
 
 /// Writes an agreement to start from, commented in German and English. The own agency is a party if the folder is a node's.
 #[derive(Args)]
-pub struct New {
+pub(crate) struct New {
     #[command(flatten)]
     folder: FolderArgument,
     /// Another party: its card and its kind, for instance aa-hanau.example.card=employment_agency; may be given several times.

@@ -12,7 +12,7 @@ use crate::commands::{Context, FolderArgument, OutputArgument, client};
 
 /// Stores an agreement at the node and offers it to all its parties. It counts when all have sealed it.
 #[derive(Args)]
-pub struct Offer {
+pub(crate) struct Offer {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::wire;
 
 /// Shows an agreement in German or English sentences.
 #[derive(Args)]
-pub struct Show {
+pub(crate) struct Show {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::commands::{Context, FolderArgument, OutputArgument, client};
 
 /// Seals an agreement for the own agency. Read it first: lotse agreement show ID.
 #[derive(Args)]
-pub struct Sign {
+pub(crate) struct Sign {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]

@@ -27,7 +27,7 @@ const BACKDATED: Duration = Duration::from_secs(5 * 60);
 
 /// Drafts the next version of the card from lotse.toml, keys and certificates; sign it with `lotse card sign`.
 #[derive(Args)]
-pub struct DraftCard {
+pub(crate) struct DraftCard {
     #[command(flatten)]
     folder: FolderArgument,
     /// Where to write it; cards/own.draft in the folder unless given.
@@ -54,7 +54,7 @@ impl DraftCard {
 
 /// What was before the card that is drafted.
 #[derive(Clone, Copy)]
-pub enum Before<'a> {
+pub(crate) enum Before<'a> {
     /// No card: this is the first, of this root key.
     Nothing {
         /// The root key.
@@ -65,7 +65,7 @@ pub enum Before<'a> {
 }
 
 /// Drafts the card that follows.
-pub fn draft(folder: &Folder, config: &Config, before: Before<'_>, now: Timestamp) -> anyhow::Result<Card> {
+pub(crate) fn draft(folder: &Folder, config: &Config, before: Before<'_>, now: Timestamp) -> anyhow::Result<Card> {
     let (version, generation, root) = match before {
         Before::Nothing { root } => (1, 1, root),
         Before::Card(card) => (card.version + 1, card.generation, card.root),

@@ -16,7 +16,7 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A card and the seal that carries it.
 #[derive(Clone, Debug)]
-pub struct CardFile {
+pub(crate) struct CardFile {
     /// The seal.
     pub seal: Seal,
     /// What it carries. Whether the seal counts is not said.
@@ -24,7 +24,7 @@ pub struct CardFile {
 }
 
 /// Reads a card file, signed or not.
-pub fn read(path: &Path) -> anyhow::Result<CardFile> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<CardFile> {
     let name = || format!("cannot read the card {}", path.display());
     if fs::metadata(path).with_context(name)?.len() > MAX_FILE_BYTES {
         bail!("{} is too large for a card", path.display());
@@ -33,7 +33,7 @@ pub fn read(path: &Path) -> anyhow::Result<CardFile> {
 }
 
 /// Reads the text of a card file, signed or not.
-pub fn parse(text: &str) -> anyhow::Result<CardFile> {
+pub(crate) fn parse(text: &str) -> anyhow::Result<CardFile> {
     let seal: Seal = serde_json::from_str(text).context("this is no card file (DSSE, JSON)")?;
     if seal.document_type != DocumentType::Card {
         bail!("this seal holds {}, not a card", seal.document_type);
@@ -45,18 +45,18 @@ pub fn parse(text: &str) -> anyhow::Result<CardFile> {
 }
 
 /// Writes a card file.
-pub fn write(path: &Path, seal: &Seal) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, seal: &Seal) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(seal)? + "\n";
     write_public(path, &text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Puts a card into a seal that nobody has signed yet.
-pub fn unsigned(card: &Card) -> Seal {
+pub(crate) fn unsigned(card: &Card) -> Seal {
     Seal::new(DocumentType::Card, wire::card::compile(card))
 }
 
 /// Puts a card into a seal signed by its root key.
-pub fn signed(card: &Card, root: &SigningKey) -> anyhow::Result<Seal> {
+pub(crate) fn signed(card: &Card, root: &SigningKey) -> anyhow::Result<Seal> {
     let mut seal = unsigned(card);
     seal.sign(root, Some(card.agency.clone()));
     if !card.is_signed(&seal) {
@@ -66,7 +66,7 @@ pub fn signed(card: &Card, root: &SigningKey) -> anyhow::Result<Seal> {
 }
 
 /// Describes a card for people.
-pub fn description(card: &Card) -> String {
+pub(crate) fn description(card: &Card) -> String {
     let keys = |key_use| card.keys.iter().filter(|key| key.key_use == key_use).count();
     format!(
         "{name} ({agency}), card {version}

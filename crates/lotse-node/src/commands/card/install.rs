@@ -18,7 +18,7 @@ use crate::wire;
 
 /// Installs a signed card: through the running node, or into the folder of a stopped one.
 #[derive(Args)]
-pub struct Install {
+pub(crate) struct Install {
     #[command(flatten)]
     folder: FolderArgument,
     /// The signed card; cards/next.card in the folder unless given.

@@ -11,7 +11,7 @@ use crate::wire;
 
 /// Shows a card file and whether its root key signed it.
 #[derive(Args)]
-pub struct Show {
+pub(crate) struct Show {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::key_file;
 
 /// Signs a drafted card with the root key.
 #[derive(Args)]
-pub struct Sign {
+pub(crate) struct Sign {
     #[command(flatten)]
     folder: FolderArgument,
     /// The root key; keys/root.key in the folder unless given.

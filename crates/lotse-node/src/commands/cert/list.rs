@@ -19,7 +19,7 @@ const SOON: std::time::Duration = DAY.saturating_mul(30);
 
 /// Lists the node's certificate and those that were issued here, with their ends.
 #[derive(Args)]
-pub struct List {
+pub(crate) struct List {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]

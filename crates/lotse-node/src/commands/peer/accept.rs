@@ -11,7 +11,7 @@ use crate::wire;
 
 /// Accepts another agency's first card. Compare the fingerprint by a second channel before: it is all the trust there is.
 #[derive(Args)]
-pub struct Accept {
+pub(crate) struct Accept {
     #[command(flatten)]
     folder: FolderArgument,
     /// The card.

@@ -9,7 +9,7 @@ use crate::commands::{Context, FolderArgument};
 
 /// Writes the own card to a file for other agencies and prints the fingerprint that both sides compare.
 #[derive(Args)]
-pub struct PrintCard {
+pub(crate) struct PrintCard {
     #[command(flatten)]
     folder: FolderArgument,
     /// Where to write it; <agency id>.card in the present folder unless given.

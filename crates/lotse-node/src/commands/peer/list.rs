@@ -8,7 +8,7 @@ use crate::wire;
 
 /// Lists the agencies whose cards are accepted.
 #[derive(Args)]
-pub struct List {
+pub(crate) struct List {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]

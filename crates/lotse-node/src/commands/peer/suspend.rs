@@ -8,7 +8,7 @@ use crate::commands::{Context, FolderArgument, client};
 
 /// Which agency, and why.
 #[derive(Args)]
-pub struct Change {
+pub(crate) struct Change {
     #[command(flatten)]
     folder: FolderArgument,
     /// The other agency.
