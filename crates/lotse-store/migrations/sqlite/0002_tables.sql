@@ -61,7 +61,7 @@ CREATE TABLE subject_alias (
     recipient TEXT NOT NULL,
     subject_ref BLOB NOT NULL,
     PRIMARY KEY (subject_id, recipient)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Consents. What the decision reads is in clear and names nobody; the record as given is in `content`.
 CREATE TABLE consent (
@@ -97,7 +97,7 @@ CREATE TABLE consent_recipient (
     withdrawn_purposes INTEGER NOT NULL DEFAULT 0,
     withdrawn_categories INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (consent_id, recipient)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE TABLE withdrawal (
     withdrawal_id BLOB PRIMARY KEY,
     consent_id BLOB NOT NULL REFERENCES consent (consent_id),
