@@ -10,6 +10,7 @@ pub mod cut;
 pub mod expire_consents;
 pub mod fetch_records;
 pub mod get_consent;
+pub mod get_entry;
 pub mod get_referral;
 pub mod guard;
 pub mod install_card;
