@@ -1,5 +1,7 @@
 //! Log entries: how an action says what it did, as the exact bytes that become a leaf of the exchange log.
 
+pub mod sentence;
+
 use std::sync::Arc;
 
 use lotse_core::category::Categories;

@@ -212,7 +212,7 @@ impl Sequencer<'_> {
         }
     }
 
-    fn origin(&self, generation: u32) -> Origin {
+    pub(crate) fn origin(&self, generation: u32) -> Origin {
         Origin { agency: self.agency.clone(), generation }
     }
 
@@ -253,6 +253,6 @@ async fn sign(sequencer: &Sequencer<'_>, holds: &Holds) {
 }
 
 /// The head of a log without entries.
-fn empty_tree() -> TreeHead {
+pub(crate) fn empty_tree() -> TreeHead {
     TreeHead { size: 0, root: tree::root(&[]) }
 }

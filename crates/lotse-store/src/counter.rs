@@ -72,6 +72,12 @@ pub async fn reset(tx: &mut Tx, counter: &Counter) -> Result<(), StoreError> {
     tx.execute("DELETE FROM counter WHERE name = $1", [counter.name().into()]).await.map(|_| ())
 }
 
+/// Sets back the counters that belong to a generation: leaves, and the numbers that peers compare.
+pub async fn begin_generation(tx: &mut Tx) -> Result<(), StoreError> {
+    let sql = "DELETE FROM counter WHERE name = 'leaf' OR name LIKE 'revision/%' OR name LIKE 'receipt/%'";
+    tx.execute(sql, []).await.map(|_| ())
+}
+
 /// Reads where a counter stands.
 pub async fn read(tx: &mut Tx, counter: &Counter) -> Result<u64, StoreError> {
     let row = tx.fetch_optional("SELECT value FROM counter WHERE name = $1", [counter.name().into()]).await?;

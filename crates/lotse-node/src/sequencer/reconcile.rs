@@ -1,6 +1,7 @@
 //! Before each round: do head store and database tell of one log? What a crash left between them is completed; anything else is
 //! a doubt, and nothing more is signed.
 
+use lotse_core::log::checkpoint::Origin;
 use lotse_core::log::proof::TreeHead;
 use lotse_proto::exchange::v1::LogEntry;
 use lotse_store::counter::{self, Counter};
@@ -98,11 +99,7 @@ impl Sequencer<'_> {
         }
         let read = self.store.read("log start", move |tx| Box::pin(log::find(tx, generation, 0)));
         let start = read.await?.and_then(|leaf| log_start(&leaf.entry.bytes));
-        let continues = start.is_some_and(|start| {
-            start.previous_origin == head.origin.to_string()
-                && start.previous_size == head.tree.size
-                && start.previous_root == head.tree.root.as_bytes()
-        });
+        let continues = start.is_some_and(|start| continues(&start, &head));
         if !continues {
             return Err(other.into());
         }
@@ -124,6 +121,15 @@ impl Sequencer<'_> {
         });
         Ok(read.await?)
     }
+}
+
+/// Tells whether a log follows the one that a head store knows: it names that very head, or a newer one, where the head store was
+/// lost or is an older copy.
+fn continues(start: &LogStart, head: &Head) -> bool {
+    let Ok(previous) = start.previous_origin.parse::<Origin>() else { return false };
+    let is_same = previous == head.origin && start.previous_size == head.tree.size;
+    let is_newer = (previous.generation, start.previous_size) > (head.origin.generation, head.tree.size);
+    previous.agency == head.origin.agency && (is_newer || (is_same && start.previous_root == head.tree.root.as_bytes()))
 }
 
 /// Reads what the first entry of a generation says.

@@ -16,6 +16,7 @@ on_both_engines! {
     tiles_grow_in_place_and_load_the_tree_again
     checkpoints_are_kept_one_per_size
     facts_read_as_they_were_written
+    a_new_generation_counts_from_the_beginning
 }
 
 fn entry(number: u64) -> Entry {
@@ -176,4 +177,22 @@ async fn facts_read_as_they_were_written(database: Database) {
     let at = Timestamp::from_micros(-3);
     writing!(store, tx => meta::set_restore_point(tx, at)).unwrap();
     assert_eq!(reading!(store, tx => meta::restore_point(tx)), Some(at));
+}
+
+async fn a_new_generation_counts_from_the_beginning(database: Database) {
+    let store = database.open().await;
+    let peer: AgencyId = "even.example".parse().unwrap();
+    let counters = [Counter::Leaf, Counter::Revision(peer.clone()), Counter::Receipt(peer), Counter::Event];
+    let all = counters.clone();
+    let raised = store.transact("raise", move |tx| {
+        let wanted: Vec<_> = all.iter().map(|counter| (counter.clone(), 7)).collect();
+        Box::pin(async move { counter::take(tx, &wanted).await })
+    });
+    raised.await.unwrap();
+    writing!(store, tx => counter::begin_generation(tx)).unwrap();
+    let mut left = Vec::new();
+    for counter in &counters {
+        left.push(reading!(store, tx => counter::read(tx, counter)));
+    }
+    assert_eq!(left, [0, 0, 0, 7], "only what systems follow goes on");
 }

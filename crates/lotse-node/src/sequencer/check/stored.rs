@@ -45,10 +45,9 @@ pub async fn verify_stored(
             let checkpoints = head.filter(|head| head.origin == origin && !is_running).map(|head| head.checkpoints);
             Ends { written: counter::read(tx, &Counter::Leaf).await?, checkpoints }
         } else {
-            let closed = next_start.take().unwrap_or_default();
-            check_link(&mut report, &origin, &closed);
-            let checkpoints = meta::closed_checkpoints(tx, known).await?;
-            Ends { written: closed.restored_size, checkpoints }
+            check_link(&mut report, &origin, &next_start.take().unwrap_or_default());
+            let written = log::newest_checkpoint(tx, known).await?.map_or(0, |newest| newest.head.size);
+            Ends { written, checkpoints: meta::closed_checkpoints(tx, known).await? }
         };
         let head = head.filter(|_| known == present);
         next_start = check_generation(tx, origin, keys, &mut report, &ends, head, is_running).await?;
@@ -60,14 +59,15 @@ pub async fn verify_stored(
     Ok(report)
 }
 
-/// The first entry of a generation must name the one before.
+/// The first entry of a generation must name the one before, or one after it of which nothing is left.
 fn check_link(report: &mut Report, origin: &Origin, next: &LogStart) {
-    if next.previous_origin != origin.to_string() {
+    let previous = next.previous_origin.parse::<Origin>().ok().filter(|previous| previous.agency == origin.agency);
+    if previous.is_none_or(|previous| previous.generation < origin.generation) {
         report.find(origin.generation, Place::Log, "the generation after it does not name it as the one before");
     }
     if next.lost_entries > 0 {
-        let (lost, generation) = (next.lost_entries, origin.generation);
-        report.notes.push(format!("generation {generation} lost {lost} entries at a restore, as its successor says"));
+        let (lost, previous) = (next.lost_entries, &next.previous_origin);
+        report.notes.push(format!("{lost} entries of {previous} were lost, as the log after it says"));
     }
 }
 

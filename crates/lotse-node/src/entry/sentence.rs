@@ -1,0 +1,219 @@
+//! A log entry in one sentence, German and English, for officers; and what else it says, one sentence each.
+
+use lotse_core::agreement::words::{Language, Term};
+use lotse_core::category::Category;
+use lotse_core::id::Id;
+use lotse_core::purpose::Purpose;
+use lotse_core::reason::Reason;
+use lotse_core::time::Timestamp;
+use lotse_proto::exchange::v1::LogEntry;
+
+use super::{BatchSummary, Detail, Direction, EntryKind, LogStart};
+
+/// Says in one sentence what an entry tells.
+pub fn sentence(entry: &LogEntry, language: Language) -> String {
+    let said = language.choose(both(entry));
+    let peer = if entry.peer.is_empty() { language.choose(("unbekannt", "unknown")) } else { &entry.peer };
+    let said = said.replace("{peer}", peer).replace("{version}", &entry.version.to_string());
+    let said = match &entry.detail {
+        Some(Detail::Batch(batch)) => counted(&said, batch),
+        _ => said,
+    };
+    let reasons: Vec<&str> = entry.reasons.iter().map(|&reason| reason_code(reason)).collect();
+    if reasons.is_empty() { format!("{said}.") } else { format!("{said}: {}.", reasons.join(", ")) }
+}
+
+/// Says everything else that an entry tells, one sentence each.
+pub fn explanation(entry: &LogEntry, language: Language) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |(german, english): (&str, &str), value: String| {
+        if !value.is_empty() {
+            lines.push(format!("{}: {value}", language.choose((german, english))));
+        }
+    };
+    say(("Zeitpunkt", "Time"), Timestamp::from_micros(entry.at_us).to_string());
+    say(("Gegenstelle", "Other agency"), entry.peer.clone());
+    let purpose = Purpose::from_number(entry.purpose).map(|purpose| purpose.term(language).to_owned());
+    say(("Zweck", "Purpose"), purpose.unwrap_or_default());
+    say(("Datenkategorien", "Data categories"), categories(&entry.categories, language));
+    say(("Weggelassen", "Left out"), categories(&entry.left_out, language));
+    say(("Vereinbarung", "Agreement"), id(&entry.agreement_id));
+    say(("Klausel", "Clause"), entry.clause_id.clone());
+    say(("Verweis auf die Einwilligung", "Consent reference"), id(&entry.consent_ref));
+    say(("Datensatz", "Record"), id(&entry.record_id));
+    say(("Prüfsumme", "Digest"), hex::encode(&entry.digest));
+    let reasons = entry.reasons.iter().filter_map(|&number| Reason::from_number(number));
+    reasons.for_each(|reason| say(("Grund", "Reason"), format!("{} ({})", reason.code(), reason.sentence())));
+    say(("Handelnd", "Actor"), entry.actor.clone());
+    say(("Im Auftrag von", "On behalf of"), entry.on_behalf_of.clone());
+    say(("Angegebener Grund", "Remark"), entry.remark.clone());
+    match &entry.detail {
+        Some(Detail::LogStart(start)) => say(("Fortsetzung", "Continuation"), continuation(start, language)),
+        Some(Detail::Batch(batch)) => say(("Stapel", "Batch"), id(&batch.batch_id)),
+        None => {}
+    }
+    lines
+}
+
+fn both(entry: &LogEntry) -> (&'static str, &'static str) {
+    let came_in = entry.direction == Direction::In as i32;
+    match entry.kind() {
+        EntryKind::Unspecified => ("Ein Eintrag ohne Art", "An entry without a kind"),
+        EntryKind::LogStarted => ("Dieses Protokoll beginnt", "This log begins"),
+        EntryKind::Released => ("Ein Datensatz wurde an {peer} übermittelt", "A record was released to {peer}"),
+        EntryKind::ReceiptRecorded => (
+            "{peer} hat den Empfang quittiert ({taken} übernommen, {refused} abgelehnt, {again} erneut zu senden)",
+            "{peer} sent a receipt ({taken} taken, {refused} refused, {again} to be sent again)",
+        ),
+        EntryKind::SubmitRefused => {
+            ("Eine Übermittlung an {peer} wurde abgelehnt", "A hand-over to {peer} was refused")
+        }
+        EntryKind::ItemEnded => {
+            ("Eine Übermittlung an {peer} endete ungesendet", "A hand-over to {peer} ended without being sent")
+        }
+        EntryKind::Taken => ("Ein Datensatz von {peer} wurde übernommen", "A record of {peer} was taken"),
+        EntryKind::EnvelopeRefused => ("Ein Datensatz von {peer} wurde abgelehnt", "A record of {peer} was refused"),
+        EntryKind::BatchRefused => ("Ein Stapel von {peer} wurde abgelehnt", "A batch of {peer} was refused"),
+        EntryKind::ConsentRecorded => ("Eine Einwilligung wurde erfasst", "A consent was recorded"),
+        EntryKind::WithdrawalArrived => ("Ein Widerruf ist eingegangen", "A withdrawal arrived"),
+        EntryKind::ConsentWithdrawn => ("Ein Widerruf wurde wirksam", "A withdrawal took effect"),
+        EntryKind::ConsentExpired => ("Eine Einwilligung ist abgelaufen", "A consent expired"),
+        EntryKind::CardInstalled => {
+            ("Die eigene Karte, Version {version}, wurde eingesetzt", "The own card, version {version}, was installed")
+        }
+        EntryKind::PeerAccepted => ("{peer} wurde als Gegenstelle angenommen", "{peer} was accepted as a peer"),
+        EntryKind::PeerCardTaken => (
+            "Die Karte von {peer}, Version {version}, wurde übernommen",
+            "The card of {peer}, version {version}, was taken",
+        ),
+        EntryKind::PeerCardRefused => ("Eine Karte von {peer} wurde abgelehnt", "A card of {peer} was refused"),
+        EntryKind::PeerSuspended => {
+            ("Der Austausch mit {peer} wurde ausgesetzt", "The exchange with {peer} was suspended")
+        }
+        EntryKind::PeerResumed => {
+            ("Der Austausch mit {peer} wurde wieder aufgenommen", "The exchange with {peer} was resumed")
+        }
+        EntryKind::AgreementOffered if came_in => (
+            "{peer} hat eine Vereinbarung, Version {version}, angeboten",
+            "{peer} offered an agreement, version {version}",
+        ),
+        EntryKind::AgreementOffered => {
+            ("Eine Vereinbarung, Version {version}, wurde angeboten", "An agreement, version {version}, was offered")
+        }
+        EntryKind::AgreementSealed => {
+            ("Eine Vereinbarung, Version {version}, wurde besiegelt", "An agreement, version {version}, was sealed")
+        }
+        EntryKind::AgreementCompleted => (
+            "Alle Parteien haben eine Vereinbarung, Version {version}, besiegelt",
+            "All parties have sealed an agreement, version {version}",
+        ),
+        EntryKind::AgreementSuspended => ("Eine Vereinbarung wurde ausgesetzt", "An agreement was suspended"),
+        EntryKind::AgreementResumed => ("Eine Vereinbarung gilt wieder", "An agreement was resumed"),
+        EntryKind::AgreementRefused => {
+            ("Eine Vereinbarung oder ein Siegel wurde abgelehnt", "An agreement or a seal was refused")
+        }
+        EntryKind::Denied => ("Ein Aufruf wurde verweigert", "A call was denied"),
+        EntryKind::OfficerLooked => ("Das Protokoll wurde eingesehen", "An officer read the log"),
+        EntryKind::AdminActed => ("Die Administration hat gehandelt", "An administrator acted"),
+        EntryKind::Alarm => ("Ein Alarm, der einen Menschen braucht", "An alarm that needs a human"),
+        EntryKind::Fetched => ("Ein Fachverfahren hat Datensätze abgeholt", "A system fetched records"),
+    }
+}
+
+fn counted(text: &str, batch: &BatchSummary) -> String {
+    let counts = [("{taken}", batch.taken), ("{refused}", batch.refused), ("{again}", batch.again)];
+    counts.into_iter().fold(text.to_owned(), |text, (name, count)| text.replace(name, &count.to_string()))
+}
+
+fn continuation(start: &LogStart, language: Language) -> String {
+    if start.previous_origin.is_empty() {
+        return String::new();
+    }
+    let LogStart { previous_origin, previous_size, restored_size, lost_entries, carried_entries, reason, .. } = start;
+    match language {
+        Language::German => format!(
+            "{previous_origin} hatte {previous_size} Einträge; {restored_size} davon sind hier, {lost_entries} verloren, \
+             {carried_entries} noch nicht signierte folgen; Grund: {reason}"
+        ),
+        Language::English => format!(
+            "{previous_origin} had {previous_size} entries; {restored_size} of them are here, {lost_entries} are lost, \
+             {carried_entries} that were not signed yet follow; reason: {reason}"
+        ),
+    }
+}
+
+fn categories(numbers: &[i32], language: Language) -> String {
+    let names = numbers.iter().filter_map(|&number| Category::from_number(number));
+    names.map(|category| category.term(language)).collect::<Vec<_>>().join(", ")
+}
+
+fn id(bytes: &[u8]) -> String {
+    Id::from_slice(bytes).map(|id| id.to_string()).unwrap_or_default()
+}
+
+fn reason_code(number: i32) -> &'static str {
+    Reason::from_number(number).map_or("UNKNOWN", Reason::code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: EntryKind) -> LogEntry {
+        LogEntry { kind: kind as i32, peer: "aa-hanau.example".into(), version: 3, ..LogEntry::default() }
+    }
+
+    #[test]
+    fn every_kind_is_a_whole_sentence_in_both_languages() {
+        for kind in (0..40).filter_map(|number| EntryKind::try_from(number).ok()) {
+            let detail = Some(Detail::Batch(BatchSummary { taken: 2, refused: 1, ..BatchSummary::default() }));
+            let entry = LogEntry { detail, ..entry(kind) };
+            let [german, english] = [Language::German, Language::English].map(|language| sentence(&entry, language));
+            assert_ne!(german, english);
+            for text in [german, english] {
+                assert!(text.ends_with('.') && !text.contains(['{', '}']), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_its_reasons() {
+        let refused = LogEntry {
+            reasons: vec![Reason::NoConsent.number(), Reason::CategoryNotInClause.number()],
+            ..entry(EntryKind::SubmitRefused)
+        };
+        let english = sentence(&refused, Language::English);
+        assert_eq!(english, "A hand-over to aa-hanau.example was refused: NO_CONSENT, CATEGORY_NOT_IN_CLAUSE.");
+        let german = sentence(&refused, Language::German);
+        assert!(german.starts_with("Eine Übermittlung an aa-hanau.example wurde abgelehnt: NO_CONSENT"), "{german}");
+        let explained = explanation(&refused, Language::English).join("\n");
+        assert!(explained.contains("NO_CONSENT (no consent in force covers"), "{explained}");
+    }
+
+    #[test]
+    fn what_a_release_covered_is_explained() {
+        let released = LogEntry {
+            purpose: Purpose::Orientation.number(),
+            categories: vec![Category::Identity.number(), Category::Languages.number()],
+            record_id: vec![1; 16],
+            ..entry(EntryKind::Released)
+        };
+        let lines = explanation(&released, Language::English);
+        assert!(lines.iter().any(|line| line.starts_with("Data categories: ") && line.contains(',')), "{lines:?}");
+        assert!(lines.contains(&"Record: 01010101-0101-0101-0101-010101010101".to_owned()), "{lines:?}");
+    }
+
+    #[test]
+    fn a_new_generation_says_what_it_follows() {
+        let start = LogStart {
+            previous_origin: "a.example/exchange-log/1".into(),
+            previous_size: 9,
+            restored_size: 4,
+            lost_entries: 5,
+            ..LogStart::default()
+        };
+        let started = LogEntry { detail: Some(Detail::LogStart(start)), ..entry(EntryKind::LogStarted) };
+        let lines = explanation(&started, Language::English).join("\n");
+        assert!(lines.contains("a.example/exchange-log/1 had 9 entries; 4 of them are here, 5 are lost"), "{lines}");
+    }
+}
