@@ -8,6 +8,7 @@ pub mod claim_again;
 pub mod confirm_import;
 pub mod cut;
 pub mod expire_consents;
+pub mod expire_items;
 pub mod fetch_records;
 pub mod get_checkpoint;
 pub mod get_consent;

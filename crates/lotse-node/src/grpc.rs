@@ -1,7 +1,10 @@
 //! The edge to gRPC: who is calling, may they, and how an answer or a failure is written.
 
+pub mod access;
+pub mod audit;
 pub mod consent;
 pub mod exchange;
-//pub mod inbox;
-//pub mod referral;
+pub mod inbox;
+pub mod peer;
+pub mod referral;
 pub mod status;

@@ -17,6 +17,7 @@ pub mod folder;
 pub mod grpc;
 pub mod head_store;
 pub mod hold;
+pub mod housekeeping;
 pub mod identity;
 pub mod key_file;
 pub mod lifecycle;

@@ -253,7 +253,40 @@ fn withdrawal(withdrawal: &Withdrawal) -> agency::Withdrawal {
 
 #[cfg(test)]
 mod tests {
+    use lotse_core::purpose::Purposes;
+
     use super::*;
+    use crate::testing::TestNode;
+    use crate::wire::consent::tests::{OWN, good};
+
+    #[tokio::test]
+    async fn each_consent_of_a_stream_has_its_own_answer() {
+        use record_consents_response::Result as Answer;
+        let node = TestNode::new(OWN).await;
+        let service = Consents { node: node.node.clone() };
+        let grant = Grant { system: "akte".into(), actor: "test".into(), purposes: Purposes::NONE };
+        let reused = record::Consent { text_version: "2".into(), ..good(1) };
+        let malformed = record::Consent { notices: None, ..good(2) };
+        let consents = [Some(good(1)), None, Some(malformed), Some(reused), Some(good(1)), Some(good(3))];
+        let requests = consents.into_iter().map(|consent| agency::RecordConsentsRequest { consent }).collect();
+        let answers = service.answer_batch(&grant, requests).await;
+        let told = answers.into_iter().map(|answer| match answer.result.unwrap() {
+            Answer::Recorded(recorded) => (answer.consent_id, None, recorded.repeated_id),
+            Answer::Refused(refusal) => (answer.consent_id, Reason::from_number(refusal.reasons[0].reason), false),
+        });
+        let id = |number| good(number).id;
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                (id(1), None, false),
+                (String::new(), Some(Reason::FieldMissing), false),
+                (id(2), Some(Reason::FieldMissing), false),
+                (id(1), Some(Reason::ConsentIdReused), false),
+                (id(1), None, true),
+                (id(3), None, false),
+            ]
+        );
+    }
 
     #[test]
     fn a_page_token_reads_what_it_writes() {

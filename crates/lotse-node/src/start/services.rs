@@ -7,6 +7,11 @@ use tonic::service::Routes;
 use crate::courier::{self, Couriers};
 use crate::desk::Desk;
 use crate::edge::Connector;
+use crate::grpc::access::guard;
+use crate::grpc::{admin, audit, consent, inbox, peer, referral};
+use crate::housekeeping;
+use crate::grpc::{self, access};
+use crate::housekeeping;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::node::Node;
 use crate::tls::Credentials;
@@ -36,17 +41,26 @@ impl Services {
 
     /// Services for other agencies' nodes.
     pub(super) fn for_peers(&self) -> Routes {
-        Routes::default()
+        guard(&self.node, Routes::new(peer::service(self.node.clone())))
     }
 
-    /// Services for the agency's own systems, officers and administrators; each asks for the caller's role.
+    /// Services for the agency's own systems, officers and administrators; the guard asks for the caller's role and grants.
     pub(super) fn for_agency(&self) -> Routes {
-        Routes::default()
+        let routes = Routes::new(referral::service(self.node.clone(), self.desk.clone()))
+            .add_service(consent::service(self.node.clone()))
+            .add_service(inbox::service(self.node.clone()))
+            .add_service(audit::service(self.node.clone()))
+            .add_service(admin::service(self.node.clone()));
+        guard(&self.node, routes)
     }
 
     /// Tasks beside the ports.
     pub(super) fn spawn(&self, lifecycle: &Lifecycle) {
-        let (node, couriers, connector) = (self.node.clone(), self.couriers.clone(), self.connector.clone());
-        lifecycle.spawn(Stage::Serving, "couriers", |stop| courier::run(node, couriers, connector, stop));
+        let (node, couriers, connector) = (&self.node, &self.couriers, &self.connector);
+        lifecycle.spawn(Stage::Serving, "couriers", |stop| {
+            courier::run(node.clone(), couriers.clone(), connector.clone(), stop)
+        });
+        lifecycle.spawn(Stage::Serving, "duties", |stop| courier::duty::run(node.clone(), connector.clone(), stop));
+        lifecycle.spawn(Stage::Serving, "housekeeping", |stop| housekeeping::run(node.clone(), stop));
     }
 }

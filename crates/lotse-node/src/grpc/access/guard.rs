@@ -1,0 +1,140 @@
+//! The guard before all services of a port: asks the table, and logs who was denied.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use lotse_core::agreement::in_force;
+use lotse_core::id::AgencyId;
+use lotse_core::reason::Reason;
+use tonic::Status;
+use tonic::service::Routes;
+use tower::{Layer, Service};
+
+use super::{Callers, Rpc, denied};
+use crate::edge::{ConnectInfo, caller};
+use crate::entry::{self, Decision, Draft, EntryKind};
+use crate::failure::Failure;
+use crate::identity::{Identity, Role};
+use crate::node::Node;
+
+/// What the log says of a call that no service has.
+const NO_SUCH_RPC: &str = "an RPC that does not exist";
+
+/// Puts the guard before services.
+pub fn guard(node: &Arc<Node>, routes: Routes) -> Routes {
+    Routes::from(routes.into_axum_router().layer(GuardLayer(node.clone())))
+}
+
+#[derive(Clone)]
+struct GuardLayer(Arc<Node>);
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { node: self.0.clone(), inner }
+    }
+}
+
+/// Services behind the guard.
+#[derive(Clone)]
+struct Guard<S> {
+    node: Arc<Node>,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for Guard<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: Default + Send,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<R>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The clone that is kept has not been asked whether it is ready; the one that was is used.
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        let node = self.node.clone();
+        Box::pin(async move {
+            match check(&node, request.extensions().get().cloned(), request.uri().path()).await {
+                Ok(()) => inner.call(request).await,
+                Err(status) => Ok(status.into_http()),
+            }
+        })
+    }
+}
+
+/// Decides on a call.
+pub(super) async fn check(node: &Arc<Node>, info: Option<ConnectInfo>, path: &str) -> Result<(), Status> {
+    let mut request = tonic::Request::new(());
+    info.and_then(|info| request.extensions_mut().insert(info));
+    let caller = caller(&request)?;
+    let (identity, rpc) = (caller.identity(), Rpc::from_path(path));
+    match admits(node, identity, rpc).await {
+        Ok(()) => Ok(()),
+        Err(failure) => {
+            let name = rpc.map_or(NO_SUCH_RPC.to_string(), |rpc| format!("{}/{}", rpc.service, rpc.method));
+            log_denial(node, identity, name, &failure).await;
+            Err(failure.into())
+        }
+    }
+}
+
+async fn admits(node: &Node, identity: &Identity, rpc: Option<Rpc>) -> Result<(), Failure> {
+    let rpc = rpc.ok_or_else(|| denied(Reason::RoleNotAllowed))?;
+    rpc.admits(node, identity)?;
+    match rpc.callers {
+        Callers::Peers | Callers::PeersWhoExchange if !node.federation.get().peers.contains_key(identity.agency()) => {
+            Err(denied(Reason::PeerUnknown))
+        }
+        Callers::PeersWhoExchange => may_exchange(node, identity.agency()).await,
+        _ => Ok(()),
+    }
+}
+
+/// An agreement in force lets a peer exchange; without one, duties go on as long as either side may hold anything.
+async fn may_exchange(node: &Node, peer: &AgencyId) -> Result<(), Failure> {
+    let federation = node.federation.get();
+    let agreed = in_force(&federation.agreements, node.now()).into_iter().any(|known| {
+        known.agreement.party(peer).is_some() && known.agreement.party(&node.agency).is_some()
+    });
+    if agreed {
+        return Ok(());
+    }
+    let peer = peer.clone();
+    let exchanged = node.store.read("has_exchanged", |tx| {
+        Box::pin(async move { lotse_store::peer::has_exchanged(tx, &peer).await })
+    });
+    if exchanged.await? { Ok(()) } else { Err(denied(Reason::NoAgreement)) }
+}
+
+/// Logs a denial, at most one a minute for the same caller and RPC. A peer counts as one caller, whatever its certificates
+/// are called.
+async fn log_denial(node: &Arc<Node>, identity: &Identity, rpc: String, failure: &Failure) {
+    let peer = (identity.role() == Role::Node).then(|| identity.agency().clone());
+    let who = peer.as_ref().map_or_else(|| identity.to_string(), AgencyId::to_string);
+    tracing::info!(%identity, %rpc, reason = %failure.reason(), "a call was denied");
+    let Some(count) = node.federation.refusals.count(&format!("{who} {rpc}"), node.now()) else { return };
+    let remark = if count > 1 { format!("{rpc} ×{count}") } else { rpc };
+    let draft = Draft {
+        peer,
+        actor: identity.to_string(),
+        decision: Decision::Refuse,
+        reasons: vec![failure.reason()],
+        remark,
+        ..Draft::default()
+    };
+    if let Err(error) = entry::record(node, "deny", vec![(EntryKind::Denied, draft)]).await {
+        tracing::error!(%error, "a denial could not be logged");
+    }
+}

@@ -1,0 +1,55 @@
+//! What time does by itself: consents and items expire, leases end, a clock that steps back is noticed, and withdrawals that a
+//! crash interrupted take effect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::action::expire_consents::expire_consents;
+use crate::action::expire_items::expire_items;
+use crate::action::purge_ended::purge_ended;
+use crate::action::withdraw_consent::finish_pending;
+use crate::failure::Failure;
+use crate::node::Node;
+
+/// How often time is looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often copies whose lease has ended are destroyed. Reading refuses them at once.
+const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Keeps house until the node stops.
+pub async fn run(node: Arc<Node>, stop: CancellationToken) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut purged = Instant::now();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        node.holds.observe(node.now());
+        let purge = purged.elapsed() >= PURGE_INTERVAL;
+        if purge {
+            purged = Instant::now();
+        }
+        if let Err(failure) = keep(&node, purge).await {
+            tracing::error!(%failure, "housekeeping did not finish; it goes on in a second");
+        }
+    }
+}
+
+async fn keep(node: &Arc<Node>, purge: bool) -> Result<(), Failure> {
+    finish_pending(node).await?;
+    expire_consents(node).await?;
+    expire_items(node).await?;
+    if purge {
+        let copies = purge_ended(node).await?;
+        if copies > 0 {
+            tracing::info!(copies, "copies whose lease has ended are destroyed");
+        }
+    }
+    Ok(())
+}
