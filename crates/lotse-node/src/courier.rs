@@ -2,6 +2,7 @@
 //! lease runs, and records what came back. A stream whose lease ends without a receipt is reset, so that nothing that was queued
 //! can leave later.
 
+pub mod duty;
 mod hello;
 mod room;
 mod session;

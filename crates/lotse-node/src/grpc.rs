@@ -1,6 +1,7 @@
 //! The edge to gRPC: who is calling, may they, and how an answer or a failure is written.
 
 pub mod access;
+pub mod admin;
 pub mod audit;
 pub mod consent;
 pub mod exchange;

@@ -105,16 +105,16 @@ async fn admits(node: &Node, identity: &Identity, rpc: Option<Rpc>) -> Result<()
 /// An agreement in force lets a peer exchange; without one, duties go on as long as either side may hold anything.
 async fn may_exchange(node: &Node, peer: &AgencyId) -> Result<(), Failure> {
     let federation = node.federation.get();
-    let agreed = in_force(&federation.agreements, node.now()).into_iter().any(|known| {
-        known.agreement.party(peer).is_some() && known.agreement.party(&node.agency).is_some()
-    });
+    let agreed = in_force(&federation.agreements, node.now())
+        .into_iter()
+        .any(|known| known.agreement.party(peer).is_some() && known.agreement.party(&node.agency).is_some());
     if agreed {
         return Ok(());
     }
     let peer = peer.clone();
-    let exchanged = node.store.read("has_exchanged", |tx| {
-        Box::pin(async move { lotse_store::peer::has_exchanged(tx, &peer).await })
-    });
+    let exchanged = node
+        .store
+        .read("has_exchanged", |tx| Box::pin(async move { lotse_store::peer::has_exchanged(tx, &peer).await }));
     if exchanged.await? { Ok(()) } else { Err(denied(Reason::NoAgreement)) }
 }
 
