@@ -1,5 +1,13 @@
 //! Stories: what whole nodes do to each other, and the tidy test of the tree itself.
 
 mod catalogue;
+mod exchange;
+mod federate;
 mod json_schema;
 mod tidy;
+
+/// Not a story: the program `lotse` for stories whose nodes are processes of their own.
+#[test]
+fn lotse_process() -> anyhow::Result<()> {
+    lotse_tests::process::become_lotse()
+}

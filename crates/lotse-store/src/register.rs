@@ -68,7 +68,8 @@ pub async fn out_under_consent(tx: &mut Tx, consent_id: Id) -> Result<u64, Store
         .fetch_one(
             "SELECT COUNT(*) FROM register r JOIN consent_recipient c ON c.consent_ref = r.consent_ref
              JOIN outbox o ON o.record_id = r.record_id AND o.envelope_digest = r.envelope_digest
-             WHERE c.consent_id = $1 AND o.state = 2",
+             WHERE c.consent_id = $1 AND o.state = 2
+               AND r.subject_id = (SELECT subject_id FROM consent WHERE consent_id = $1)",
             [consent_id.into()],
         )
         .await?;

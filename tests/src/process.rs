@@ -1,0 +1,69 @@
+//! Nodes in processes of their own, to be killed. The test program itself becomes `lotse`: it is built whenever a test runs,
+//! and from the same code.
+
+use std::env;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use lotse_node::folder::Folder;
+use tokio::process::{Child, Command};
+
+use crate::federation::eventually;
+
+/// How the test program is told what to do as `lotse`: a JSON list of arguments.
+const ARGUMENTS: &str = "LOTSE_TEST_ARGUMENTS";
+
+/// How long a node may take to stop.
+const STOP: Duration = Duration::from_secs(60);
+
+/// Becomes `lotse` and ends the process, if this process was started for that. Called by a test of this name in the program's
+/// root, `lotse_process`.
+pub fn become_lotse() -> Result<()> {
+    if let Ok(arguments) = env::var(ARGUMENTS) {
+        let arguments: Vec<String> = serde_json::from_str(&arguments)?;
+        std::process::exit(lotse_node::commands::main(arguments).into());
+    }
+    Ok(())
+}
+
+/// Makes a command that runs `lotse` in a process of its own.
+pub fn lotse(arguments: &[&str]) -> Result<Command> {
+    let all: Vec<&str> = ["lotse"].iter().chain(arguments).copied().collect();
+    let mut command = Command::new(env::current_exe()?);
+    command.args(["lotse_process", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(ARGUMENTS, serde_json::to_string(&all)?).kill_on_drop(true);
+    Ok(command)
+}
+
+/// A node in a process of its own; killed when dropped.
+pub struct NodeProcess {
+    child: Child,
+}
+
+impl NodeProcess {
+    /// Starts the node of a folder and waits until it serves.
+    pub async fn start(folder: &Folder) -> Result<NodeProcess> {
+        let _ = std::fs::remove_file(folder.ports());
+        let path = folder.path().to_str().context("the folder's name is no UTF-8")?;
+        let mut child = lotse(&["run", "--folder", path])?.stdout(Stdio::null()).spawn()?;
+        eventually("the node's ports", async || match child.try_wait()? {
+            Some(status) => bail!("the node ended: {status}"),
+            None => Ok(folder.ports().exists()),
+        })
+        .await?;
+        Ok(NodeProcess { child })
+    }
+
+    /// Kills the node as kill -9 does.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Asks the node to stop and waits for it.
+    pub async fn terminate(mut self) -> Result<ExitStatus> {
+        let id = self.child.id().context("the node has ended already")?.to_string();
+        Command::new("kill").args(["-TERM", &id]).status().await?;
+        Ok(tokio::time::timeout(STOP, self.child.wait()).await.context("the node does not stop")??)
+    }
+}

@@ -1,0 +1,119 @@
+//! Agencies become a federation: cards compared and accepted, an agreement sealed by all, everything through `lotse`.
+
+use std::sync::Arc;
+
+use lotse_core::agency::AgencyKind;
+use lotse_node::ambient::SystemClock;
+use lotse_proto::admin::v1::AgreementState;
+use lotse_tests::federation::{Agency, Federation, eventually};
+use lotse_tests::process::NodeProcess;
+
+const JOBCENTER: &str = "jc-hanau.example";
+const EMPLOYMENT_AGENCY: &str = "aa-hanau.example";
+
+const BOTH: [(&str, AgencyKind); 2] =
+    [(JOBCENTER, AgencyKind::JobcenterGe), (EMPLOYMENT_AGENCY, AgencyKind::EmploymentAgency)];
+
+/// Writes the card of one agency to a file and accepts it at the other, as their administrators do.
+async fn accept(one: &Agency, other: &Agency) -> anyhow::Result<()> {
+    let file = other.folder.path().join("for-others.card").display().to_string();
+    let printed = other.command(&["peer", "card", "--out", &file]).await?;
+    let fingerprint = printed.lines().find_map(|line| line.trim().strip_prefix("Fingerprint:")).unwrap().trim().to_string();
+    let wrong = "00000 00000 00000 00000 00000 00000";
+    let refused = one.command(&["peer", "accept", &file, "--fingerprint", wrong]).await.unwrap_err();
+    assert!(refused.to_string().contains("FINGERPRINT_MISMATCH"), "{refused}");
+    one.command(&["peer", "accept", &file, "--fingerprint", &fingerprint]).await?;
+    let listed = one.command(&["peer", "list"]).await?;
+    assert!(listed.contains(other.id.as_str()), "{listed}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() -> anyhow::Result<()> {
+    let federation = Federation::strangers(&BOTH).await?;
+    let (jobcenter, employment) = (federation.agency(JOBCENTER), federation.agency(EMPLOYMENT_AGENCY));
+    accept(jobcenter, employment).await?;
+    accept(employment, jobcenter).await?;
+
+    let text = jobcenter.folder.path().join("agreement.toml").display().to_string();
+    let card = employment.folder.path().join("for-others.card").display().to_string();
+    let party = format!("{card}=employment_agency");
+    let today = jobcenter.clock.now().date().to_string();
+    jobcenter.command(&["agreement", "new", "--party", &party, "--from", &today, "--out", &text]).await?;
+    let offered = jobcenter.command(&["agreement", "offer", &text]).await?;
+    let id = offered.lines().find_map(|line| line.trim().strip_prefix("agreement ")).unwrap().trim();
+    let id = id.split(',').next().unwrap().to_string();
+
+    employment.has_agreement(id.parse()?, |state| state == AgreementState::Offered).await?;
+    let shown = employment.command(&["agreement", "show", &id, "--language", "de"]).await?;
+    assert!(shown.contains(JOBCENTER) && shown.contains(EMPLOYMENT_AGENCY), "{shown}");
+    employment.command(&["agreement", "sign", &id]).await?;
+    let waiting = employment.command(&["agreement", "status", &id]).await?;
+    assert!(waiting.contains(&format!("missing    {JOBCENTER}")), "{waiting}");
+    jobcenter.command(&["agreement", "sign", &id]).await?;
+
+    for agency in [jobcenter, employment] {
+        agency.has_agreement(id.parse()?, |state| state == AgreementState::InForce).await?;
+    }
+    jobcenter.command(&["agreement", "suspend", &id, "--reason", "test"]).await?;
+    jobcenter.has_agreement(id.parse()?, |state| state == AgreementState::Suspended).await?;
+    employment.has_agreement(id.parse()?, |state| state == AgreementState::InForce).await?;
+    jobcenter.command(&["agreement", "resume", &id, "--reason", "test"]).await?;
+    jobcenter.has_agreement(id.parse()?, |state| state == AgreementState::InForce).await?;
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_federation_agreed_survives_a_restart_and_newer_cards_travel_by_themselves() -> anyhow::Result<()> {
+    let (mut federation, id) = Federation::agreed(&BOTH).await?;
+    let jobcenter = federation.agency_mut(JOBCENTER);
+    jobcenter.stop().await?;
+    jobcenter.command(&["card", "draft"]).await?;
+    jobcenter.command(&["card", "sign"]).await?;
+    jobcenter.command(&["card", "install"]).await?;
+    jobcenter.start().await?;
+    jobcenter.has_agreement(id, |state| state == AgreementState::InForce).await?;
+    assert!(jobcenter.command(&["status"]).await?.contains("card        2,"));
+    let (jobcenter, employment) = (federation.agency(JOBCENTER), federation.agency(EMPLOYMENT_AGENCY));
+    eventually("the new card at the other agency", async || {
+        let known = employment.node().node().federation.get();
+        Ok(known.peers.get(&jobcenter.id).is_some_and(|peer| peer.card.card.version == 2))
+    })
+    .await?;
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_node_holds_its_folder_and_is_asked_through_its_admin_service() -> anyhow::Result<()> {
+    let mut federation = Federation::strangers(&BOTH[..1]).await?;
+    let jobcenter = federation.agency(JOBCENTER);
+    assert!(jobcenter.folder.lock().is_err());
+    let status = jobcenter.command(&["status"]).await?;
+    assert!(status.contains(JOBCENTER) && status.contains("releases    go out"), "{status}");
+    let json: serde_json::Value = serde_json::from_str(&jobcenter.command(&["status", "--json"]).await?)?;
+    assert_eq!(json["agency"], JOBCENTER);
+    jobcenter.command(&["card", "draft"]).await?;
+    jobcenter.command(&["card", "sign"]).await?;
+    jobcenter.command(&["card", "install"]).await?;
+    assert!(jobcenter.command(&["status"]).await?.contains("card        2,"));
+    let jobcenter = federation.agency_mut(JOBCENTER);
+    jobcenter.stop().await?;
+    jobcenter.folder.lock()?;
+    let refused = jobcenter.command(&["status"]).await.unwrap_err();
+    assert!(refused.to_string().contains("lotse run"), "{refused}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_in_a_process_of_its_own_stops_on_sigterm_and_starts_again_after_kill_9() -> anyhow::Result<()> {
+    let place = tempfile::tempdir()?;
+    let jobcenter = Agency::set_up(place.path(), JOBCENTER, AgencyKind::JobcenterGe, Arc::new(SystemClock))?;
+    let node = NodeProcess::start(&jobcenter.folder).await?;
+    assert!(jobcenter.command(&["status"]).await?.contains(JOBCENTER));
+    node.kill().await?;
+    let node = NodeProcess::start(&jobcenter.folder).await?;
+    assert!(jobcenter.command(&["status"]).await?.contains("releases    go out"));
+    assert!(node.terminate().await?.success());
+    assert!(!jobcenter.folder.ports().exists());
+    Ok(())
+}
