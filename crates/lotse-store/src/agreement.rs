@@ -54,10 +54,12 @@ pub async fn insert(tx: &mut Tx, agreement: &StoredAgreement) -> Result<(), Stor
     .map(|_| ())
 }
 
-/// Removes a version with its seals, to make room for another text. Only for one that this node has not sealed and that was
-/// never complete.
+/// Removes a version with its seals, to make room for another text. Only for one that this node has not sealed; one that is
+/// complete stays.
 pub async fn remove(tx: &mut Tx, digest: Digest) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM agreement_seal WHERE digest = $1", [digest.into()]).await?;
+    let sql = "DELETE FROM agreement_seal WHERE digest = $1
+               AND digest IN (SELECT digest FROM agreement WHERE digest = $1 AND completed_at IS NULL)";
+    tx.execute(sql, [digest.into()]).await?;
     let sql = "DELETE FROM agreement WHERE digest = $1 AND completed_at IS NULL";
     tx.execute(sql, [digest.into()]).await.map(|_| ())
 }
@@ -128,3 +130,6 @@ fn stored(row: &Row) -> Result<StoredAgreement, StoreError> {
 fn stored_seal(row: &Row) -> Result<StoredSeal, StoreError> {
     Ok(StoredSeal { digest: row.get(0)?, agency: row.get(1)?, signature: row.get(2)?, sealed_at: row.get(3)? })
 }
+
+#[cfg(test)]
+mod tests;
