@@ -2,6 +2,7 @@
 //! large. Generated types do not leave this module and the gRPC edge.
 
 pub mod agreement;
+pub mod audit;
 pub mod batch;
 pub mod card;
 pub mod category;

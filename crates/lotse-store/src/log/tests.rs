@@ -191,8 +191,8 @@ async fn a_new_generation_counts_from_the_beginning(database: Database) {
     raised.await.unwrap();
     writing!(store, tx => counter::begin_generation(tx)).unwrap();
     let mut left = Vec::new();
-    for counter in &counters {
-        left.push(reading!(store, tx => counter::read(tx, counter)));
+    for counter in counters {
+        left.push(reading!(store, tx => counter::read(tx, &counter)));
     }
     assert_eq!(left, [0, 0, 0, 7], "only what systems follow goes on");
 }
