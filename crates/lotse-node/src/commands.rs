@@ -10,6 +10,7 @@ pub mod client;
 mod clock;
 mod explain;
 pub mod init;
+pub mod log;
 mod peer;
 mod run;
 mod status;
@@ -51,6 +52,9 @@ enum Command {
     #[command(subcommand)]
     Clock(clock::Clock),
     Explain(explain::Explain),
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    Verify(log::verify_proof::VerifyProof),
 }
 
 /// Which node a command is about.
@@ -127,6 +131,8 @@ impl Command {
             Command::Agreement(agreement) => agreement.run(context).await,
             Command::Clock(clock) => clock.run(context).await,
             Command::Explain(explain) => explain.run(context).await,
+            Command::Log(log) => log.run(context).await,
+            Command::Verify(verify) => verify.run(context),
         }
     }
 }

@@ -1,0 +1,119 @@
+//! `lotse log list`: entries, newest first.
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use lotse_core::time::Timestamp;
+use lotse_proto::audit::v1::{EntryFilter, ListEntriesRequest, LoggedEntry};
+use lotse_proto::exchange::v1::{Decision, EntryKind};
+use serde_json::to_value;
+
+use super::{Language, ReaderArguments};
+use crate::action::list_entries::MAX_PAGE;
+use crate::commands::{Context, OutputArgument};
+use crate::entry::sentence::sentence;
+use crate::wire;
+
+/// Lists entries, newest first.
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    reader: ReaderArguments,
+    #[command(flatten)]
+    output: OutputArgument,
+    /// At most so many entries.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Only this kind, for instance `released` or `submit-refused`.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only with this agency.
+    #[arg(long, value_name = "AGENCY")]
+    peer: Option<String>,
+    /// Only about this record.
+    #[arg(long, value_name = "ID")]
+    record: Option<String>,
+    /// Only refusals.
+    #[arg(long)]
+    refused: bool,
+    /// Not before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+    /// Before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+    /// Language.
+    #[arg(long, value_enum, default_value = "en")]
+    language: Language,
+}
+
+impl List {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let mut source = self.reader.open(context).await?;
+        let filter = self.filter()?;
+        let mut left = self.limit;
+        let mut page_token = String::new();
+        while left > 0 {
+            let request = ListEntriesRequest {
+                filter: Some(filter.clone()),
+                page_size: left.min(MAX_PAGE),
+                page_token,
+                generation: self.reader.generation,
+            };
+            let page = source.list(request).await?;
+            left = left.saturating_sub(page.entries.len() as u32);
+            for entry in &page.entries {
+                self.print(entry, context)?;
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&self, logged: &LoggedEntry, context: &Context) -> anyhow::Result<()> {
+        if self.output.json {
+            return context.terminal.line(to_value(logged)?); // one object per line
+        }
+        let entry = logged.entry.as_ref().context("the node sent a place without an entry")?;
+        let at = Timestamp::from_micros(entry.at_us);
+        let told = sentence(entry, self.language.words());
+        context.terminal.line(format_args!("{:>8}  {at}  {told}", logged.index))
+    }
+
+    fn filter(&self) -> anyhow::Result<EntryFilter> {
+        Ok(EntryFilter {
+            kind: self.kind.as_deref().map_or(Ok(0), |name| kind(name).map(|kind| kind as i32))?,
+            peer: self.peer.clone().unwrap_or_default(),
+            record_id: self.record.clone().unwrap_or_default(),
+            decision: if self.refused { Decision::Refuse as i32 } else { 0 },
+            from: self.from.map(wire::time::message),
+            until: self.until.map(wire::time::message),
+        })
+    }
+}
+
+/// Reads a kind as people write it.
+fn kind(name: &str) -> anyhow::Result<EntryKind> {
+    let full = format!("ENTRY_KIND_{}", name.replace('-', "_").to_uppercase());
+    EntryKind::from_str_name(&full).ok_or_else(|| {
+        let known = (1..).map_while(|number| EntryKind::try_from(number).ok());
+        let name =
+            |kind: EntryKind| kind.as_str_name().trim_start_matches("ENTRY_KIND_").replace('_', "-").to_lowercase();
+        let known: Vec<String> = known.map(name).collect();
+        anyhow!("there is no kind of entry called {name:?}: use one of {}", known.join(", "), name = full)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_named_as_people_write_them() {
+        assert_eq!(kind("submit-refused").unwrap(), EntryKind::SubmitRefused);
+        assert_eq!(kind("LOG_STARTED").unwrap(), EntryKind::LogStarted);
+        assert!(kind("sent").unwrap_err().to_string().contains("log-started, released"));
+    }
+}

@@ -1,0 +1,50 @@
+//! `lotse log prove`: the proof that an entry is in the log, as a file.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use lotse_core::id::Digest;
+use lotse_proto::audit::v1::GetEntryRequest;
+
+use super::ReaderArguments;
+use super::proof_file::ProofFile;
+use crate::commands::Context;
+
+/// Writes the proof that an entry is in the log, for `lotse verify` and other people's tools.
+#[derive(Args)]
+pub struct Prove {
+    #[command(flatten)]
+    reader: ReaderArguments,
+    /// Which entry.
+    #[arg(long)]
+    index: u64,
+    /// Where to write the proof.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Prove {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let mut source = self.reader.open(context).await?;
+        let request = GetEntryRequest { index: self.index, generation: self.reader.generation };
+        let answer = source.get(request).await?;
+        if answer.checkpoint.is_empty() {
+            bail!("entry {} is not under a signed head yet: try again in a few seconds", self.index);
+        }
+        let path = answer.inclusion_path.iter().map(|hash| Digest::from_slice(hash));
+        let proof = ProofFile {
+            entry: answer.entry_bytes,
+            index: self.index,
+            path: path.collect::<Result<_, _>>().context("the inclusion path")?,
+            checkpoint: answer.checkpoint,
+        };
+        fs::write(&self.out, proof.to_text()).with_context(|| format!("cannot write {}", self.out.display()))?;
+        let out = self.out.display();
+        let key = source.head().await?.verifier_key;
+        context
+            .terminal
+            .line(format_args!("Written to {out}. Anyone verifies it with: lotse verify {out} --vkey '{key}'"))
+    }
+}

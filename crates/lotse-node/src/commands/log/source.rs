@@ -1,0 +1,123 @@
+//! Where the log is read: through the running node, or from the folder of a stopped one.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use lotse_core::id::AgencyId;
+use lotse_core::key::PublicKey;
+use lotse_proto::audit::v1::audit_service_client::AuditServiceClient;
+use lotse_proto::audit::v1::{
+    GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse, ListEntriesRequest,
+    ListEntriesResponse,
+};
+use lotse_store::{Store, StoreOptions, meta};
+use tonic::transport::Channel;
+
+use crate::action::get_checkpoint::get_checkpoint;
+use crate::action::get_entry::get_entry;
+use crate::action::list_entries::list_entries;
+use crate::commands::{Context, client};
+use crate::config::Config;
+use crate::edge::MAX_MESSAGE_BYTES;
+use crate::folder::{Folder, FolderLock};
+use crate::identity::Role;
+use crate::key_file::NodeKeyFile;
+use crate::wire::audit::{answer, logged, parse_filter};
+
+/// Where the log is read.
+pub(super) enum Source {
+    /// Through the audit service.
+    Running(AuditServiceClient<Channel>),
+    /// From the database.
+    Stopped(Box<StoppedLog>),
+}
+
+/// The log of a stopped node; it stays stopped while this lives.
+pub(super) struct StoppedLog {
+    store: Store,
+    agency: AgencyId,
+    key: PublicKey,
+    generation: u32,
+    _lock: FolderLock,
+}
+
+impl Source {
+    /// Opens the log of a folder.
+    pub(super) async fn open(folder: &Folder, officer: &str, context: &Context) -> anyhow::Result<Source> {
+        if client::is_running(folder)? {
+            let channel = client::channel(folder, Role::Officer, officer, &context.clock)?;
+            let service = AuditServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+            return Ok(Source::Running(service));
+        }
+        let lock = folder.lock()?;
+        let config = Config::load(folder)?;
+        let store = open_store(folder, &config).await?;
+        let generation = store.read("generation", |tx| Box::pin(meta::generation(tx))).await?;
+        let key = NodeKeyFile::read(&config.files.node_keys(folder))?.log.key.public();
+        let generation = generation.context("the log has not begun: start the node once with `lotse run`")?;
+        Ok(Source::Stopped(Box::new(StoppedLog { store, agency: config.agency.id, key, generation, _lock: lock })))
+    }
+
+    /// Lists entries.
+    pub(super) async fn list(&mut self, request: ListEntriesRequest) -> anyhow::Result<ListEntriesResponse> {
+        match self {
+            Source::Running(service) => {
+                Ok(service.list_entries(request).await.map_err(client::explained)?.into_inner())
+            }
+            Source::Stopped(log) => {
+                let generation = log.generation(request.generation);
+                let filter =
+                    parse_filter(request.filter.unwrap_or_default()).map_err(|failure| anyhow!("{failure}"))?;
+                let before = request.page_token.parse().ok();
+                let page = list_entries(&log.store, generation, filter, before, request.page_size).await?;
+                Ok(ListEntriesResponse {
+                    entries: page.leaves.iter().map(|leaf| logged(leaf, generation)).collect(),
+                    next_page_token: page.next.map(|index| index.to_string()).unwrap_or_default(),
+                })
+            }
+        }
+    }
+
+    /// Gets one entry with its proof.
+    pub(super) async fn get(&mut self, request: GetEntryRequest) -> anyhow::Result<GetEntryResponse> {
+        match self {
+            Source::Running(service) => Ok(service.get_entry(request).await.map_err(client::explained)?.into_inner()),
+            Source::Stopped(log) => {
+                let generation = log.generation(request.generation);
+                let proven = get_entry(&log.store, generation, request.index).await;
+                Ok(answer(proven.map_err(|failure| anyhow!("{failure}"))?, generation))
+            }
+        }
+    }
+
+    /// Gets the newest head and the key that verifies it.
+    pub(super) async fn head(&mut self) -> anyhow::Result<GetCheckpointResponse> {
+        match self {
+            Source::Running(service) => {
+                Ok(service.get_checkpoint(GetCheckpointRequest {}).await.map_err(client::explained)?.into_inner())
+            }
+            Source::Stopped(log) => {
+                let head = get_checkpoint(&log.store, &log.agency, log.key, log.generation).await?;
+                let checkpoint = head.checkpoint.unwrap_or_default();
+                Ok(GetCheckpointResponse { checkpoint, verifier_key: head.verifier_key })
+            }
+        }
+    }
+}
+
+impl StoppedLog {
+    fn generation(&self, asked: u32) -> u32 {
+        if asked == 0 { self.generation } else { asked }
+    }
+}
+
+/// Opens the database of a folder; one that is not there is not made.
+pub(super) async fn open_store(folder: &Folder, config: &Config) -> anyhow::Result<Store> {
+    let url = config.database.url(folder);
+    if let Some(path) = url.strip_prefix("sqlite://")
+        && !Path::new(path).exists()
+    {
+        bail!("there is no database at {path}: start the node once with `lotse run`");
+    }
+    Store::open(&url, StoreOptions::default()).await.context("the node's database")
+}

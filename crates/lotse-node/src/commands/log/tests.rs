@@ -1,0 +1,184 @@
+//! The log of a node that was set up, started and stopped, read by the commands.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use lotse_store::testing::tamper;
+
+use crate::ambient::{SystemClock, SystemRandom};
+use crate::commands::terminal::Terminal;
+use crate::commands::{Context, run};
+use crate::folder::Folder;
+use crate::start::{Overrides, start};
+
+struct Desk {
+    place: tempfile::TempDir,
+    context: Context,
+    output: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Desk {
+    /// A node that was started and stopped once.
+    async fn new() -> Desk {
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let terminal = Terminal::to(output.clone());
+        let context = Context { terminal, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+        let desk = Desk { place: tempfile::tempdir().unwrap(), context, output };
+        let init = "init --agency jc.example --name Jobcenter --kind jobcenter_ge --peer-address lotse.jc.example:8443";
+        desk.give(init).await.unwrap();
+        let config = fs::read_to_string(desk.folder().config()).unwrap();
+        let listen = config.lines().map(|line| match line.split_once(" = ") {
+            Some((key @ ("peer" | "agency"), value)) if value.starts_with('"') => format!("{key} = \"127.0.0.1:0\""),
+            _ => line.to_owned(),
+        });
+        fs::write(desk.folder().config(), listen.collect::<Vec<_>>().join("\n")).unwrap();
+        desk.run_once().await;
+        desk
+    }
+
+    fn folder(&self) -> Folder {
+        Folder::new(self.place.path().join("node"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.place.path().join(name).display().to_string()
+    }
+
+    async fn run_once(&self) {
+        Box::pin(start(&self.folder(), Overrides::default())).await.unwrap().stop().await.unwrap();
+    }
+
+    /// Gives a command about the folder; returns what it printed, and how it ended.
+    async fn ended(&self, line: &str) -> (String, anyhow::Result<()>) {
+        let folder = self.folder().path().display().to_string();
+        let needs_folder = !line.starts_with("verify") && !line.starts_with("card sign");
+        let more = if needs_folder { vec!["--folder", &folder] } else { vec![] };
+        let arguments = std::iter::once("lotse").chain(line.split(' ')).chain(more);
+        let ended = run(arguments.map(String::from).collect::<Vec<_>>(), &self.context).await;
+        (String::from_utf8(std::mem::take(&mut *self.output.lock().unwrap())).unwrap(), ended)
+    }
+
+    async fn give(&self, line: &str) -> anyhow::Result<String> {
+        let (printed, ended) = self.ended(line).await;
+        ended.map(|()| printed)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_nodes_log_is_listed_shown_and_verified() {
+    let desk = Desk::new().await;
+    let listed = desk.give("log list").await.unwrap();
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[lines.len() - 1].ends_with("This log begins."), "{listed}");
+    assert!(lines[0].ends_with("The own card, version 1, was installed."), "{listed}");
+    let german = desk.give("log list --kind log-started --language de").await.unwrap();
+    assert!(german.trim_end().ends_with("Dieses Protokoll beginnt."), "{german}");
+    let shown = desk.give("log show 1").await.unwrap();
+    assert!(shown.contains("Signed: jc.example/exchange-log/1, 2 entries"), "{shown}");
+    let verified = desk.give("log verify").await.unwrap();
+    assert!(verified.contains("Generation 1: 2 entries, 2 of them under"), "{verified}");
+    assert!(verified.contains("Everything is as it was written"), "{verified}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_log_is_told_with_its_place_and_fails_the_command() {
+    let desk = Desk::new().await;
+    let url = format!("sqlite://{}", desk.folder().database().display());
+    tamper::flip_entry_bit(&url, 1, 300).await;
+    let (printed, ended) = desk.ended("log verify").await;
+    assert!(printed.contains("FINDING: generation 1, entry 1: is not the entry that was signed"), "{printed}");
+    assert!(ended.unwrap_err().to_string().contains("not as it was written"));
+    let (json, _) = desk.ended("log verify --json").await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(!json["findings"].as_array().unwrap().is_empty(), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_is_verified_offline_by_key_or_by_card() {
+    let desk = Desk::new().await;
+    let file = desk.path("entry.tlog-proof");
+    let written = desk.give(&format!("log prove --index 1 --out {file}")).await.unwrap();
+    let vkey = written.trim_end().trim_end_matches('\'').rsplit('\'').next().unwrap().to_owned();
+    let verified = desk.give(&format!("verify {file} --vkey {vkey}")).await.unwrap();
+    assert!(verified.contains("Verified: entry 1 of jc.example/exchange-log/1"), "{verified}");
+    let card = desk.folder().own_card();
+    let fingerprint = crate::commands::card::file::read(&card).unwrap().card.root.fingerprint().to_string();
+    let (card, fingerprint) = (card.display(), fingerprint.replace(' ', "-"));
+    desk.give(&format!("verify {file} --card {card} --fingerprint {fingerprint}")).await.unwrap();
+    let wrong = fingerprint.replace(|digit: char| digit.is_ascii_digit(), "1");
+    desk.give(&format!("verify {file} --card {card} --fingerprint {wrong}")).await.unwrap_err();
+    let changed = fs::read_to_string(&file).unwrap().replace("index 1", "index 0");
+    fs::write(&file, changed).unwrap();
+    desk.give(&format!("verify {file} --vkey {vkey}")).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_node_resumes_with_the_root_key_at_hand() {
+    let desk = Desk::new().await;
+    let database = desk.folder().database();
+    let copy = fs::read(&database).unwrap();
+    let card = crate::commands::card::file::read(&desk.folder().own_card()).unwrap().card;
+    assert_eq!((card.version, card.generation), (1, 1));
+    desk.give("card draft").await.unwrap();
+    fs::write(&database, &copy).unwrap();
+    fs::remove_file(desk.folder().head().join("head.toml")).unwrap();
+    let resumed = desk.give("log resume --reason restored").await.unwrap();
+    assert!(resumed.contains("The old log was in doubt: the database has a signed head of 2 entries"), "{resumed}");
+    assert!(resumed.contains("Generation 2 begins, card 2"), "{resumed}");
+    desk.run_once().await;
+    let verified = desk.give("log verify").await.unwrap();
+    assert!(verified.contains("Generation 1: 2 entries") && verified.contains("Generation 2: 2 entries"), "{verified}");
+    let listed = desk.give("log list").await.unwrap();
+    assert!(listed.lines().next().unwrap().ends_with("The own card, version 2, was installed."), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_node_resumes_in_two_steps_where_the_root_key_is_elsewhere() {
+    let desk = Desk::new().await;
+    let root_key = desk.path("root.key");
+    fs::rename(desk.folder().root_key(), &root_key).unwrap();
+    let drafted = desk.give("log resume --reason restored").await.unwrap();
+    assert!(drafted.contains("nothing has changed yet"), "{drafted}");
+    let unsigned = format!("log resume --reason restored --card {}", desk.folder().card_draft().display());
+    desk.give(&unsigned).await.unwrap_err();
+    let signed = desk.path("signed.card");
+    let draft = desk.folder().card_draft();
+    desk.give(&format!("card sign --key {root_key} {} --out {signed}", draft.display())).await.unwrap();
+    let resumed = desk.give(&format!("log resume --reason restored --card {signed}")).await.unwrap();
+    assert!(resumed.contains("Generation 2 begins"), "{resumed}");
+    let again = desk.give(&format!("log resume --reason restored --card {signed}")).await.unwrap_err();
+    assert!(again.to_string().contains("the next generation of this node is 3, the card names 2"), "{again}");
+    desk.run_once().await;
+    desk.give("log verify").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_nodes_log_is_read_with_an_officers_certificate_and_each_look_is_told() {
+    let desk = Desk::new().await;
+    desk.give("cert issue --role officer anna").await.unwrap();
+    let running = Box::pin(start(&desk.folder(), Overrides::default())).await.unwrap();
+    let nobody = desk.give("log list --officer ben").await.unwrap_err();
+    assert!(nobody.to_string().contains("lotse cert issue --role officer ben"), "{nobody}");
+    let listed = desk.give("log list --officer anna").await.unwrap();
+    assert!(listed.lines().next().unwrap().ends_with("An officer read the log."), "{listed}");
+    let paged = desk.give("log list --officer anna --limit 2").await.unwrap();
+    assert_eq!(paged.lines().count(), 2, "{paged}");
+    let shown = desk.give("log show 2 --officer anna").await.unwrap();
+    assert!(shown.contains("Actor: spiffe://jc.example/officer/anna"), "{shown}");
+    let narrowed = desk.give("log list --officer anna --kind officer-looked").await.unwrap();
+    assert_eq!(narrowed.lines().count(), 1, "all looks of a minute are one entry: {narrowed}");
+    let file = desk.path("entry.tlog-proof");
+    desk.give(&format!("log prove --index 0 --out {file} --officer anna")).await.unwrap();
+    let card = desk.folder().own_card();
+    let fingerprint = crate::commands::card::file::read(&card).unwrap().card.root.fingerprint().to_string();
+    let fingerprint = fingerprint.replace(' ', "-");
+    desk.give(&format!("verify {file} --card {} --fingerprint {fingerprint}", card.display())).await.unwrap();
+    let verified = desk.give("log verify").await.unwrap();
+    assert!(verified.starts_with("The node is running"), "{verified}");
+    let refused = desk.give("log resume --reason test").await.unwrap_err();
+    assert!(refused.to_string().contains("is running"), "{refused}");
+    let unknown = desk.give("log show 999 --officer anna").await.unwrap_err();
+    assert!(unknown.to_string().contains("NOT_FOUND"), "{unknown}");
+    running.stop().await.unwrap();
+    assert!(desk.give("log verify").await.unwrap().contains("Everything is as it was written"));
+}
