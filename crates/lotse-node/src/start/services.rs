@@ -10,8 +10,6 @@ use crate::edge::Connector;
 use crate::grpc::access::guard;
 use crate::grpc::{admin, audit, consent, inbox, peer, referral};
 use crate::housekeeping;
-use crate::grpc::{self, access};
-use crate::housekeeping;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::node::Node;
 use crate::tls::Credentials;
