@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lotse_core::id::AgencyId;
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 /// Wakes the tasks that wait for work. A signal carries nothing: who is woken reads the database.
 pub struct Signals {
@@ -14,11 +15,13 @@ pub struct Signals {
     pub log: Notify,
     /// Cards, peers or agreements changed.
     pub federation: Notify,
+    /// The node is stopping: streams that would stay open for ever end.
+    pub stopping: CancellationToken,
 }
 
 impl Default for Signals {
     fn default() -> Signals {
-        Signals { due: Mutex::default(), inbox: watch::Sender::new(0), log: Notify::new(), federation: Notify::new() }
+        Signals { due: Mutex::default(), inbox: watch::Sender::new(0), log: Notify::new(), federation: Notify::new(), stopping: CancellationToken::new() }
     }
 }
 

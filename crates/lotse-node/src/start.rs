@@ -1,6 +1,7 @@
 //! Assembles a node from its folder, starts it, and stops it without losing anything.
 
 mod card;
+mod counters;
 mod ports;
 mod services;
 
@@ -31,6 +32,7 @@ use crate::sequencer::{self, Sequencer};
 use crate::signal::Signals;
 use crate::tls::Credentials;
 
+pub use counters::{RunCounters, RunWork};
 pub use ports::Ports;
 
 /// How long a stage of the stop may take beyond the ports' grace.
@@ -106,9 +108,11 @@ impl RunningNode {
     /// Stops: no new callers, open calls end within the grace, what was committed is signed, the database is closed.
     pub async fn stop(self) -> anyhow::Result<()> {
         tracing::info!("the node stops");
+        self.node.signals.stopping.cancel();
         let grace = self.node.config.listen.limits().grace;
         self.lifecycle.stop(grace + STOP_MARGIN).await;
         self.node.store.clone().close().await;
+        RunCounters::write(&self.folder, &self.node.store);
         let _ = fs::remove_file(self.folder.ports());
         if self.lifecycle.has_failed() {
             bail!("a task of the node ended by itself; the messages above say which");
@@ -119,6 +123,7 @@ impl RunningNode {
 
 impl Drop for RunningNode {
     fn drop(&mut self) {
+        self.node.signals.stopping.cancel();
         self.lifecycle.abandon();
     }
 }

@@ -59,6 +59,7 @@ async fn serve(exchange: Exchange, mut inbound: Streaming<ExchangeRequest>) {
     loop {
         let message = tokio::select! {
             () = exchange.out.closed() => return,
+            () = exchange.node.signals.stopping.cancelled() => return exchange.leave(&places).await,
             message = inbound.message() => message,
         };
         let batch = match message {
@@ -80,6 +81,13 @@ async fn serve(exchange: Exchange, mut inbound: Streaming<ExchangeRequest>) {
 }
 
 impl Exchange {
+    /// Ends the stream once what was begun is answered; the sender sends the rest when the node is back.
+    async fn leave(&self, places: &Semaphore) {
+        // The semaphore is never closed.
+        let _ = places.acquire_many(BATCHES_AT_ONCE as u32).await;
+        let _ = self.out.send(Err(Status::unavailable("the node is stopping"))).await;
+    }
+
     /// Takes one batch. A batch that is refused as a whole ends the stream: what it carried stays in doubt at its sender.
     async fn take(&self, batch: proto::Batch) {
         let answer = match self.caller.check() {

@@ -109,6 +109,7 @@ impl Watch {
                 Ok(None) => {
                     tokio::select! {
                         () = self.out.closed() => return,
+                        () = self.node.signals.stopping.cancelled() => Some(Err(Status::unavailable("the node is stopping"))),
                         waited = tokio::time::timeout(SIGN_OF_LIFE, news.changed()) => match waited {
                             Ok(Ok(())) => None,
                             Ok(Err(_)) => return,
