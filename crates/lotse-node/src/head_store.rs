@@ -115,6 +115,11 @@ impl HeadStore {
         Ok(store)
     }
 
+    /// Reads the head of a folder and touches nothing, beside a node that may be running.
+    pub fn look(folder: &Path) -> Result<Option<Head>, HeadError> {
+        HeadStore { folder: folder.to_owned(), hook: None }.load()
+    }
+
     /// Reads the head; nothing before the first was signed.
     pub fn load(&self) -> Result<Option<Head>, HeadError> {
         let path = self.path(FILE);

@@ -121,6 +121,8 @@ fn withdrawn_consents_survive_and_a_line_cut_short_does_not_count() {
     let mut file = OpenOptions::new().append(true).open(store.path(withdrawn::FILE)).unwrap();
     file.write_all(b"0198c5a4-7d3e").unwrap();
     assert_eq!(store.withdrawn().unwrap(), [id(1), id(2)]);
+    assert_eq!(HeadStore::look(folder.path()).unwrap(), None);
+    assert!(fs::read(store.path(withdrawn::FILE)).unwrap().ends_with(b"7d3e"), "a look mends nothing");
     let store = HeadStore::open(folder.path()).unwrap();
     store.append_withdrawn(&[id(3)]).unwrap();
     assert_eq!(store.withdrawn().unwrap(), [id(1), id(2), id(3)]);

@@ -47,7 +47,7 @@ async fn verify(folder: &Folder, is_running: bool) -> anyhow::Result<Report> {
     let config = Config::load(folder)?;
     let store = open_store(folder, &config).await?;
     let keys = log_keys(folder, &config)?;
-    let head = HeadStore::open(&config.files.head_store(folder))?.load()?; // before the snapshot of the database
+    let head = HeadStore::look(&config.files.head_store(folder))?; // before the snapshot of the database
     let agency = config.agency.id;
     let read = store.read("verify_log", move |tx| {
         Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), is_running).await })
