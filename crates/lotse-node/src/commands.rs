@@ -4,6 +4,7 @@
 //! folder's lock. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod agreement;
+mod bench;
 pub(crate) mod card;
 pub mod cert;
 pub mod client;
@@ -52,6 +53,8 @@ enum Command {
     #[command(subcommand)]
     Clock(clock::Clock),
     Explain(explain::Explain),
+    #[command(subcommand)]
+    Bench(bench::Bench),
     #[command(subcommand)]
     Log(log::LogCommand),
     Verify(log::verify_proof::VerifyProof),
@@ -131,6 +134,7 @@ impl Command {
             Command::Agreement(agreement) => agreement.run(context).await,
             Command::Clock(clock) => clock.run(context).await,
             Command::Explain(explain) => explain.run(context).await,
+            Command::Bench(bench) => bench.run(context).await,
             Command::Log(log) => log.run(context).await,
             Command::Verify(verify) => verify.run(context),
         }

@@ -26,3 +26,4 @@ pub mod subject;
 pub mod testing;
 pub mod vault;
 pub mod withdrawal;
+pub mod yardstick;
