@@ -3,6 +3,7 @@
 mod catalogue;
 mod exchange;
 mod federate;
+mod files;
 mod json_schema;
 mod tidy;
 

@@ -9,13 +9,18 @@ pub(crate) mod card;
 pub mod cert;
 pub mod client;
 mod clock;
+mod consent;
 mod explain;
+mod inbox;
 pub mod init;
 pub mod log;
 mod peer;
+mod referral;
 mod run;
 mod status;
+mod system;
 pub mod terminal;
+mod upload;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -53,6 +58,12 @@ enum Command {
     #[command(subcommand)]
     Clock(clock::Clock),
     Explain(explain::Explain),
+    #[command(subcommand)]
+    Consent(consent::ConsentCommand),
+    #[command(subcommand)]
+    Referral(referral::ReferralCommand),
+    #[command(subcommand)]
+    Inbox(inbox::InboxCommand),
     #[command(subcommand)]
     Bench(bench::Bench),
     #[command(subcommand)]
@@ -134,6 +145,9 @@ impl Command {
             Command::Agreement(agreement) => agreement.run(context).await,
             Command::Clock(clock) => clock.run(context).await,
             Command::Explain(explain) => explain.run(context).await,
+            Command::Consent(consent) => consent.run(context).await,
+            Command::Referral(referral) => referral.run(context).await,
+            Command::Inbox(inbox) => inbox.run(context).await,
             Command::Bench(bench) => bench.run(context).await,
             Command::Log(log) => log.run(context).await,
             Command::Verify(verify) => verify.run(context),

@@ -24,6 +24,7 @@ pub mod lifecycle;
 pub mod link;
 pub mod node;
 pub mod pki;
+pub mod record_file;
 pub mod sequencer;
 pub mod shipment;
 pub mod signal;

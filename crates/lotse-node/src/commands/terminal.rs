@@ -48,6 +48,12 @@ impl Terminal {
         Ok(())
     }
 
+    /// Writes to standard error how a command gets on.
+    #[expect(clippy::print_stderr, reason = "the one place where commands say how they get on")]
+    pub fn note(&self, text: impl Display) {
+        eprintln!("{text}");
+    }
+
     /// Writes to standard error why a command failed.
     #[expect(clippy::print_stderr, reason = "the one place where commands complain")]
     pub fn complain(&self, error: &anyhow::Error) {

@@ -1,0 +1,166 @@
+//! `lotse inbox follow`: writes every event with its content, and acknowledges what is written.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use lotse_proto::agency::v1::inbox_service_client::InboxServiceClient;
+use lotse_proto::agency::v1::{
+    AcknowledgeRequest, ConfirmImportRequest, FetchRequest, FetchedRecord, InboxEvent, WatchRequest, WatchResponse,
+    inbox_event,
+};
+use tokio::time::{sleep, timeout};
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::event_line;
+use super::sink::Sink;
+use crate::commands::system::SystemArgument;
+use crate::commands::upload::{Backoff, Broken};
+use crate::commands::{Context, FolderArgument, client};
+use crate::config::GrantedService;
+use crate::edge::MAX_MESSAGE_BYTES;
+use crate::identity::Role;
+use crate::record_file::Format;
+
+/// Records fetched at once: so many of the largest fit into one message.
+const FETCHED_AT_ONCE: usize = 15;
+
+/// How long the node may be silent: it gives a sign of life every 30 seconds.
+const SILENCE: Duration = Duration::from_secs(90);
+
+/// With `--once`: how long nothing must come until nothing is left.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Writes every event of the inbox with its content, and acknowledges it after it is written. Events come at least once: after a
+/// broken-off run, the last ones come again.
+#[derive(Args)]
+pub(crate) struct Follow {
+    #[command(flatten)]
+    folder: FolderArgument,
+    #[command(flatten)]
+    system: SystemArgument,
+    /// Begin behind this cursor instead of the acknowledged one; 0: from the beginning.
+    #[arg(long, value_name = "CURSOR")]
+    from: Option<u64>,
+    /// How to write.
+    #[arg(long, value_enum, default_value = "ndjson")]
+    format: Format,
+    /// Write to the end of this file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// End when nothing is left instead of waiting for more.
+    #[arg(long)]
+    once: bool,
+}
+
+impl Follow {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let folder = self.folder.folder();
+        let system = self.system.name(&folder, GrantedService::Inbox)?;
+        let sink = Sink::open(&context.terminal, self.out.as_deref(), event_line::headings(self.format))?;
+        let mut reader = Reader { format: self.format, once: self.once, cursor: self.from, sink, heard: false };
+        let mut backoff = Backoff::default();
+        loop {
+            let connect = || client::channel(&folder, Role::System, &system, &context.clock);
+            match reader.follow(connect).await {
+                Ok(()) => return Ok(()),
+                Err(Broken::ForGood(error)) => return Err(error),
+                Err(Broken::ForNow(error)) if backoff.is_fresh() && !reader.heard => return Err(error),
+                Err(Broken::ForNow(error)) => {
+                    if std::mem::take(&mut reader.heard) {
+                        backoff = Backoff::default();
+                    }
+                    let pause = backoff.next(context.random.as_ref());
+                    context.terminal.note(format_args!("{error:#}; trying again in {:.1} s", pause.as_secs_f64()));
+                    sleep(pause).await;
+                }
+            }
+        }
+    }
+}
+
+/// Reads the inbox over as many connections as it takes.
+struct Reader {
+    format: Format,
+    once: bool,
+    /// Behind what is written.
+    cursor: Option<u64>,
+    sink: Sink,
+    /// Whether the node has answered over this connection.
+    heard: bool,
+}
+
+impl Reader {
+    async fn follow(&mut self, connect: impl Fn() -> anyhow::Result<Channel>) -> Result<(), Broken> {
+        let channel = connect().map_err(Broken::ForNow)?;
+        let mut node = InboxServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut events = node.watch(WatchRequest { after: self.cursor }).await.map_err(Broken::of)?.into_inner();
+        self.heard = true;
+        while let Some(page) = self.next(&mut events).await? {
+            if self.once && page.events.is_empty() && self.cursor == Some(page.cursor) {
+                return Ok(()); // a sign of life: the node has nothing more
+            }
+            self.take(&mut node, page).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next events; None if all are read and that is enough.
+    async fn next(&self, events: &mut Streaming<WatchResponse>) -> Result<Option<WatchResponse>, Broken> {
+        let patience = if self.once { QUIET } else { SILENCE };
+        match timeout(patience, events.message()).await {
+            Ok(Ok(Some(page))) => Ok(Some(page)),
+            Ok(Ok(None)) => Err(Broken::ForNow(anyhow!("the node ended the stream"))),
+            Ok(Err(status)) => Err(Broken::of(status)),
+            Err(_) if self.once => Ok(None),
+            Err(_) => Err(Broken::ForNow(anyhow!("the node has given no sign of life for {} s", SILENCE.as_secs()))),
+        }
+    }
+
+    /// Writes events with their content, then confirms and acknowledges them.
+    async fn take(&mut self, node: &mut InboxServiceClient<Channel>, page: WatchResponse) -> Result<(), Broken> {
+        for events in page.events.chunks(FETCHED_AT_ONCE) {
+            let records = fetch(node, events).await?;
+            let line = |event: &InboxEvent| {
+                let record = record_id(event).and_then(|id| records.get(id));
+                event_line::write(self.format, page.cursor, event, record)
+            };
+            let lines = events.iter().map(line).collect::<anyhow::Result<Vec<_>>>().map_err(Broken::ForGood)?;
+            self.sink.write(&lines).map_err(Broken::ForGood)?;
+            let import_tokens: Vec<String> = records.into_values().map(|record| record.import_token).collect();
+            if !import_tokens.is_empty() {
+                node.confirm_import(ConfirmImportRequest { import_tokens }).await.map_err(Broken::of)?;
+            }
+        }
+        if self.cursor != Some(page.cursor) {
+            node.acknowledge(AcknowledgeRequest { cursor: page.cursor }).await.map_err(Broken::of)?;
+        }
+        self.cursor = Some(page.cursor);
+        Ok(())
+    }
+}
+
+/// Fetches the content that events tell of, by record id.
+async fn fetch(
+    node: &mut InboxServiceClient<Channel>,
+    events: &[InboxEvent],
+) -> Result<HashMap<String, FetchedRecord>, Broken> {
+    let record_ids: Vec<String> = events.iter().filter_map(record_id).map(String::from).collect();
+    if record_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let fetched = node.fetch(FetchRequest { record_ids }).await.map_err(Broken::of)?.into_inner();
+    Ok(fetched.records.into_iter().map(|record| (record.record_id.clone(), record)).collect())
+}
+
+/// Returns the id of the record that an event says can be fetched.
+fn record_id(event: &InboxEvent) -> Option<&str> {
+    match event.kind.as_ref()? {
+        inbox_event::Kind::ReferralReceived(_) => Some(&event.referral_id),
+        inbox_event::Kind::AnswerReceived(answer) => Some(&answer.answer_id),
+        inbox_event::Kind::DeliveryChanged(_) => None,
+    }
+}

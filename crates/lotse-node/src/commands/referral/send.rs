@@ -1,0 +1,88 @@
+//! `lotse referral send`: hands over the referrals of a file.
+
+use clap::Args;
+use futures_util::StreamExt;
+use lotse_core::id::AgencyId;
+use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
+use lotse_proto::agency::v1::submit_referrals_response::Result as Submitted;
+use lotse_proto::agency::v1::{ReferralHandover, SubmitReferralsRequest, SubmitReferralsResponse};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use super::key::KeyMaker;
+use crate::commands::Context;
+use crate::commands::upload::{Answer, Answers, Refused, Sendable, UploadArguments};
+use crate::config::GrantedService;
+use crate::edge::MAX_MESSAGE_BYTES;
+use crate::record_file::{Column, Malformed, REFERRAL};
+
+/// Hands over the referrals of a file (NDJSON or CSV) to the running node, which delivers them. Can be repeated: the same
+/// idempotency key, given or derived from the line's content, has one effect.
+#[derive(Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    upload: UploadArguments,
+    /// The recipient's agency id, for lines that name none; lines that name another are refused.
+    #[arg(long, value_name = "PEER")]
+    to: Option<AgencyId>,
+}
+
+impl Send {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let keys = KeyMaker::load(&self.upload.folder.folder());
+        let to = self.to;
+        let prepare = move |handover: &mut ReferralHandover| complete(handover, to.as_ref(), &keys);
+        self.upload.send(context, prepare).await
+    }
+}
+
+/// Fills in recipient and key where the line gives none.
+fn complete(
+    handover: &mut ReferralHandover,
+    to: Option<&AgencyId>,
+    keys: &anyhow::Result<KeyMaker>,
+) -> Result<(), Malformed> {
+    match to {
+        Some(to) if handover.recipient.is_empty() => handover.recipient = to.to_string(),
+        Some(to) if handover.recipient != to.as_str() => {
+            return Err(Malformed::field("recipient", format!("is another than {to}, which --to names")));
+        }
+        _ => {}
+    }
+    if handover.idempotency_key.is_empty() {
+        let keys = keys.as_ref().map_err(|error| Malformed::field("idempotencyKey", format!("{error:#}")))?;
+        handover.idempotency_key = keys.key(handover);
+    }
+    Ok(())
+}
+
+impl Sendable for ReferralHandover {
+    const SERVICE: GrantedService = GrantedService::Referral;
+    const COLUMNS: &'static [Column] = REFERRAL;
+
+    fn key(&self) -> &str {
+        &self.idempotency_key
+    }
+
+    async fn open(channel: Channel, handovers: ReceiverStream<ReferralHandover>) -> Result<Answers, Status> {
+        let mut node = ReferralServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let requests = handovers.map(|handover| SubmitReferralsRequest { handover: Some(handover) });
+        let answers = node.submit_referrals(requests).await?.into_inner();
+        Ok(answers.map(|answer| answer.and_then(answered)).boxed())
+    }
+}
+
+fn answered(response: SubmitReferralsResponse) -> Result<(String, Answer), Status> {
+    let answer = match response.result {
+        Some(Submitted::Submitted(submitted)) => Answer::Done {
+            state: submitted.state().as_str_name().trim_start_matches("REFERRAL_STATE_").to_lowercase(),
+            id: submitted.referral_id,
+            repeated: submitted.repeated_key,
+            left_out: submitted.left_out,
+        },
+        Some(Submitted::Refused(refusal)) => Answer::Refused(Refused(refusal)),
+        None => return Err(Status::data_loss("the node's answer has no result")),
+    };
+    Ok((response.idempotency_key, answer))
+}

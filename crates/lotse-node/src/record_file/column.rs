@@ -1,0 +1,94 @@
+//! The columns of a CSV file: which field each means, and how headings are found.
+
+use super::code::CodeList;
+use super::word::{distance, fold};
+
+/// How the cells of a column are written.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// Text as it is.
+    Text,
+    /// Texts with commas between them.
+    Texts,
+    /// A day, `01.04.1990` or `1990-04-01`.
+    Day,
+    /// A time; a day means its beginning in Germany.
+    From,
+    /// A time; a day means its end in Germany.
+    Until,
+    /// `ja` or `nein`.
+    Flag,
+    /// A whole number, not negative.
+    Number,
+    /// A code.
+    Code(&'static CodeList),
+    /// Codes with commas between them.
+    Codes(&'static CodeList),
+    /// Language tags with their levels, `uk:native,de:A2`.
+    Languages,
+}
+
+/// One column.
+pub struct Column {
+    /// English heading. `#` stands for the number of an item, from 1.
+    pub english: &'static str,
+    /// German heading.
+    pub german: &'static str,
+    /// Where the value stands in the message's proto JSON; `#` for the item of a list.
+    pub path: &'static str,
+    /// How the cells are written.
+    pub kind: Kind,
+}
+
+/// A column at its place in a file.
+#[derive(Clone)]
+pub(super) struct Heading {
+    pub(super) column: &'static Column,
+    /// Item of a list that it is about, from 0.
+    pub(super) item: usize,
+    /// The heading as it stands in the file.
+    pub(super) name: String,
+}
+
+/// Most items of a list (proto: "Lists hold at most 50 items").
+const MAX_ITEMS: usize = 50;
+
+/// Finds the column of a heading.
+pub(super) fn find(columns: &'static [Column], name: &str) -> Result<Heading, String> {
+    let folded = fold(name);
+    let (pattern, item) = numbered(&folded);
+    let matches = |column: &&Column| {
+        let wanted = if column.path.contains('#') { &pattern } else { &folded };
+        fold(column.english) == *wanted || fold(column.german) == *wanted
+    };
+    match columns.iter().find(matches) {
+        Some(column) if item.is_none_or(|item| item < MAX_ITEMS) => Ok(Heading {
+            column,
+            item: item.filter(|_| column.path.contains('#')).unwrap_or(0),
+            name: name.to_string(),
+        }),
+        Some(_) => Err(format!("column `{name}`: items are numbered from 1 to {MAX_ITEMS}")),
+        None => Err(unknown(columns, name, &pattern)),
+    }
+}
+
+/// Replaces the number inside a heading by `#`, and returns which item it means. A number 0 is beyond all.
+fn numbered(folded: &str) -> (String, Option<usize>) {
+    let parts: Vec<&str> = folded.split('_').collect();
+    let place = parts.iter().position(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let Some(place) = place else { return (folded.to_string(), None) };
+    let item = parts[place].parse::<usize>().unwrap_or(0).wrapping_sub(1);
+    let pattern = parts.iter().enumerate().map(|(at, part)| if at == place { "#" } else { part });
+    (pattern.collect::<Vec<_>>().join("_"), Some(item))
+}
+
+fn unknown(columns: &'static [Column], name: &str, pattern: &str) -> String {
+    let far = |column: &&Column| distance(pattern, &fold(column.german)).min(distance(pattern, &fold(column.english)));
+    match columns.iter().min_by_key(far).filter(|column| far(column) <= 1 + pattern.len() / 3) {
+        Some(near) => format!("column `{name}` is unknown; did you mean {} ({})?", near.german, near.english),
+        None => {
+            let all = columns.iter().map(|column| format!("{} ({})", column.german, column.english));
+            format!("column `{name}` is unknown; there are {}", all.collect::<Vec<_>>().join(", "))
+        }
+    }
+}

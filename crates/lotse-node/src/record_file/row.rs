@@ -1,0 +1,133 @@
+//! A line of cells and the message it stands for, as proto JSON.
+
+use serde_json::{Map, Value};
+
+use super::column::{self, Column, Heading};
+use super::{Malformed, cell, cells};
+
+/// Items of a list that are written in columns of their own.
+pub const MAX_WRITTEN_ITEMS: usize = 5;
+
+/// The headings of a file.
+pub struct Headings(Vec<Option<Heading>>);
+
+impl Headings {
+    /// Finds the columns of a line of headings. Unknown and repeated ones are refused by name.
+    pub(super) fn read(columns: &'static [Column], names: &[String]) -> Result<Headings, String> {
+        if names.len() == 1 {
+            return Err("the line of headings has one column: put `;` between columns".to_string());
+        }
+        let mut headings: Vec<Option<Heading>> = Vec::with_capacity(names.len());
+        for name in names {
+            if name.is_empty() {
+                headings.push(None);
+                continue;
+            }
+            let heading = column::find(columns, name)?;
+            let same = |other: &&Heading| other.column.path == heading.column.path && other.item == heading.item;
+            if let Some(first) = headings.iter().flatten().find(same) {
+                return Err(format!("columns `{}` and `{name}` mean the same: keep one", first.name));
+            }
+            headings.push(Some(heading));
+        }
+        Ok(Headings(headings))
+    }
+
+    /// Tells whether a line has as many cells as there are headings; empty ones at its end do not count.
+    pub(super) fn check_width(&self, cells: &[String]) -> Result<(), Malformed> {
+        let wide = cells.len() > self.0.len() && cells[self.0.len()..].iter().any(|cell| !cell.is_empty());
+        if wide || cells.len() < self.0.len() {
+            let message =
+                format!("has {} cells for {} headings; put \"…\" around cells with `;`", cells.len(), self.0.len());
+            return Err(Malformed::line(message));
+        }
+        Ok(())
+    }
+
+    /// Reads a line as proto JSON; empty cells are not given. All that is wrong is told.
+    pub(super) fn message(&self, cells: &[String]) -> Result<Value, Vec<Malformed>> {
+        let (mut message, mut wrong) = (Value::Object(Map::new()), Vec::new());
+        for (place, (heading, cell)) in self.0.iter().zip(cells).enumerate().filter(|(_, (_, cell))| !cell.is_empty()) {
+            let Some(heading) = heading else {
+                wrong.push(Malformed::line(format!("column {} has no heading, but a cell", place + 1)));
+                continue;
+            };
+            match cell::read(heading.column.kind, cell) {
+                Ok(value) => put(&mut message, heading.column.path.split('.'), heading.item, value),
+                Err(allowed) => wrong.push(Malformed::field(&heading.name, allowed)),
+            }
+        }
+        drop_gaps(&mut message);
+        if wrong.is_empty() { Ok(message) } else { Err(wrong) }
+    }
+}
+
+/// Puts a value to its place; `#` in the path is the item.
+fn put<'a>(at: &mut Value, mut path: impl Iterator<Item = &'a str>, item: usize, value: Value) {
+    let Some(part) = path.next() else {
+        *at = value;
+        return;
+    };
+    let next = if part == "#" {
+        if !at.is_array() {
+            *at = Value::Array(Vec::new());
+        }
+        let Value::Array(items) = at else { return };
+        if items.len() <= item {
+            items.resize(item + 1, Value::Null);
+        }
+        &mut items[item]
+    } else {
+        if !at.is_object() {
+            *at = Value::Object(Map::new());
+        }
+        &mut at[part]
+    };
+    put_boxed(next, &mut path, item, value);
+}
+
+/// Goes on with the rest of a path; behind a pointer, because the path's type would grow with each step.
+fn put_boxed(at: &mut Value, path: &mut dyn Iterator<Item = &str>, item: usize, value: Value) {
+    put(at, path, item, value);
+}
+
+/// Takes out items of lists that no cell gave.
+fn drop_gaps(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(drop_gaps);
+        }
+        Value::Object(fields) => fields.values_mut().for_each(drop_gaps),
+        _ => {}
+    }
+}
+
+/// Returns the German headings of columns and the cells of a message in proto JSON. Of a list, [`MAX_WRITTEN_ITEMS`] items have
+/// columns.
+pub fn cells_of<'a>(columns: impl IntoIterator<Item = &'a Column>, message: &Value) -> Vec<(String, String)> {
+    let mut written = Vec::new();
+    for column in columns {
+        let items = if column.path.contains('#') { MAX_WRITTEN_ITEMS } else { 1 };
+        for item in 0..items {
+            let value = get(message, column.path.split('.'), item);
+            let text = value.map(|value| cell::write(column.kind, value)).unwrap_or_default();
+            written.push((column.german.replace('#', &(item + 1).to_string()), text));
+        }
+    }
+    written
+}
+
+fn get<'a>(message: &'a Value, path: std::str::Split<'_, char>, item: usize) -> Option<&'a Value> {
+    let mut at = message;
+    for part in path {
+        at = if part == "#" { at.get(item)? } else { at.get(part)? };
+    }
+    Some(at)
+}
+
+/// Writes cells as a line, without its end; a cell that a spreadsheet would take for a formula gets an apostrophe.
+pub fn write_row(cells: impl IntoIterator<Item = String>) -> String {
+    let cells: Vec<String> = cells.into_iter().map(cell::guarded).collect();
+    cells::join(cells.iter().map(String::as_str))
+}

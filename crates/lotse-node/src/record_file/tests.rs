@@ -1,0 +1,250 @@
+//! Files as agencies write them.
+
+use std::collections::HashSet;
+
+use lotse_proto::agency::v1::ReferralHandover;
+use lotse_proto::record::v1::{self as record, Consent};
+use serde::de::DeserializeOwned;
+
+use super::word::fold;
+use super::*;
+
+fn read<M: DeserializeOwned>(
+    columns: &'static [Column],
+    format: Format,
+    file: &[u8],
+) -> anyhow::Result<Vec<(u64, Result<M, String>)>> {
+    let survey = Survey::of(file)?;
+    let mut reader: Reader<M, _> = Reader::new(file, columns, format, survey.encoding)?;
+    let mut lines = Vec::new();
+    while let Some(line) = reader.next()? {
+        let told = |wrong: Vec<Malformed>| wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+        lines.push((line.number, line.content.map_err(told)));
+    }
+    Ok(lines)
+}
+
+fn referrals(file: &[u8]) -> anyhow::Result<Vec<(u64, Result<ReferralHandover, String>)>> {
+    read(REFERRAL, Format::Csv, file)
+}
+
+/// Reads a file of one referral under these headings.
+fn one(headings: &str, cells: &str) -> Result<record::Referral, String> {
+    let mut lines = referrals(format!("{headings}\n{cells}\n").as_bytes()).map_err(|error| error.to_string())?;
+    assert_eq!(lines.len(), 1);
+    lines.remove(0).1.map(|handover| handover.referral.unwrap())
+}
+
+const NAMES: &str =
+    "Schlüssel;Familienname;Vornamen;Geburtsdatum;Straße\nk-1;Müßiggänger;Jörg;01.04.1990;\"Hanauer Weg 1; Hof\"\n";
+
+fn assert_names(lines: Vec<(u64, Result<ReferralHandover, String>)>) {
+    let [(2, Ok(handover))] = &lines[..] else { panic!("{lines:?}") };
+    let referral = handover.referral.as_ref().unwrap();
+    let identity = referral.identity.as_ref().unwrap();
+    assert_eq!((identity.family_name.as_str(), identity.given_names.as_str()), ("Müßiggänger", "Jörg"));
+    assert_eq!(identity.birth_date, "1990-04-01");
+    assert_eq!(referral.contact.as_ref().unwrap().street, "Hanauer Weg 1; Hof");
+    assert_eq!(handover.idempotency_key, "k-1");
+}
+
+#[test]
+fn german_headings_umlauts_and_quoted_separators_are_read_in_every_encoding() {
+    assert_names(referrals(NAMES.as_bytes()).unwrap());
+    assert_names(referrals(format!("\u{feff}{NAMES}").as_bytes()).unwrap());
+    assert_names(referrals(NAMES.replace('\n', "\r\n").as_bytes()).unwrap());
+    let windows: Vec<u8> = NAMES.chars().map(|letter| letter as u8).collect();
+    assert_eq!(Survey::of(&windows[..]).unwrap(), Survey { lines: 2, encoding: Encoding::Windows1252 });
+    assert_names(referrals(&windows).unwrap());
+    let english = NAMES.replace(
+        "Schlüssel;Familienname;Vornamen;Geburtsdatum;Straße",
+        "IDEMPOTENCY_KEY;family_name;given names;Birth-Date;Strasse",
+    );
+    assert_names(referrals(english.as_bytes()).unwrap());
+}
+
+#[test]
+fn a_damaged_line_in_a_utf8_file_is_refused_and_not_misread() {
+    let mut file = NAMES.as_bytes().to_vec();
+    file.extend_from_slice(b"k-2;M\xfcller;A;01.04.1990;\n");
+    let lines = referrals(&file).unwrap();
+    assert!(lines[0].1.is_ok());
+    assert!(lines[1].1.as_ref().unwrap_err().contains("not UTF-8"));
+    let euro = Encoding::Windows1252.decode(b"5 \x80 \x84\xdf\x93".to_vec()).unwrap();
+    assert_eq!(euro, "5 € „ß“");
+    assert!(Encoding::Windows1252.decode(vec![0x81]).is_err());
+    assert!(Survey::of(&b"\xff\xfea\0"[..]).unwrap_err().to_string().contains("UTF-16"));
+}
+
+#[test]
+fn every_kind_of_cell_is_read() {
+    let referral = one(
+        "Art;Zweck;Gewünschte_Leistungen;Geschlecht;Sprachen;Dolmetscher_nötig;Haushalt_Kinder;Arbeit_2_Beruf;Arbeit_1_Beruf;Notiz",
+        "Erstorientierung Geflüchtete;orientation;Sprachkurs, Erstorientierung;w;uk:native, de:A2,en;ja;2;Köchin;Ärztin;\"Zeile 1\nZeile 2, \"\"gut\"\"\"",
+    )
+    .unwrap();
+    assert_eq!(referral.r#type(), record::ReferralType::OrientationRefugee);
+    assert_eq!(referral.purpose(), record::Purpose::Orientation);
+    let services: Vec<_> = referral.requested_services().collect();
+    assert_eq!(services, [record::RequestedService::LanguageCourse, record::RequestedService::Orientation]);
+    assert_eq!(referral.identity.unwrap().sex(), record::Sex::Female);
+    let languages = referral.languages.unwrap();
+    let levels: Vec<_> = languages.items.iter().map(|item| (item.tag.as_str(), item.level)).collect();
+    assert_eq!(levels, [("uk", 7), ("de", 2), ("en", 0)]);
+    assert!(languages.interpreter_needed);
+    assert_eq!(referral.household.unwrap().children, 2);
+    let jobs: Vec<_> = referral.work_history.unwrap().items.into_iter().map(|item| item.occupation).collect();
+    assert_eq!(jobs, ["Ärztin", "Köchin"]);
+    assert_eq!(referral.note.unwrap().text, "Zeile 1\nZeile 2, \"gut\"");
+    assert!(referral.contact.is_none() && referral.health.is_none(), "a section without cells is absent");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_column_and_what_is_allowed_and_without_the_value() {
+    let wrong = one("Schlüssel;Geburtsdatum;Dringlichkeit", "k;31.02.1990;Schulze").unwrap_err();
+    assert!(wrong.contains("Geburtsdatum: write a day that exists as 01.04.1990 or 1990-04-01"), "{wrong}");
+    assert!(
+        wrong.contains("Dringlichkeit: unknown code; there are routine (normal), soon (bald), urgent (eilig)"),
+        "{wrong}"
+    );
+    assert!(!wrong.contains("Schulze") && !wrong.contains("31.02"), "{wrong}");
+    for (heading, cell) in [
+        ("Geburtsdatum", "1.4.90"),
+        ("Geburtsdatum", "19900401"),
+        ("Haushalt_Kinder", "-1"),
+        ("Haushalt_Kinder", "zwei"),
+        ("Alleinerziehend", "vielleicht"),
+        ("Sprachen", "de:sehr gut"),
+        ("Gewünschte_Leistungen", "Sprachkurs,Tanzkurs"),
+        ("Zustellen_bis", "morgen"),
+    ] {
+        let wrong = one(&format!("Schlüssel;{heading}"), &format!("k;{cell}")).unwrap_err();
+        assert!(wrong.starts_with(&format!("{heading}: ")), "{wrong}");
+    }
+}
+
+#[test]
+fn headings_that_are_unknown_or_mean_the_same_are_refused_by_name() {
+    let refused = |headings: &str| referrals(format!("{headings}\na;b\n").as_bytes()).unwrap_err().to_string();
+    assert_eq!(
+        refused("Schlüssel;Geburtsdatm"),
+        "line 1: column `Geburtsdatm` is unknown; did you mean Geburtsdatum (birth_date)?"
+    );
+    assert!(
+        refused("Schlüssel;Schuhgröße der Person")
+            .contains("column `Schuhgröße der Person` is unknown; there are Schlüssel")
+    );
+    assert_eq!(
+        refused("Schlüssel;idempotency_key"),
+        "line 1: columns `Schlüssel` and `idempotency_key` mean the same: keep one"
+    );
+    assert!(refused("Schlüssel;Arbeit_51_Beruf").contains("from 1 to 50"));
+    assert!(refused("Schlüssel,Familienname").contains("put `;` between columns"));
+    assert!(referrals(b"").unwrap_err().to_string().contains("no line of headings"));
+}
+
+#[test]
+fn a_forgotten_quotation_mark_swallows_no_other_line() {
+    let file =
+        "Schlüssel;Ort\nk-1;\"Hanau\nk-2;Hanau\nk-3;Hanau;x\nk-4;\"Ha\"nau\nk-5;Bruch\nk-6\n\n;;\nk-7;\"Ha\n\nnau\"\n";
+    let lines = referrals(file.as_bytes()).unwrap();
+    let told: Vec<_> =
+        lines.iter().map(|(number, content)| (*number, content.as_ref().err().map(String::as_str))).collect();
+    let narrow = "has 3 cells for 2 headings; put \"…\" around cells with `;`";
+    let short = "has 1 cells for 2 headings; put \"…\" around cells with `;`";
+    let inner = "column 2: a quotation mark inside a cell is written twice";
+    assert_eq!(told[0].0, 2);
+    assert!(told[0].1.is_some());
+    assert_eq!(told[1..], [(3, None), (4, Some(narrow)), (5, Some(inner)), (6, None), (7, Some(short)), (10, None)]);
+    let last = lines.last().unwrap().1.as_ref().unwrap();
+    assert_eq!(last.referral.as_ref().unwrap().contact.as_ref().unwrap().city, "Ha\n\nnau");
+}
+
+#[test]
+fn days_of_a_consent_begin_and_end_in_germany() {
+    let file = "Einwilligung;Erteilt am;Gültig bis;Zwecke;Hinweis_Zweck\nc-1;01.07.2026;31.12.2026;Erstorientierung;ja\nc-2;1.7.2026 10:30;2026-12-31T12:00:00Z;;\n";
+    let lines = read::<Consent>(CONSENT, Format::Csv, file.as_bytes()).unwrap();
+    let times = |line: usize| {
+        let consent = lines[line].1.clone().unwrap();
+        [consent.given_at, consent.expires_at].map(|at| crate::wire::time::parse(&at.unwrap()).unwrap().to_string())
+    };
+    assert_eq!(times(0), ["2026-06-30T22:00:00Z", "2026-12-31T23:00:00Z"]);
+    assert_eq!(times(1), ["2026-07-01T08:30:00Z", "2026-12-31T12:00:00Z"]);
+    let consent = lines[0].1.clone().unwrap();
+    assert!(consent.notices.unwrap().purpose);
+    assert_eq!(consent.purposes, [1]);
+}
+
+#[test]
+fn ndjson_is_refused_with_field_and_without_the_value() {
+    let file = concat!(
+        r#"{"idempotencyKey":"k-1","referral":{"identity":{"familyName":"Öztürk"}}}"#,
+        "\n\n",
+        r#"{"idempotencyKey":"k-2","referral":{"identity":{"familyNam":"Geheim"}}}"#,
+        "\n",
+        r#"{"idempotencyKey":"k-3","referral":{"household":{"adults":"Geheim"}}}"#,
+        "\n",
+        r#"{"idempotencyKey":"k-4","referral":{"urgency":"URGENCY_SOMETIME"}}"#,
+        "\n{\"idempotencyKey\"\n",
+    );
+    let lines = read::<ReferralHandover>(REFERRAL, Format::Ndjson, format!("\u{feff}{file}").as_bytes()).unwrap();
+    assert_eq!(lines.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 3, 4, 5, 6]);
+    assert!(lines[0].1.is_ok());
+    let wrong: Vec<&String> = lines[1..].iter().map(|(_, content)| content.as_ref().unwrap_err()).collect();
+    assert!(wrong[0].starts_with("referral.identity") && wrong[0].contains("`familyNam`"), "{}", wrong[0]);
+    assert!(wrong[1].starts_with("referral.household"), "{}", wrong[1]);
+    assert!(wrong[2].starts_with("referral.urgency: ") && wrong[2].contains("URGENCY_SOON"), "{}", wrong[2]);
+    assert!(wrong[3].contains("EOF"), "{}", wrong[3]);
+    assert!(wrong.iter().all(|wrong| !wrong.contains("Geheim")), "{wrong:?}");
+}
+
+#[test]
+fn every_column_leads_to_a_field_and_no_heading_means_two() {
+    fn check<M: DeserializeOwned + serde::Serialize + prost::Message + Default>(columns: &'static [Column]) {
+        let mut seen = HashSet::new();
+        for column in columns {
+            for name in HashSet::from([fold(column.english), fold(column.german)]) {
+                assert!(seen.insert(name), "{}", column.english);
+            }
+            let cell = ["1990-04-01", "1", "ja"].into_iter().find(|cell| cell::read(column.kind, cell).is_ok());
+            let code = match column.kind {
+                column::Kind::Code(list) | column::Kind::Codes(list) => {
+                    list.allowed().split(' ').next().map(str::to_string)
+                }
+                _ => None,
+            };
+            let cell = code.or(cell.map(str::to_string)).unwrap();
+            let names = [column.english.replace('#', "1"), String::new()];
+            let headings = Headings::read(columns, &names).unwrap();
+            let value = headings.message(&[cell, String::new()]).unwrap();
+            let message: M = json::from_value(value).unwrap_or_else(|wrong| panic!("{}: {wrong}", column.english));
+            assert!(message.encoded_len() > 0, "{} has no effect", column.english);
+            let written = cells_of(columns, &serde_json::to_value(&message).unwrap());
+            let names: Vec<String> = written.iter().map(|(name, _)| name.clone()).collect();
+            let cells: Vec<String> = written.into_iter().map(|(_, cell)| cell).collect();
+            let again = Headings::read(columns, &names).unwrap().message(&cells).unwrap();
+            let again: M = json::from_value(again).unwrap();
+            assert_eq!(again.encode_to_vec(), message.encode_to_vec(), "{}", column.english);
+        }
+    }
+    check::<Consent>(CONSENT);
+    check::<ReferralHandover>(REFERRAL);
+}
+
+#[test]
+fn cells_that_look_like_formulas_are_disarmed_and_telephone_numbers_are_not() {
+    assert_eq!(
+        write_row(["=1+1".into(), "+49 6181 1".into(), "-x;".into(), "a".into()]),
+        "'=1+1;+49 6181 1;\"'-x;\";a"
+    );
+}
+
+#[test]
+fn a_line_without_end_is_refused_in_constant_memory() {
+    let mut file = b"{\"a\":".to_vec();
+    file.resize(3 * lines::MAX_LINE_BYTES, b' ');
+    file.extend_from_slice(b"\n{}\n");
+    let lines = read::<ReferralHandover>(REFERRAL, Format::Ndjson, &file).unwrap();
+    assert!(lines[0].1.as_ref().unwrap_err().contains("longer than"));
+    assert!(lines[1].1.is_ok() && lines.len() == 2);
+}

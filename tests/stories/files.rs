@@ -1,0 +1,240 @@
+//! Real files through real nodes: consents in, referrals out, the inbox on the other side.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use lotse_core::agency::AgencyKind;
+use lotse_tests::federation::{Agency, Federation, eventually};
+use lotse_tests::process::lotse;
+use serde_json::Value;
+
+const OWNER: &str = "jc-hanau.hessen.example";
+const HOLDER: &str = "aa-hanau.hessen.example";
+
+const CONSENT: &str = "Einwilligung;Aktenzeichen;Art_der_Person;Erteilt_durch;Altersgruppe;Empfänger;Zwecke;Datensatzarten;\
+Datenkategorien;Rückmeldung;Erteilt_am;Gültig_bis;Form;Textsprache;Textfassung;Hinweis_Zweck;\
+Hinweis_Folgen_der_Verweigerung;Hinweis_Widerruf;Formular_SHA256;Erfasst_durch";
+
+const REFERRAL: &str =
+    "Schlüssel;Aktenzeichen;Art;Zweck;Gewünschte_Leistungen;Familienname;Vornamen;Geburtsdatum;Sprachen;Straße";
+
+async fn two_agencies() -> Result<Federation> {
+    let kinds = [(OWNER, AgencyKind::JobcenterGe), (HOLDER, AgencyKind::EmploymentAgency)];
+    Ok(Federation::agreed(&kinds).await?.0)
+}
+
+fn consent(number: usize) -> String {
+    format!(
+        "0198c5a4-7d3e-7cc0-8000-{number:012};Akte-{number};Person;selbst;volljährig;{HOLDER};Erstorientierung;Zuweisung;\
+        \"Identität, Kontakt, Sprachen\";Ergebnis;01.02.2026;31.12.2029;schriftlich;de;2026-01;ja;ja;ja;{};mb-17",
+        "ab".repeat(32)
+    )
+}
+
+fn referral(key: &str, number: usize) -> String {
+    format!(
+        "{key};Akte-{number};Erstorientierung Geflüchtete;Erstorientierung;Sprachkurs;Özdemir-Großmann;Jürgen;01.04.1990;\
+        uk:Muttersprache,de:A2;\"Am Freiheitsplatz {number}; Hof\""
+    )
+}
+
+/// Writes a file as an older German program does: Windows-1252, lines ended by CR and LF.
+fn write(path: &Path, heading: &str, lines: impl IntoIterator<Item = String>) -> Result<()> {
+    let lines: String = [heading.to_string()].into_iter().chain(lines).flat_map(|line| [line, "\r\n".into()]).collect();
+    let bytes = lines.chars().map(u8::try_from).collect::<Result<Vec<u8>, _>>()?;
+    Ok(fs::write(path, bytes)?)
+}
+
+/// Where an agency's files lie.
+fn place(agency: &Agency, name: &str) -> PathBuf {
+    agency.folder.path().join(name)
+}
+
+fn objects(path: &Path) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(path)?;
+    text.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_string())).collect()
+}
+
+/// Follows the inbox until nothing is left, and returns what is in the file then.
+async fn follow(agency: &Agency) -> Result<Vec<Value>> {
+    let out = place(agency, "inbox.ndjson");
+    agency.command(&["inbox", "follow", "--once", "--out", &out.display().to_string()]).await?;
+    objects(&out)
+}
+
+fn received(lines: &[Value]) -> Vec<&Value> {
+    lines.iter().filter(|line| line["event"].get("referralReceived").is_some()).collect()
+}
+
+/// Gives a command that ends with an error, and returns the results that it wrote into a file.
+async fn refused(agency: &Agency, arguments: &[&str]) -> Result<(String, Vec<Value>)> {
+    let results = place(agency, "results.ndjson");
+    let path = results.display().to_string();
+    let error = agency.command(&[arguments, &["--results", &path]].concat()).await.unwrap_err();
+    Ok((error.to_string(), objects(&results)?))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_in_windows_1252_go_in_and_arrive_at_the_other_agency() -> Result<()> {
+    const COUNT: usize = 200;
+    let federation = two_agencies().await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    let (consents, referrals) = (place(owner, "consents.csv"), place(owner, "referrals.csv"));
+    write(&consents, CONSENT, (0..COUNT).map(consent))?;
+    write(&referrals, REFERRAL, (0..COUNT).map(|number| referral("", number)))?;
+    let (consents, referrals) = (consents.display().to_string(), referrals.display().to_string());
+
+    let printed = owner.command(&["consent", "import", "--file", &consents]).await?;
+    assert!(printed.contains("200 lines: 200 ok (0 of them done before), 0 refused, 0 malformed"), "{printed}");
+    let send = ["referral", "send", "--file", referrals.as_str(), "--to", HOLDER];
+    let printed = owner.command(&send).await?;
+    assert!(printed.contains("200 lines: 200 ok (0 of them done before)"), "{printed}");
+    assert_eq!(printed.lines().filter(|line| line.starts_with("line ") && line.ends_with(" offered")).count(), COUNT);
+    let again = owner.command(&send).await?;
+    assert!(again.contains("200 lines: 200 ok (200 of them done before)"), "keys follow from the lines: {again}");
+
+    eventually("all referrals", async || Ok(received(&follow(holder).await?).len() >= COUNT)).await?;
+    let lines = follow(holder).await?;
+    let ids: HashSet<&str> = received(&lines).iter().filter_map(|line| line["record"]["recordId"].as_str()).collect();
+    assert_eq!((ids.len(), received(&lines).len()), (COUNT, COUNT), "each once, because each was acknowledged");
+    let person = &received(&lines)[0]["record"]["referral"];
+    assert_eq!(person["identity"]["familyName"], "Özdemir-Großmann");
+    assert_eq!(person["identity"]["birthDate"], "1990-04-01");
+    assert_eq!(person["languages"]["items"][0]["level"], "LANGUAGE_LEVEL_NATIVE");
+
+    let table = holder.command(&["inbox", "follow", "--once", "--from", "0", "--format", "csv"]).await?;
+    assert_eq!(table.lines().filter(|line| line.contains(";referral_received;")).count(), COUNT);
+    assert!(table.contains(";\"Am Freiheitsplatz 17; Hof\";"), "{table}");
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_line_that_cannot_go_says_why_and_stops_no_other() -> Result<()> {
+    let federation = two_agencies().await?;
+    let owner = federation.agency(OWNER);
+    let (consents, referrals) = (place(owner, "consents.csv"), place(owner, "referrals.csv"));
+    write(
+        &consents,
+        CONSENT,
+        [consent(1), consent(2).replace("schriftlich", "getanzt"), consent(3).replace(";mb-17", ";")],
+    )?;
+    let file = consents.display().to_string();
+    let (error, results) = refused(owner, &["consent", "import", "--file", &file]).await?;
+    assert_eq!(error, "2 of 3 lines were refused or malformed");
+    let line = |number: u64| results.iter().find(|result| result["line"] == number).unwrap();
+    assert_eq!((&line(2)["result"], &line(2)["state"]), (&"ok".into(), &"given".into()));
+    assert_eq!((&line(3)["result"], &line(3)["reasons"][0]["field"]), (&"malformed".into(), &"Form".into()));
+    assert!(line(3)["reasons"][0]["message"].as_str().unwrap().contains("written (schriftlich)"));
+    assert_eq!(line(4)["reasons"][0]["reason"], "FIELD_MISSING");
+
+    let bad_day = referral("k-3", 1).replace("01.04.1990", "31.02.1990");
+    write(
+        &referrals,
+        REFERRAL,
+        [referral("k-1", 1), referral("k-2", 99), bad_day, referral("k-1", 1), referral("k-1", 2)],
+    )?;
+    let file = referrals.display().to_string();
+    let (error, results) = refused(owner, &["referral", "send", "--file", &file, "--to", HOLDER]).await?;
+    assert_eq!(error, "3 of 5 lines were refused or malformed");
+    let line = |number: u64| results.iter().find(|result| result["line"] == number).unwrap();
+    assert_eq!(line(3)["reasons"][0]["reason"], "CONSENT_NONE", "{results:?}");
+    assert_eq!(line(4)["reasons"][0]["field"], "Geburtsdatum");
+    assert_eq!((&line(5)["repeated"], &line(5)["id"]), (&true.into(), &line(2)["id"]));
+    assert_eq!(line(6)["reasons"][0]["reason"], "IDEMPOTENCY_KEY_REUSED");
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_that_is_killed_and_given_again_has_one_effect_per_key() -> Result<()> {
+    const COUNT: usize = 3_000;
+    let federation = two_agencies().await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    let (consents, referrals) = (place(owner, "consents.csv"), place(owner, "referrals.csv"));
+    write(&consents, CONSENT, [consent(1)])?;
+    write(&referrals, REFERRAL, (0..COUNT).map(|number| referral(&format!("k-{number}"), 1)))?;
+    owner.command(&["consent", "import", "--file", &consents.display().to_string()]).await?;
+    let (file, folder) = (referrals.display().to_string(), owner.folder.path().display().to_string());
+    let results = place(owner, "killed.ndjson");
+    let killed = results.display().to_string();
+    let send = ["referral", "send", "--file", &file, "--to", HOLDER, "--folder", &folder, "--results", &killed];
+    let mut child = lotse(&send)?.stdout(Stdio::null()).spawn()?;
+    eventually("the first results", async || Ok(results.exists() && fs::metadata(&results)?.len() > 0)).await?;
+    child.kill().await?;
+    let told = fs::read_to_string(&results)?.lines().count();
+    ensure!(told < COUNT, "the kill came too late: {told} results");
+
+    let printed = owner.command(&send[..6]).await?;
+    assert!(printed.contains(&format!("{COUNT} lines: {COUNT} ok")), "{}", printed.lines().last().unwrap_or_default());
+    let repeated = printed.lines().filter(|line| line.ends_with("(done before)")).count();
+    assert!((told..COUNT).contains(&repeated), "{repeated} were there before, {told} of them were told");
+    eventually("all referrals", async || Ok(received(&follow(holder).await?).len() >= COUNT)).await?;
+    let lines = follow(holder).await?;
+    let ids: HashSet<&str> = received(&lines).iter().filter_map(|line| line["event"]["referralId"].as_str()).collect();
+    assert_eq!((ids.len(), received(&lines).len()), (COUNT, COUNT));
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_goes_on_when_the_node_stops_and_starts_in_its_middle() -> Result<()> {
+    const COUNT: usize = 3_000;
+    let mut federation = two_agencies().await?;
+    let owner = federation.agency_mut(OWNER);
+    let (consents, referrals) = (place(owner, "consents.csv"), place(owner, "referrals.csv"));
+    write(&consents, CONSENT, [consent(1)])?;
+    write(&referrals, REFERRAL, (0..COUNT).map(|number| referral(&format!("k-{number}"), 1)))?;
+    owner.command(&["consent", "import", "--file", &consents.display().to_string()]).await?;
+    let results = place(owner, "results.ndjson");
+    let (file, folder) = (referrals.display().to_string(), owner.folder.path().display().to_string());
+    let path = results.display().to_string();
+    let send = ["referral", "send", "--file", &file, "--to", HOLDER, "--folder", &folder, "--results", &path];
+    let mut child = lotse(&send)?.stdout(Stdio::null()).spawn()?;
+    eventually("the first results", async || Ok(results.exists() && fs::metadata(&results)?.len() > 0)).await?;
+    owner.stop().await?;
+    assert!(child.try_wait()?.is_none(), "the send must not give up");
+    owner.start().await?;
+    assert!(child.wait().await?.success());
+    let results = objects(&results)?;
+    let lines: HashSet<u64> = results.iter().filter_map(|result| result["line"].as_u64()).collect();
+    assert_eq!((lines.len(), results.len()), (COUNT, COUNT), "one result for each line");
+    assert!(results.iter().all(|result| result["result"] == "ok"));
+    federation.stop().await
+}
+
+/// Memory of a process at its greatest, in KiB.
+fn greatest_memory_kib(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").trim().parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_file_needs_no_more_memory_than_a_short_one() -> Result<()> {
+    let federation = two_agencies().await?;
+    let owner = federation.agency(OWNER);
+    let file = place(owner, "referrals.csv");
+    let mut greatest = Vec::new();
+    for count in [2_000, 100_000] {
+        // Lines that the command itself refuses, so that the test measures the reading, and a few that are sent.
+        let bad = |number: usize| referral("", number).replace("01.04.1990", "gestern");
+        let line = |number: usize| if number % 100 == 0 { referral("", number) } else { bad(number) };
+        write(&file, REFERRAL, (0..count).map(line))?;
+        let (path, folder) = (file.display().to_string(), owner.folder.path().display().to_string());
+        let send = ["referral", "send", "--file", &path, "--to", HOLDER, "--folder", &folder];
+        let mut child = lotse(&send)?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let id = child.id().context("ended already")?;
+        let (begin, mut memory) = (Instant::now(), 0);
+        while child.try_wait()?.is_none() {
+            memory = greatest_memory_kib(id).unwrap_or(memory);
+            ensure!(begin.elapsed() < Duration::from_secs(240), "too slow");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        println!("{count} lines: {memory} KiB in {:?}", begin.elapsed());
+        greatest.push(memory);
+    }
+    assert!(greatest[1] < greatest[0] + 16 * 1024, "{greatest:?} KiB");
+    federation.stop().await
+}
