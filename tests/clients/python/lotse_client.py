@@ -3,10 +3,10 @@
 `Node` wraps the calls that a case management system (Fachverfahren) needs. The code of the messages is generated from
 proto/:
 
-    python -m grpc_tools.protoc -I proto --python_out=target/python --grpc_python_out=target/python \\
+    python -m grpc_tools.protoc -I proto --python_out=generated --grpc_python_out=generated \\
         $(find proto -name '*.proto')
 
-As a program it plays both sides of a referral, with PYTHONPATH=target/python:
+As a program it plays both sides of a referral, with PYTHONPATH=generated:
 
     python tests/clients/python/lotse_client.py --folder FOLDER refer --to AGENCY    # consent, referral, wait for the outcome
     python tests/clients/python/lotse_client.py --folder FOLDER work                 # receive, accept, complete
