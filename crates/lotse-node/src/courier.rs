@@ -27,16 +27,14 @@ pub use room::{Couriers, Loaded, Room};
 /// Longest pause between two attempts to reach a peer.
 const LONGEST_CONNECT_PAUSE: Duration = Duration::from_secs(15);
 
-/// How often peers are looked for that have no courier yet.
-const ROSTER_INTERVAL: Duration = Duration::from_secs(5);
-
 /// Keeps a courier for every accepted peer until the node stops.
 pub async fn run(node: Arc<Node>, couriers: Arc<Couriers>, connector: Connector, stop: CancellationToken) {
     if let Err(error) = lapse_all(&node).await {
         tracing::error!(%error, "claims of the last run could not be ended; they are in doubt until the next start");
     }
-    let tasks = TaskTracker::new();
+    let (tasks, mut changes) = (TaskTracker::new(), node.federation.watch());
     while !stop.is_cancelled() {
+        changes.mark_unchanged();
         let federation = node.federation.get();
         for peer in federation.peers.keys() {
             if let Some(shipments) = couriers.enlist(peer) {
@@ -53,8 +51,7 @@ pub async fn run(node: Arc<Node>, couriers: Arc<Couriers>, connector: Connector,
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = node.signals.federation.notified() => node.signals.all_due(),
-            () = tokio::time::sleep(ROSTER_INTERVAL) => {}
+            changed = changes.changed() => if changed.is_ok() { node.signals.all_due() } else { break },
         }
     }
     tasks.close();

@@ -13,15 +13,18 @@ pub struct Signals {
     inbox: watch::Sender<u64>,
     /// The log has new entries.
     pub log: Notify,
-    /// Cards, peers or agreements changed.
-    pub federation: Notify,
     /// The node is stopping: streams that would stay open for ever end.
     pub stopping: CancellationToken,
 }
 
 impl Default for Signals {
     fn default() -> Signals {
-        Signals { due: Mutex::default(), inbox: watch::Sender::new(0), log: Notify::new(), federation: Notify::new(), stopping: CancellationToken::new() }
+        Signals {
+            due: Mutex::default(),
+            inbox: watch::Sender::new(0),
+            log: Notify::new(),
+            stopping: CancellationToken::new(),
+        }
     }
 }
 

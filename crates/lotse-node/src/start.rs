@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lotse_core::random::Random;
-use lotse_core::time::{Clock, DAY};
+use lotse_core::time::{Clock, DAY, Timestamp};
+use lotse_store::counter::{self, Counter};
 use lotse_store::vault::Vault;
-use lotse_store::{Store, StoreOptions};
+use lotse_store::{Store, StoreOptions, log};
 use services::Services;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -150,15 +151,16 @@ async fn assemble(folder: &Folder, config: Config, overrides: &Overrides, head: 
         random: &*overrides.random,
         interrupt: None,
     };
-    let log = sequencer.start().await.context("the log cannot be compared with the head store")?;
+    let begun = sequencer.start().await.context("the log cannot be compared with the head store")?;
     let holds = Holds::default();
-    if let Some(doubt) = &log.doubt {
+    newest_entry(&store, begun.generation).await?.into_iter().for_each(|at| holds.observe(at));
+    if let Some(doubt) = &begun.doubt {
         holds.hold_log(doubt.to_string());
     }
     Ok(Node {
         agency: config.agency.id.clone(),
-        generation: log.generation,
-        restore_point: log.restore_point,
+        generation: begun.generation,
+        restore_point: begun.restore_point,
         store,
         vault: Arc::new(vault),
         keys,
@@ -170,6 +172,17 @@ async fn assemble(folder: &Folder, config: Config, overrides: &Overrides, head: 
         signals: Signals::default(),
         config,
     })
+}
+
+/// Returns the time of the newest log entry: a clock that stepped back while the node was stopped is noticed by it.
+async fn newest_entry(store: &Store, generation: u32) -> anyhow::Result<Option<Timestamp>> {
+    let read = store.read("newest entry", move |tx| {
+        Box::pin(async move {
+            let next = counter::read(tx, &Counter::Leaf).await?;
+            log::find(tx, generation, next.saturating_sub(1)).await
+        })
+    });
+    Ok(read.await?.map(|leaf| leaf.entry.at))
 }
 
 fn vault(folder: &Folder, config: &Config) -> anyhow::Result<Vault> {

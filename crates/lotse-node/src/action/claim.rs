@@ -24,9 +24,11 @@ use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register};
 use tokio::time::Instant;
 
+use crate::action::covering::Consents;
 use crate::action::cut::{self, Candidate, Frame, Ground};
+use crate::action::expire_consents::expire;
 use crate::action::guard;
-use crate::action::submit_referrals::{Consents, place};
+use crate::action::submit_referrals::place;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::federation::Federation;
 use crate::node::Node;
@@ -119,6 +121,7 @@ impl Claim {
             before = numbers;
             federation = Arc::new(Federation::load(tx, &self.node.agency).await?);
         };
+        expire(tx, &self.node, &consents.overdue(at)).await?;
         self.write(tx, &federation, items, verdicts, &counters, &numbers, at).await
     }
 

@@ -16,9 +16,10 @@ use lotse_store::{StoreError, Tx, batch, consent, outbox};
 use tokio::time::Instant;
 
 use crate::action::claim::{pause, question};
+use crate::action::covering::Consents;
 use crate::action::cut;
 use crate::action::guard;
-use crate::action::submit_referrals::{Consents, place};
+use crate::action::submit_referrals::place;
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};

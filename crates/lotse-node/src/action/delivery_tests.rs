@@ -267,7 +267,8 @@ async fn an_expired_item_that_was_in_flight_is_asked_for_before_it_is_dead() {
     let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
     let in_flight = outcome.results[0].clone().unwrap().record_id;
     pair.lapse(outcome.shipment.unwrap().batch_id).await;
-    let due = pair.submit(&[pair.handover("key-2", "person-1")], Room::Taken).await.results[0].clone().unwrap().record_id;
+    let due =
+        pair.submit(&[pair.handover("key-2", "person-1")], Room::Taken).await.results[0].clone().unwrap().record_id;
     pair.clock.turn(DAY * 29);
     claim_due(&pair.owner, &pair.holder.agency).await.unwrap();
     let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap();
@@ -282,7 +283,8 @@ async fn an_expired_item_that_was_in_flight_is_asked_for_before_it_is_dead() {
 async fn only_what_is_due_can_be_cancelled_and_only_by_its_system() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let due = pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await.results[0].clone().unwrap().record_id;
+    let due =
+        pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await.results[0].clone().unwrap().record_id;
     let other = cancel_referral(&pair.owner, "other", "spiffe://x/system/other", due).await.unwrap_err();
     assert_eq!(other.reason(), Reason::NotFound);
     let cancelled = cancel_referral(&pair.owner, "akte", "spiffe://x/system/akte", due).await.unwrap();

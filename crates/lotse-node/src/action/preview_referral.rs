@@ -7,8 +7,9 @@ use lotse_core::id::AgencyId;
 use lotse_core::release::{self, Permit};
 use lotse_store::consent;
 
+use crate::action::covering::Consents;
 use crate::action::guard;
-use crate::action::submit_referrals::{Asked, Consents};
+use crate::action::submit_referrals::Asked;
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::wire::referral::Handover;

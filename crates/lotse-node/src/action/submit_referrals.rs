@@ -3,6 +3,8 @@
 //! Works on a batch to one recipient with a handful of statements, whatever its size. A refusal is an answer to its item and a
 //! log entry; it takes no other item with it.
 
+mod keys;
+
 use std::sync::Arc;
 
 use lotse_core::category::Categories;
@@ -21,10 +23,12 @@ use lotse_store::vault::{Place, Sealed};
 use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register};
 use tokio::time::Instant;
 
+use crate::action::covering::Consents;
 use crate::action::cut::{self, Candidate, Frame, Ground};
+use crate::action::expire_consents::expire;
 use crate::action::guard;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
-use crate::failure::{ErrorKind, Failure};
+use crate::failure::Failure;
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
@@ -155,27 +159,11 @@ impl Job {
             taken_before = wanted;
             federation = Arc::new(Federation::load(tx, &self.node.agency).await?);
         };
+        expire(tx, &self.node, &towards.overdue(at)).await?;
         self.write(tx, &federation, &fresh, verdicts, counters, at).await.map(|(shipment, fresh_results)| {
             let results = self.answers(&known, &fresh, fresh_results);
             Outcome { results, shipment }
         })
-    }
-
-    /// Places of items that are new here and in this batch.
-    fn fresh(&self, known: &[(Id, outbox::Known)]) -> Vec<usize> {
-        let is_known = |id: Id| known.iter().any(|(known, _)| *known == id);
-        let repeats =
-            |place: usize| self.items[..place].iter().any(|before| before.record_id == self.items[place].record_id);
-        let mut fresh: Vec<usize> =
-            (0..self.items.len()).filter(|&place| !is_known(self.items[place].record_id)).collect();
-        if self.items.len() > 1 {
-            let mut ids: Vec<Id> = self.items.iter().map(|item| item.record_id).collect();
-            ids.sort_unstable();
-            if ids.windows(2).any(|pair| pair[0] == pair[1]) {
-                fresh.retain(|&place| !repeats(place));
-            }
-        }
-        fresh
     }
 
     /// Reads the consents that the decisions need, by subject.
@@ -394,55 +382,6 @@ impl Job {
         }
         .entry(EntryKind::SubmitRefused, at, &*self.node.random)
     }
-
-    /// Puts the answers of new and known items into the order of the submissions.
-    fn answers(
-        &self,
-        known: &[(Id, outbox::Known)],
-        fresh: &[usize],
-        fresh_results: Vec<Result<Submitted, Failure>>,
-    ) -> Vec<Result<Submitted, Failure>> {
-        let mut results: Vec<Option<Result<Submitted, Failure>>> = self.items.iter().map(|_| None).collect();
-        for (&place, result) in fresh.iter().zip(fresh_results) {
-            results[place] = Some(result);
-        }
-        for place in 0..self.items.len() {
-            if results[place].is_none() {
-                results[place] = Some(self.repeated(known, &results, place));
-            }
-        }
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(Failure::not_found()))).collect()
-    }
-
-    fn repeated(
-        &self,
-        known: &[(Id, outbox::Known)],
-        results: &[Option<Result<Submitted, Failure>>],
-        place: usize,
-    ) -> Result<Submitted, Failure> {
-        let item = &self.items[place];
-        let first = self.items[..place].iter().position(|before| before.record_id == item.record_id);
-        let stored = known.iter().find(|(id, _)| *id == item.record_id).map(|(_, known)| known);
-        let same_digest = |digest: Digest| digest == item.digest;
-        match (stored, first) {
-            (Some(known), _) if same_digest(known.content_digest) => Ok(Submitted {
-                record_id: item.record_id,
-                delivery: known.state,
-                left_out: known.left_out,
-                repeated: true,
-            }),
-            (None, Some(first)) if same_digest(self.items[first].digest) => match &results[first] {
-                Some(Ok(submitted)) => Ok(Submitted { repeated: true, ..submitted.clone() }),
-                Some(Err(failure)) => Err(failure.clone()),
-                None => Err(Failure::not_found()),
-            },
-            _ => Err(Failure::new(
-                ErrorKind::Refused,
-                Reason::IdempotencyKeyReused,
-                "the idempotency key was used before with other content: repeat the same content, or choose a new key",
-            )),
-        }
-    }
 }
 
 /// Where an item's content is stored.
@@ -484,28 +423,5 @@ impl<'a> Asked<'a> {
             uncovered: self.handover.uncovered,
             moment: Moment::Submit,
         }
-    }
-}
-
-/// Consents as they stand towards the recipient, found by subject.
-#[derive(Default)]
-pub struct Consents(Vec<Towards>);
-
-impl Consents {
-    /// Sorts what was read.
-    pub fn new(mut towards: Vec<Towards>) -> Consents {
-        towards.sort_by_key(|towards| towards.consent.subject);
-        Consents(towards)
-    }
-
-    /// Returns the subject's consents and the named one, whoever it is about.
-    pub fn of(&self, subject: Id, named: Option<Id>) -> Vec<&Towards> {
-        let from = self.0.partition_point(|towards| towards.consent.subject < subject);
-        let own = self.0[from..].iter().take_while(|towards| towards.consent.subject == subject);
-        let mut found: Vec<&Towards> = own.collect();
-        if let Some(named) = named.filter(|&named| found.iter().all(|towards| towards.consent.id != named)) {
-            found.extend(self.0.iter().find(|towards| towards.consent.id == named));
-        }
-        found
     }
 }

@@ -1,18 +1,18 @@
 //! Takes a batch from a peer: verifies the seal, decides on each envelope, holds what may be held, and signs a receipt for all
 //! of it. The receipt is stored in the same transaction and sent after its commit; the same batch gets the same receipt.
 
-use std::collections::{HashMap, HashSet};
+mod envelope;
+mod judge;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lotse_core::answer::{self, AnswerBasis};
 use lotse_core::card::KeyUse;
-use lotse_core::custody::{self, Arrival as Arriving, Content};
 use lotse_core::delivery::Outcome;
 use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
 use lotse_core::log::tree;
-use lotse_core::purpose::RecordKind;
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
@@ -33,7 +33,9 @@ use crate::wire::batch::{
     BatchStatement, MAX_BATCH, ReceiptItem, ReceiptStatement, SealFault, encode_item, items_root, open_batch,
     seal_receipt,
 };
-use crate::wire::envelope::{self, Body, Head};
+use crate::wire::envelope::{Body, Head};
+use envelope::{Envelope, encrypt, read};
+use judge::{Taking, Verdict};
 
 /// Takes a batch from a peer, whose identity TLS has proven. Refuses it as a whole only if its seal or its form is wrong.
 pub async fn take_batch(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) -> Result<proto::Receipt, Failure> {
@@ -76,15 +78,6 @@ struct Job {
     peer: AgencyId,
     statement: BatchStatement,
     envelopes: Vec<Envelope>,
-}
-
-/// One envelope: its bytes, and what they say or why they cannot be taken.
-struct Envelope {
-    bytes: Bytes,
-    digest: Digest,
-    id: Id,
-    parsed: Result<(Head, Body), Outcome>,
-    sealed: Option<Sealed>,
 }
 
 impl Job {
@@ -173,109 +166,6 @@ impl Job {
             return Ok(HashMap::new());
         }
         Ok(outbox::find(tx, &ids).await?.into_iter().map(|item| (item.record_id, item)).collect())
-    }
-
-    /// Judges one envelope. What is known is repeated, not judged again.
-    fn judge(&self, federation: &Federation, taking: &mut Taking<'_>, envelope: &Envelope, at: Timestamp) -> Verdict {
-        if let Some(known) = taking.known(envelope.id) {
-            if known.digest == envelope.digest && known.owner == self.peer {
-                return Verdict::Repeat { outcome: known.outcome, at: known.at, leaf_hash: known.leaf_hash };
-            }
-            return Verdict::Reused;
-        }
-        if !taking.seen.insert(envelope.id) {
-            return Verdict::Reused;
-        }
-        let (head, body) = match &envelope.parsed {
-            Ok(parsed) => parsed,
-            Err(outcome) => return Verdict::Refuse(*outcome),
-        };
-        match self.admit(federation, taking, head, body, at) {
-            Ok(state) => {
-                taking.take(head, state);
-                Verdict::Take(state)
-            }
-            Err(outcome) => Verdict::Refuse(outcome),
-        }
-    }
-
-    fn admit(
-        &self,
-        federation: &Federation,
-        taking: &Taking<'_>,
-        head: &Head,
-        body: &Body,
-        at: Timestamp,
-    ) -> Result<ReferralState, Outcome> {
-        let arriving = Arriving {
-            peer: &self.peer,
-            own: &self.node.agency,
-            sender: &head.sender,
-            recipient: &head.recipient,
-            recipient_generation: head.recipient_generation,
-            own_generation: self.node.generation,
-            created_at: head.created_at,
-            expires_at: head.expires_at,
-        };
-        custody::check_arrival(&arriving, at)?;
-        if federation.peers.get(&self.peer).is_some_and(|peer| peer.suspended) {
-            return Err(Outcome::Again(Reason::PeerSuspended));
-        }
-        if taking.has_revision(head) {
-            return Err(Outcome::Refused(Reason::RevisionStale));
-        }
-        match body {
-            Body::Referral(content) => {
-                let content = Content {
-                    record_kind: RecordKind::Referral,
-                    purpose: content.purpose,
-                    present: content.present,
-                    required: content.required,
-                    hold_until: head.hold_until,
-                    created_at: head.created_at,
-                };
-                let opens_thread = head.thread_id == head.record_id && head.thread_sequence == 1;
-                let basis = referral_basis(head).filter(|_| opens_thread);
-                let basis = basis.ok_or(Outcome::Refused(Reason::EnvelopeInvalid))?;
-                custody::admit(&arriving, &basis, &content, &federation.agreements, at)?;
-                Ok(ReferralState::Received)
-            }
-            Body::Answer(answer) => self.admit_answer(federation, taking, head, answer, at),
-        }
-    }
-
-    /// An answer belongs to a referral that was sent to this peer, under the same consent, and carries no more than that
-    /// consent's feedback level.
-    fn admit_answer(
-        &self,
-        federation: &Federation,
-        taking: &Taking<'_>,
-        head: &Head,
-        answer: &crate::wire::referral::Answer,
-        at: Timestamp,
-    ) -> Result<ReferralState, Outcome> {
-        let unknown = Outcome::Refused(Reason::ThreadUnknown);
-        let referral = taking.threads.get(&head.thread_id).filter(|item| item.recipient == self.peer).ok_or(unknown)?;
-        let sent = referral.head.as_deref().and_then(envelope::parse_own_head).ok_or(unknown)?;
-        if sent.basis.consent_ref != head.basis.consent_ref || sent.basis.agreement_id != head.basis.agreement_id {
-            return Err(Outcome::Refused(Reason::BasisMismatch));
-        }
-        let excerpt = sent.basis.excerpt.as_ref().ok_or(unknown)?;
-        let basis = AnswerBasis {
-            owner: &self.node.agency,
-            holder: &self.peer,
-            agreement: head.basis.agreement_id,
-            clause_id: &sent.basis.clause_id,
-            feedback: excerpt.feedback,
-            covers_note: excerpt.categories.contains(lotse_core::category::Category::Note),
-        };
-        answer::decide(&basis, answer.content, &federation.agreements, at).map_err(|reason| match reason {
-            Reason::AgreementSuspended => Outcome::Again(reason),
-            Reason::NoAgreement => Outcome::Refused(Reason::BasisMismatch),
-            reason => Outcome::Refused(reason),
-        })?;
-        let state = taking.states.get(&head.thread_id).copied().unwrap_or(referral.referral_state);
-        state.after(answer.event).map_err(|_| Outcome::Refused(Reason::TransitionNotAllowed))
     }
 
     async fn write(
@@ -426,97 +316,9 @@ impl Job {
     }
 }
 
-/// What is decided about one envelope.
-enum Verdict {
-    Take(ReferralState),
-    Refuse(Outcome),
-    Repeat { outcome: Outcome, at: Timestamp, leaf_hash: Digest },
-    Reused,
-}
-
-/// What is known while a batch is judged: earlier envelopes, and what this batch has brought so far.
-struct Taking<'a> {
-    memory: &'a [Remembered],
-    revisions: HashMap<Id, Sequence>,
-    threads: HashMap<Id, outbox::Item>,
-    states: HashMap<Id, ReferralState>,
-    seen: HashSet<Id>,
-}
-
-impl<'a> Taking<'a> {
-    fn new(owner: &AgencyId, memory: &'a [Remembered], threads: HashMap<Id, outbox::Item>) -> Taking<'a> {
-        let taken = memory.iter().filter(|known| known.outcome == Outcome::Taken && known.owner == *owner);
-        let mut revisions = HashMap::new();
-        for known in taken {
-            let Some(record_id) = known.record_id else { continue };
-            let highest = revisions.entry(record_id).or_insert(known.revision);
-            *highest = (*highest).max(known.revision);
-        }
-        Taking { memory, revisions, threads, states: HashMap::new(), seen: HashSet::new() }
-    }
-
-    fn known(&self, envelope_id: Id) -> Option<&'a Remembered> {
-        self.memory.iter().find(|known| known.envelope_id == envelope_id)
-    }
-
-    fn has_revision(&self, head: &Head) -> bool {
-        self.revisions.get(&head.record_id).is_some_and(|&known| known >= head.revision)
-    }
-
-    fn take(&mut self, head: &Head, state: ReferralState) {
-        self.revisions.insert(head.record_id, head.revision);
-        if head.thread_id != head.record_id {
-            self.states.insert(head.thread_id, state);
-        }
-    }
-}
-
-/// Reads an envelope; one that cannot be read is remembered by its digest.
-fn read(bytes: Bytes, digest: Digest) -> Envelope {
-    let parsed = envelope::parse(&bytes);
-    let id = match &parsed {
-        Ok((head, _)) => head.envelope_id,
-        Err(_) => envelope::peek_id(&bytes).unwrap_or_else(|| by_digest(&digest)),
-    };
-    Envelope { bytes, digest, id, parsed, sealed: None }
-}
-
-fn by_digest(digest: &Digest) -> Id {
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest.as_bytes()[..16]);
-    Id::from_bytes(id)
-}
-
-/// Encrypts the exact bytes of every envelope that could be read.
-fn encrypt(node: &Node, envelopes: &mut [Envelope]) -> Result<(), StoreError> {
-    let places: Vec<usize> = (0..envelopes.len()).filter(|&place| envelopes[place].parsed.is_ok()).collect();
-    let plain: Vec<_> =
-        places.iter().map(|&place| (self::place(&envelopes[place].id), &envelopes[place].bytes[..])).collect();
-    let sealed = node.vault.seal_many(&*node.random, &plain)?;
-    for (place, sealed) in places.into_iter().zip(sealed) {
-        envelopes[place].sealed = Some(sealed);
-    }
-    Ok(())
-}
-
 /// Where the bytes of an envelope are stored.
 pub fn place(envelope_id: &Id) -> Place<'_> {
     Place { table: "custody", id: envelope_id.as_bytes() }
-}
-
-fn referral_basis(head: &Head) -> Option<custody::Basis<'_>> {
-    let excerpt = head.basis.excerpt.as_ref()?;
-    Some(custody::Basis {
-        agreement: head.basis.agreement_id,
-        version: head.basis.agreement_version,
-        digest: head.basis.agreement_digest,
-        clause_id: &head.basis.clause_id,
-        purpose: head.basis.purpose,
-        excerpt: excerpt.categories,
-        form: excerpt.form,
-        consent_expires_at: excerpt.expires_at,
-        feedback: excerpt.feedback,
-    })
 }
 
 fn copy_of(head: &Head, body: &Body, state: ReferralState, content: Sealed) -> Copy {

@@ -36,14 +36,10 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
     if difference.abs() > SKEW_ALARM_US {
         tracing::warn!(%peer, difference_ms = difference / 1000, "the clocks of the two nodes are far apart");
     }
-    let known = node.federation.get().peers.get(peer).map_or(0, |peer| peer.card.card.version);
     node.links.update(peer, |link| {
         link.clock_difference_us = difference;
         link.last_seen = Some(Timestamp::from_micros(now.micros()));
         link.card_version = hello.card_version;
     });
-    if hello.card_version > known {
-        node.signals.federation.notify_one();
-    }
     true
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lotse_core::id::Id;
-use lotse_core::reason::Reason;
 use lotse_proto::exchange::v1 as proto;
 use lotse_proto::peer::v1::peer_service_client::PeerServiceClient;
 use lotse_proto::peer::v1::{ExchangeRequest, exchange_request, exchange_response};
@@ -292,13 +291,6 @@ impl Session<'_> {
         let now = self.courier.node.now();
         match recorded {
             Recorded::Rejected(why) => return Err(Problem::Receipt(why)),
-            Recorded::First { again, .. } if !again.is_empty() => {
-                let unknown =
-                    |reason: &Reason| matches!(reason, Reason::AgreementUnknown | Reason::AgreementSuperseded);
-                if again.iter().any(unknown) {
-                    self.courier.node.signals.federation.notify_one();
-                }
-            }
             Recorded::First { .. } | Recorded::Repeated => {}
         }
         self.in_flight.remove(&batch_id);

@@ -170,7 +170,6 @@ fn tell(node: &Node, after: Option<Federation>) {
     node.signals.log.notify_one();
     if let Some(after) = after {
         node.federation.put(Arc::new(after));
-        node.signals.federation.notify_one();
         node.signals.all_due();
     }
 }

@@ -53,12 +53,8 @@ impl Referrals {
         let handover = handover.ok_or_else(|| Failure::field(Reason::FieldMissing, "handover", "is required"))?;
         let handover = parse_handover(handover)?;
         grant.purpose(handover.referral.purpose)?;
-        let submission = Submission {
-            system: grant.system.clone(),
-            actor: grant.actor.clone(),
-            trace_id: Vec::new(),
-            handover,
-        };
+        let submission =
+            Submission { system: grant.system.clone(), actor: grant.actor.clone(), trace_id: Vec::new(), handover };
         self.desk.submit(submission).await
     }
 
@@ -73,7 +69,11 @@ impl Referrals {
         }
     }
 
-    async fn submit_one(&self, grant: &Grant, request: agency::SubmitReferralsRequest) -> agency::SubmitReferralsResponse {
+    async fn submit_one(
+        &self,
+        grant: &Grant,
+        request: agency::SubmitReferralsRequest,
+    ) -> agency::SubmitReferralsResponse {
         use submit_referrals_response::Result as Answer;
         let key = request.handover.as_ref().map(|handover| handover.idempotency_key.clone()).unwrap_or_default();
         let result = match self.submit(grant, request.handover).await {
@@ -197,7 +197,8 @@ impl ReferralService for Referrals {
         let page = Page::parse(request.into_inner())?;
         let (referrals, next) = match page.side {
             agency::Side::Received => {
-                let (found, next) = list_received(&self.node, grant.purposes, page.state, page.before, page.size).await?;
+                let (found, next) =
+                    list_received(&self.node, grant.purposes, page.state, page.before, page.size).await?;
                 (found.iter().map(thread::received).collect(), next.map(|seq| format!("r{seq}")))
             }
             _ => {
@@ -288,5 +289,6 @@ fn id(field: &str, text: &str) -> Result<Id, Failure> {
     if text.is_empty() {
         return Err(Failure::field(Reason::FieldMissing, field, "is required"));
     }
-    text.parse().map_err(|error: lotse_core::id::IdError| Failure::field(Reason::FieldInvalid, field, error.to_string()))
+    text.parse()
+        .map_err(|error: lotse_core::id::IdError| Failure::field(Reason::FieldInvalid, field, error.to_string()))
 }

@@ -96,7 +96,12 @@ impl Pair {
         self.handover_with(key, subject, |_| {})
     }
 
-    pub(super) fn handover_with(&self, key: &str, subject: &str, change: impl FnOnce(&mut proto::Referral)) -> Handover {
+    pub(super) fn handover_with(
+        &self,
+        key: &str,
+        subject: &str,
+        change: impl FnOnce(&mut proto::Referral),
+    ) -> Handover {
         let mut referral = proto::Referral {
             r#type: proto::ReferralType::OrientationRefugee as i32,
             purpose: proto::Purpose::Orientation as i32,
@@ -158,16 +163,18 @@ impl Pair {
     }
 
     pub(super) async fn sent(&self, record_id: Id) -> Item {
-        let find = self.owner.store.read("find", move |tx| {
-            Box::pin(async move { lotse_store::outbox::find(tx, &[record_id]).await })
-        });
+        let find = self
+            .owner
+            .store
+            .read("find", move |tx| Box::pin(async move { lotse_store::outbox::find(tx, &[record_id]).await }));
         find.await.unwrap().remove(0)
     }
 
     pub(super) async fn held(&self, record_id: Id) -> Option<Held> {
-        let find = self.holder.store.read("find", move |tx| {
-            Box::pin(async move { lotse_store::custody::find(tx, &[record_id]).await })
-        });
+        let find = self
+            .holder
+            .store
+            .read("find", move |tx| Box::pin(async move { lotse_store::custody::find(tx, &[record_id]).await }));
         find.await.unwrap().pop()
     }
 
@@ -222,4 +229,3 @@ pub(super) async fn withdraw(node: Arc<Node>, consent: Id, categories: Vec<Categ
     };
     withdraw_consent(&node, request).await.unwrap()
 }
-

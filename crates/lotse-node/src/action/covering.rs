@@ -1,0 +1,35 @@
+//! The consents that may cover what is released to one recipient, found by subject.
+
+use lotse_core::consent::ConsentState;
+use lotse_core::id::Id;
+use lotse_core::time::Timestamp;
+use lotse_store::consent::Towards;
+
+/// Consents as they stand towards the recipient, found by subject.
+#[derive(Default)]
+pub struct Consents(Vec<Towards>);
+
+impl Consents {
+    /// Sorts what was read.
+    pub fn new(mut towards: Vec<Towards>) -> Consents {
+        towards.sort_by_key(|towards| towards.consent.subject);
+        Consents(towards)
+    }
+
+    /// Returns the consents whose time is over and that nobody has committed as expired yet.
+    pub fn overdue(&self, at: Timestamp) -> Vec<Id> {
+        let given = |towards: &&Towards| towards.consent.state == ConsentState::Given;
+        self.0.iter().filter(given).map(|t| &t.consent).filter(|c| c.expires_at <= at).map(|c| c.id).collect()
+    }
+
+    /// Returns the subject's consents and the named one, whoever it is about.
+    pub fn of(&self, subject: Id, named: Option<Id>) -> Vec<&Towards> {
+        let from = self.0.partition_point(|towards| towards.consent.subject < subject);
+        let own = self.0[from..].iter().take_while(|towards| towards.consent.subject == subject);
+        let mut found: Vec<&Towards> = own.collect();
+        if let Some(named) = named.filter(|&named| found.iter().all(|towards| towards.consent.id != named)) {
+            found.extend(self.0.iter().find(|towards| towards.consent.id == named));
+        }
+        found
+    }
+}

@@ -1,0 +1,76 @@
+//! Idempotency keys: the same key with the same content is the same referral for ever; with other content it is an error.
+
+use lotse_core::id::{Digest, Id};
+use lotse_core::reason::Reason;
+use lotse_store::outbox;
+
+use super::{Job, Submitted};
+use crate::failure::{ErrorKind, Failure};
+
+impl Job {
+    /// Places of items that are new here and in this batch.
+    pub(super) fn fresh(&self, known: &[(Id, outbox::Known)]) -> Vec<usize> {
+        let is_known = |id: Id| known.iter().any(|(known, _)| *known == id);
+        let repeats =
+            |place: usize| self.items[..place].iter().any(|before| before.record_id == self.items[place].record_id);
+        let mut fresh: Vec<usize> =
+            (0..self.items.len()).filter(|&place| !is_known(self.items[place].record_id)).collect();
+        if self.items.len() > 1 {
+            let mut ids: Vec<Id> = self.items.iter().map(|item| item.record_id).collect();
+            ids.sort_unstable();
+            if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+                fresh.retain(|&place| !repeats(place));
+            }
+        }
+        fresh
+    }
+
+    /// Puts the answers of new and known items into the order of the submissions.
+    pub(super) fn answers(
+        &self,
+        known: &[(Id, outbox::Known)],
+        fresh: &[usize],
+        fresh_results: Vec<Result<Submitted, Failure>>,
+    ) -> Vec<Result<Submitted, Failure>> {
+        let mut results: Vec<Option<Result<Submitted, Failure>>> = self.items.iter().map(|_| None).collect();
+        for (&place, result) in fresh.iter().zip(fresh_results) {
+            results[place] = Some(result);
+        }
+        for place in 0..self.items.len() {
+            if results[place].is_none() {
+                results[place] = Some(self.repeated(known, &results, place));
+            }
+        }
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(Failure::not_found()))).collect()
+    }
+
+    fn repeated(
+        &self,
+        known: &[(Id, outbox::Known)],
+        results: &[Option<Result<Submitted, Failure>>],
+        place: usize,
+    ) -> Result<Submitted, Failure> {
+        let item = &self.items[place];
+        let first = self.items[..place].iter().position(|before| before.record_id == item.record_id);
+        let stored = known.iter().find(|(id, _)| *id == item.record_id).map(|(_, known)| known);
+        let same_digest = |digest: Digest| digest == item.digest;
+        match (stored, first) {
+            (Some(known), _) if same_digest(known.content_digest) => Ok(Submitted {
+                record_id: item.record_id,
+                delivery: known.state,
+                left_out: known.left_out,
+                repeated: true,
+            }),
+            (None, Some(first)) if same_digest(self.items[first].digest) => match &results[first] {
+                Some(Ok(submitted)) => Ok(Submitted { repeated: true, ..submitted.clone() }),
+                Some(Err(failure)) => Err(failure.clone()),
+                None => Err(Failure::not_found()),
+            },
+            _ => Err(Failure::new(
+                ErrorKind::Refused,
+                Reason::IdempotencyKeyReused,
+                "the idempotency key was used before with other content: repeat the same content, or choose a new key",
+            )),
+        }
+    }
+}

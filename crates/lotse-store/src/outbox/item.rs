@@ -1,0 +1,213 @@
+//! Items as they are shown, and what waits.
+
+use lotse_core::category::Categories;
+use lotse_core::delivery::DeliveryState;
+use lotse_core::feedback::FeedbackLevel;
+use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::purpose::Purpose;
+use lotse_core::reason::Reason;
+use lotse_core::referral::ReferralState;
+use lotse_core::time::Timestamp;
+
+use super::settle::reasons_from_text;
+use super::{ItemKind, effective_state, kind, purpose};
+use crate::engine::{Row, StoreError, Tx};
+use crate::vault::Sealed;
+
+/// An item as it is shown.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Place in the order of submission.
+    pub seq: u64,
+    /// Record id.
+    pub record_id: Id,
+    /// What it carries.
+    pub kind: ItemKind,
+    /// Recipient.
+    pub recipient: AgencyId,
+    /// Thread.
+    pub thread_id: Id,
+    /// System that handed it over.
+    pub system: String,
+    /// Key under which it was handed over.
+    pub idempotency_key: String,
+    /// What it may be used for.
+    pub purpose: Purpose,
+    /// Where the delivery stands.
+    pub delivery: DeliveryState,
+    /// Where the referral stands.
+    pub referral_state: ReferralState,
+    /// When it was handed over.
+    pub submitted_at: Timestamp,
+    /// Categories that were sent; those handed over while it is due.
+    pub categories: Categories,
+    /// Categories that were left out.
+    pub left_out: Categories,
+    /// Until when the recipient may hold it.
+    pub hold_until: Option<Timestamp>,
+    /// What may be reported back.
+    pub feedback: Option<FeedbackLevel>,
+    /// Why it was refused or ended.
+    pub reasons: Vec<Reason>,
+    /// Digest of the envelope in which it was last released.
+    pub envelope_digest: Option<Digest>,
+    /// Consent reference and agreement are in the frozen head.
+    pub head: Option<Vec<u8>>,
+}
+
+fn item(row: &Row) -> Result<Item, StoreError> {
+    let delivery = effective_state(row, 8)?;
+    let stored = ReferralState::from_number(row.get(10)?).ok_or(StoreError::Value("referral state"))?;
+    let taken = delivery == DeliveryState::Taken && stored == ReferralState::Offered;
+    let categories = if delivery == DeliveryState::Due { row.get(13)? } else { row.get(12)? };
+    Ok(Item {
+        seq: row.get(0)?,
+        record_id: row.get(1)?,
+        kind: kind(row, 2)?,
+        recipient: row.get(3)?,
+        thread_id: row.get(4)?,
+        system: row.get(5)?,
+        idempotency_key: row.get(6)?,
+        purpose: purpose(row, 7)?,
+        delivery,
+        referral_state: if taken { ReferralState::Received } else { stored },
+        submitted_at: row.get(11)?,
+        categories: Categories::from_bits(categories),
+        left_out: Categories::from_bits(row.get(14)?),
+        hold_until: row.get(15)?,
+        feedback: FeedbackLevel::from_number(row.get(16)?),
+        reasons: reasons_from_text(&row.get::<String>(17)?),
+        envelope_digest: row.get(18)?,
+        head: row.get(19)?,
+    })
+}
+
+/// Finds items by record id, in the order of submission.
+pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Item>, StoreError> {
+    let keys = record_ids.iter().map(|&id| id.into()).collect();
+    let rows = tx
+        .fetch_in(
+            "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
+                    b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
+                    o.reasons, o.envelope_digest, o.head
+             FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id WHERE o.record_id",
+            keys,
+            " ORDER BY o.seq",
+            [],
+        )
+        .await?;
+    rows.iter().map(item).collect()
+}
+
+/// Finds the answers of a thread that this agency sent, in the order of submission.
+pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<(Item, Sealed)>, StoreError> {
+    let rows = tx
+        .fetch(
+            "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
+                    b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
+                    o.reasons, o.envelope_digest, o.head, o.content_key, o.content
+             FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id
+             WHERE o.kind = 2 AND o.thread_id = $1 ORDER BY o.seq",
+            [thread_id.into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((item(row)?, Sealed { key: row.get(20)?, ciphertext: row.get(21)? }))).collect()
+}
+
+/// Lists referrals that this agency sent, newest first, before a place in the order.
+pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<Item>, StoreError> {
+    let rows = tx
+        .fetch(
+            "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
+                    b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
+                    o.reasons, o.envelope_digest, o.head
+             FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id
+             WHERE o.kind = 1 AND o.seq < $1 ORDER BY o.seq DESC LIMIT $2",
+            [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(item).collect()
+}
+
+/// Items to one peer that wait, and items in doubt.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Peer.
+    pub peer: AgencyId,
+    /// Items that wait to be released.
+    pub due: u64,
+    /// Items released and not yet answered.
+    pub in_doubt: u64,
+}
+
+/// Counts what waits for each peer.
+pub async fn waiting(tx: &mut Tx) -> Result<Vec<Waiting>, StoreError> {
+    let rows = tx
+        .fetch(
+            "SELECT peer, SUM(due), SUM(doubt) FROM (
+                 SELECT recipient AS peer, 1 AS due, 0 AS doubt FROM outbox WHERE state = 1
+                 UNION ALL
+                 SELECT peer, 0, in_doubt FROM batch WHERE state <> 3) AS waiting
+             GROUP BY peer ORDER BY peer",
+            [],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(Waiting { peer: row.get(0)?, due: row.get(1)?, in_doubt: row.get(2)? })).collect()
+}
+
+/// Finds due items whose time is over.
+pub async fn expired(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<Item>, StoreError> {
+    let rows = tx
+        .fetch(
+            "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
+                    NULL, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
+                    o.reasons, o.envelope_digest, o.head
+             FROM outbox o WHERE o.state = 1 AND o.expires_at <= $1 ORDER BY o.seq LIMIT $2",
+            [at.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(item).collect()
+}
+
+/// What the inbox tells of a delivery.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// Record id.
+    pub record_id: Id,
+    /// Thread.
+    pub thread_id: Id,
+    /// System that handed it over.
+    pub system: String,
+    /// Key under which it was handed over.
+    pub idempotency_key: String,
+    /// Where the delivery stands.
+    pub delivery: DeliveryState,
+    /// Why it was refused or ended.
+    pub reasons: Vec<Reason>,
+}
+
+/// Reads what the inbox tells of deliveries, without content.
+pub async fn delivered(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Delivered>, StoreError> {
+    let keys = record_ids.iter().map(|&id| id.into()).collect();
+    let rows = tx
+        .fetch_in(
+            "SELECT o.record_id, o.thread_id, o.system, o.idempotency_key, o.state, b.state, o.reasons
+             FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id WHERE o.record_id",
+            keys,
+            "",
+            [],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Delivered {
+                record_id: row.get(0)?,
+                thread_id: row.get(1)?,
+                system: row.get(2)?,
+                idempotency_key: row.get(3)?,
+                delivery: effective_state(row, 4)?,
+                reasons: reasons_from_text(&row.get::<String>(6)?),
+            })
+        })
+        .collect()
+}
