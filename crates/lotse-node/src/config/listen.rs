@@ -15,6 +15,9 @@ pub struct ListenSection {
     pub peer: SocketAddr,
     /// The agency's own systems, officers and administrators.
     pub agency: SocketAddr,
+    /// Further DNS names and IP addresses under which the agency's own systems reach the node, for its certificate.
+    #[serde(default)]
+    pub agency_names: Vec<String>,
     /// Officers' pages; none without it.
     #[serde(default)]
     pub pages: Option<SocketAddr>,

@@ -129,13 +129,30 @@ fn authority(folder: &Folder) -> anyhow::Result<Authority> {
     Ok(Authority::from_pem(&certificate, &key)?)
 }
 
-/// The host names of the peer addresses, for clients that look at them.
+/// The names under which peers and the agency's own systems reach the node, for clients that look at them.
 fn hosts(config: &Config) -> anyhow::Result<Vec<HostName>> {
-    let host = |address: &String| {
-        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-        host.trim_matches(['[', ']']).parse::<HostName>().with_context(|| format!("the peer address {address}"))
+    let host = |name: &str| {
+        name.trim_matches(['[', ']']).parse::<HostName>().with_context(|| format!("the name or address {name}"))
     };
-    let mut hosts = config.peer.addresses.iter().map(host).collect::<Result<Vec<_>, _>>()?;
-    hosts.dedup();
-    Ok(hosts)
+    let mut hosts = Vec::new();
+    for address in &config.peer.addresses {
+        hosts.push(host(address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host))?);
+    }
+    for name in &config.listen.agency_names {
+        hosts.push(host(name)?);
+    }
+    for address in [Some(config.listen.agency), config.listen.pages].into_iter().flatten() {
+        match address.ip() {
+            ip if ip.is_unspecified() => {}
+            ip if ip.is_loopback() => hosts.extend([HostName::Ip(ip), HostName::Dns("localhost".into())]),
+            ip => hosts.push(HostName::Ip(ip)),
+        }
+    }
+    let mut unique: Vec<HostName> = Vec::new();
+    for host in hosts {
+        if !unique.contains(&host) {
+            unique.push(host);
+        }
+    }
+    Ok(unique)
 }

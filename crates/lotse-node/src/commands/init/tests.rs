@@ -68,6 +68,29 @@ async fn init_makes_everything_a_node_starts_from() {
 }
 
 #[tokio::test]
+async fn the_nodes_certificate_names_where_peers_and_own_systems_reach_it() {
+    use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+    let desk = Desk::new();
+    desk.init("node", " --listen-agency 10.1.0.5:8444").await.unwrap();
+    let folder = desk.folder("node");
+    let text = fs::read_to_string(folder.config()).unwrap();
+    fs::write(folder.config(), text.replace("# agency_names", "agency_names")).unwrap();
+    desk.give("cert issue --role node 1", "node").await.unwrap();
+    let pem = fs::read(folder.node_certificate()).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(&pem).unwrap();
+    let (_, certificate) = X509Certificate::from_der(&pem.contents).unwrap();
+    let names = &certificate.subject_alternative_name().unwrap().unwrap().value.general_names;
+    for wanted in [
+        GeneralName::URI("spiffe://jc.example/node/1"),
+        GeneralName::DNSName("lotse.jc.example"),
+        GeneralName::DNSName("lotse.intern"),
+        GeneralName::IPAddress(&[10, 1, 0, 5]),
+    ] {
+        assert!(names.contains(&wanted), "{wanted} is missing: {names:?}");
+    }
+}
+
+#[tokio::test]
 async fn init_refuses_a_folder_with_something_in_it() {
     let desk = Desk::new();
     desk.init("node", "").await.unwrap();
