@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Federation {
     /// The agencies, in the order in which they were named.
     pub agencies: Vec<Agency>,
-    _place: tempfile::TempDir,
+    pub(crate) place: tempfile::TempDir,
 }
 
 impl Federation {
@@ -53,13 +53,17 @@ impl Federation {
     /// The same with a clock turned by hand; it must show about the real time, because TLS looks at that.
     pub async fn with_clock(agencies: &[(&str, AgencyKind)], clock: Arc<dyn Clock>) -> Result<Federation> {
         let place = tempfile::tempdir()?;
-        let mut started = Vec::new();
-        for (id, kind) in agencies {
-            let mut agency = Agency::set_up(place.path(), id, *kind, clock.clone())?;
+        let set_up = |(id, kind): &(&str, AgencyKind)| Agency::set_up(place.path(), id, *kind, clock.clone());
+        let agencies = agencies.iter().map(set_up).collect::<Result<_>>()?;
+        Federation::of(place, agencies).await
+    }
+
+    /// Starts the nodes of agencies that are set up in a place. They do not know each other yet.
+    pub async fn of(place: tempfile::TempDir, mut agencies: Vec<Agency>) -> Result<Federation> {
+        for agency in &mut agencies {
             agency.start().await?;
-            started.push(agency);
         }
-        Ok(Federation { agencies: started, _place: place })
+        Ok(Federation { agencies, place })
     }
 
     /// Sets up agencies that have accepted each other's cards and sealed an agreement with the template's clauses, in force
@@ -170,6 +174,15 @@ impl Agency {
         Ok(())
     }
 
+    /// Changes the configuration of the node, which must not run: `old` stands there once.
+    pub fn configure(&self, old: &str, new: &str) -> Result<()> {
+        let text = std::fs::read_to_string(self.folder.config())?;
+        if text.matches(old).count() != 1 {
+            bail!("the configuration does not say {old:?} once");
+        }
+        Ok(std::fs::write(self.folder.config(), text.replace(old, new))?)
+    }
+
     /// Starts the node.
     pub async fn start(&mut self) -> Result<()> {
         let overrides = Overrides { clock: self.clock.clone(), ..Overrides::default() };
@@ -250,11 +263,20 @@ impl Agency {
 }
 
 /// Waits until something holds that other nodes bring about by themselves.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+pub async fn eventually(what: &str, holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    eventually_within(PATIENCE, what, holds).await
+}
+
+/// Waits until something holds, as long as the story wants to.
+pub async fn eventually_within(
+    patience: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
     let begin = Instant::now();
     while !holds().await? {
-        if begin.elapsed() > PATIENCE {
-            bail!("waited {PATIENCE:?} in vain for {what}");
+        if begin.elapsed() > patience {
+            bail!("waited {patience:?} in vain for {what}");
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

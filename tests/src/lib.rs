@@ -1,8 +1,12 @@
 //! What the stories need besides the node itself.
 
+pub mod client;
 pub mod comment;
+pub mod dice;
 pub mod federation;
 pub mod generated_file;
+pub mod history;
 pub mod json_schema;
 pub mod process;
+pub mod processes;
 pub mod records;

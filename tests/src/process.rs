@@ -2,6 +2,8 @@
 //! and from the same code.
 
 use std::env;
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -44,9 +46,20 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts the node of a folder and waits until it serves.
     pub async fn start(folder: &Folder) -> Result<NodeProcess> {
+        NodeProcess::start_with(folder, |lotse| lotse.stdout(Stdio::null())).await
+    }
+
+    /// The same; what the node says on both outputs is appended to a file.
+    pub async fn start_writing(folder: &Folder, output: &Path) -> Result<NodeProcess> {
+        let output = OpenOptions::new().create(true).append(true).open(output)?;
+        let both = output.try_clone()?;
+        NodeProcess::start_with(folder, |lotse| lotse.stdout(output).stderr(both)).await
+    }
+
+    async fn start_with(folder: &Folder, outputs: impl FnOnce(&mut Command) -> &mut Command) -> Result<NodeProcess> {
         let _ = std::fs::remove_file(folder.ports());
         let path = folder.path().to_str().context("the folder's name is no UTF-8")?;
-        let mut child = lotse(&["run", "--folder", path])?.stdout(Stdio::null()).spawn()?;
+        let mut child = outputs(&mut lotse(&["run", "--folder", path])?).spawn()?;
         eventually("the node's ports", async || match child.try_wait()? {
             Some(status) => bail!("the node ended: {status}"),
             None => Ok(folder.ports().exists()),
@@ -60,10 +73,16 @@ impl NodeProcess {
         Ok(self.child.kill().await?)
     }
 
+    /// Sends the node a signal, `STOP` or `CONT` for instance.
+    pub async fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id().context("the node has ended already")?.to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await?;
+        if sent.success() { Ok(()) } else { bail!("the signal {name} could not be sent") }
+    }
+
     /// Asks the node to stop and waits for it.
     pub async fn terminate(mut self) -> Result<ExitStatus> {
-        let id = self.child.id().context("the node has ended already")?.to_string();
-        Command::new("kill").args(["-TERM", &id]).status().await?;
+        self.signal("TERM").await?;
         Ok(tokio::time::timeout(STOP, self.child.wait()).await.context("the node does not stop")??)
     }
 }

@@ -5,6 +5,7 @@ mod exchange;
 mod federate;
 mod files;
 mod json_schema;
+mod kill;
 mod tidy;
 
 /// Not a story: the program `lotse` for stories whose nodes are processes of their own.

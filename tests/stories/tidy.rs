@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 5] = [
     ("crates/lotse-proto", &[]),
     ("crates/lotse-store", &["lotse-core"]),
     ("crates/lotse-node", &["lotse-core", "lotse-store", "lotse-proto"]),
-    ("tests", &["lotse-node", "lotse-proto", "lotse-core"]),
+    ("tests", &["lotse-node", "lotse-proto", "lotse-core", "lotse-store"]),
 ];
 
 /// What the sources below a folder never name as a path.

@@ -144,7 +144,7 @@ pub struct Waiting {
 pub async fn waiting(tx: &mut Tx) -> Result<Vec<Waiting>, StoreError> {
     let rows = tx
         .fetch(
-            "SELECT peer, SUM(due), SUM(doubt) FROM (
+            "SELECT peer, CAST(SUM(due) AS BIGINT), CAST(SUM(doubt) AS BIGINT) FROM (
                  SELECT recipient AS peer, 1 AS due, 0 AS doubt FROM outbox WHERE state = 1
                  UNION ALL
                  SELECT peer, 0, in_doubt FROM batch WHERE state <> 3) AS waiting

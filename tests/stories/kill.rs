@@ -1,0 +1,224 @@
+//! Nodes killed at random moments while referrals flow: nothing that was acknowledged is lost, nothing happens twice, and both logs
+//! tell of each effect once.
+//!
+//! `LOTSE_KILLS=50` is the full run, `LOTSE_SEED` repeats one. At every kill at least one item is in doubt: both nodes are held
+//! still, the sender's database is read, and only then the kill falls.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use lotse_core::agency::AgencyKind;
+use lotse_proto::admin::v1::GetStatusRequest;
+use lotse_store::testing::{Database, look};
+use lotse_tests::client::{Diary, Reader, Submitter, read_inbox};
+use lotse_tests::dice::Dice;
+use lotse_tests::federation::{Agency, eventually_within};
+use lotse_tests::history::{Leaf, Ledger, check};
+use lotse_tests::processes::{Member, Processes};
+use lotse_tests::records::{consent, handover, record};
+
+const SENDER: &str = "jc-hanau.example";
+const RECEIVER: &str = "aa-hanau.example";
+const BOTH: [(&str, AgencyKind); 2] = [(SENDER, AgencyKind::JobcenterGe), (RECEIVER, AgencyKind::EmploymentAgency)];
+
+/// Referrals of a run.
+const REFERRALS: usize = 5_000;
+/// Of these, referrals that wait until a kill finds nothing in doubt.
+const RESERVE: usize = REFERRALS / 5;
+/// Kills of a run in the gate.
+const FEW_KILLS: usize = 9;
+/// How long the flow may take to come to rest after the last kill.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// The line of a fresh configuration that names no database.
+const NO_DATABASE: &str = "# url = \"postgres://lotse@db.intern/lotse\"";
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    Sender,
+    Receiver,
+    Both,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_and_nothing_happens_twice_when_nodes_are_killed_on_sqlite() -> Result<()> {
+    let processes =
+        Processes::start(&BOTH, |agency| agency.configure("# filter = \"info\"", "filter = \"warn\"")).await?;
+    let [sender, receiver] = pair(processes.members)?;
+    let url = format!("sqlite://{}", sender.agency.folder.database().display());
+    Run::new("SQLite", sender, receiver, url)?.to_the_end().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_and_nothing_happens_twice_when_nodes_are_killed_on_postgresql() -> Result<()> {
+    let Some(one) = Database::postgres().await else { return Ok(()) };
+    let other = Database::postgres().await.context("a second database")?;
+    let configure = |agency: &Agency| {
+        let database = if agency.id.as_str() == SENDER { &one } else { &other };
+        agency.configure(NO_DATABASE, &format!("url = \"{}\"", database.url()))?;
+        agency.configure("# filter = \"info\"", "filter = \"warn\"")
+    };
+    let processes = Processes::start(&BOTH, configure).await?;
+    let [sender, receiver] = pair(processes.members)?;
+    Run::new("PostgreSQL", sender, receiver, one.url().to_string())?.to_the_end().await
+}
+
+fn pair(members: Vec<Member>) -> Result<[Member; 2]> {
+    members.try_into().ok().context("two agencies")
+}
+
+/// One run.
+struct Run {
+    engine: &'static str,
+    sender: Member,
+    receiver: Member,
+    /// The sender's database.
+    url: String,
+    dice: Dice,
+    allowed: usize,
+}
+
+impl Run {
+    fn new(engine: &'static str, sender: Member, receiver: Member, url: String) -> Result<Run> {
+        Ok(Run { engine, sender, receiver, url, dice: Dice::from_environment()?, allowed: 0 })
+    }
+
+    async fn to_the_end(mut self) -> Result<()> {
+        record(&self.sender.agency, consent("0198c5a4-7d3e-7cc0-8000-000000000001", "person-1", &[RECEIVER])).await?;
+        let diary = Diary::default();
+        let handovers = (0..REFERRALS).map(|n| handover(&format!("key-{n}"), "person-1", RECEIVER)).collect();
+        let submitter = Submitter::start(&self.sender.agency, handovers, diary.clone());
+        let reader = Reader::start(&self.receiver.agency, diary.clone());
+        let victims = self.victims()?;
+        println!("{}: {} kills, LOTSE_SEED={}", self.engine, victims.len(), self.dice.seed());
+        println!("{:>4}  {:<9} {:>9} {:>9}", "kill", "victim", "answered", "in doubt");
+        let portion = (REFERRALS - RESERVE) / victims.len().max(1);
+        for (number, &victim) in victims.iter().enumerate() {
+            self.allow(&submitter, portion);
+            self.let_flow(&submitter).await?;
+            let in_doubt = self.kill(victim, &submitter).await?;
+            println!("{:>4}  {:<9} {:>9} {in_doubt:>9}", number + 1, format!("{victim:?}"), submitter.answered());
+            self.start_again(victim).await?;
+        }
+        self.allow(&submitter, REFERRALS);
+        submitter.finish(PATIENCE).await?;
+        self.come_to_rest().await?;
+        drop(reader);
+        self.judge(&diary).await
+    }
+
+    /// As many of each, in random order.
+    fn victims(&mut self) -> Result<Vec<Victim>> {
+        let kills = std::env::var("LOTSE_KILLS").map_or(Ok(FEW_KILLS), |text| text.parse())?;
+        let each = [Victim::Sender, Victim::Receiver, Victim::Both];
+        let mut victims: Vec<Victim> = each.into_iter().cycle().take(kills).collect();
+        self.dice.shuffle(&mut victims);
+        Ok(victims)
+    }
+
+    fn allow(&mut self, submitter: &Submitter, more: usize) {
+        self.allowed = (self.allowed + more).min(REFERRALS);
+        submitter.allow(self.allowed);
+    }
+
+    /// Waits, before every other kill, until the nodes have recovered from the last one and answer again.
+    async fn let_flow(&mut self, submitter: &Submitter) -> Result<()> {
+        if self.dice.below(2) == 0 {
+            return Ok(());
+        }
+        let wanted = (submitter.answered() + 30).min(self.allowed);
+        eventually_within(PATIENCE, "answers after a kill", async || Ok(submitter.answered() >= wanted)).await
+    }
+
+    /// Kills at a random moment at which something is in doubt; returns how much.
+    async fn kill(&mut self, victim: Victim, submitter: &Submitter) -> Result<u64> {
+        tokio::time::sleep(Duration::from_millis(self.dice.below(400))).await;
+        let begin = std::time::Instant::now();
+        loop {
+            ensure!(begin.elapsed() < PATIENCE, "nothing is ever in doubt");
+            self.sender.freeze().await?;
+            self.receiver.freeze().await?;
+            let in_doubt = look::in_doubt(&self.url).await.unwrap_or_default();
+            if in_doubt > 0 {
+                self.strike(victim).await?;
+                return Ok(in_doubt);
+            }
+            self.sender.thaw().await?;
+            self.receiver.thaw().await?;
+            if submitter.answered() == self.allowed {
+                self.allow(submitter, 20);
+            }
+            tokio::time::sleep(Duration::from_millis(self.dice.below(5))).await;
+        }
+    }
+
+    async fn strike(&mut self, victim: Victim) -> Result<()> {
+        match victim {
+            Victim::Sender => {
+                self.sender.kill().await?;
+                self.receiver.thaw().await
+            }
+            Victim::Receiver => {
+                self.receiver.kill().await?;
+                self.sender.thaw().await
+            }
+            Victim::Both => {
+                self.sender.kill().await?;
+                self.receiver.kill().await
+            }
+        }
+    }
+
+    async fn start_again(&mut self, victim: Victim) -> Result<()> {
+        match victim {
+            Victim::Sender => self.sender.start().await,
+            Victim::Receiver => self.receiver.start().await,
+            Victim::Both => {
+                let (sender, receiver) = tokio::join!(self.sender.start(), self.receiver.start());
+                sender.and(receiver)
+            }
+        }
+    }
+
+    async fn come_to_rest(&self) -> Result<()> {
+        let mut admin = self.sender.agency.admin()?;
+        eventually_within(PATIENCE, "the end of all deliveries", async || {
+            let status = admin.get_status(GetStatusRequest {}).await?.into_inner();
+            Ok(status.items_due == 0 && status.items_in_doubt == 0)
+        })
+        .await
+    }
+
+    async fn judge(&mut self, diary: &Diary) -> Result<()> {
+        let inbox = read_inbox(&self.receiver.agency).await?;
+        self.sender.stop().await?;
+        self.receiver.stop().await?;
+        for member in [&self.sender, &self.receiver] {
+            let verified = member.agency.command(&["log", "verify"]).await?;
+            println!("{}: {}", member.agency.id, verified.trim());
+        }
+        let released = leaves(&self.sender.agency, "released").await?;
+        let taken = leaves(&self.receiver.agency, "taken").await?;
+        let refused = leaves(&self.receiver.agency, "envelope-refused").await?;
+        ensure!(refused.is_empty(), "{} envelopes were refused", refused.len());
+        let tally = check(&diary.history(), &Ledger { inbox, released, taken });
+        let tally = tally.map_err(|findings| anyhow::anyhow!("{}", findings.join("\n")))?;
+        println!("{}: 0 lost, 0 twice, {tally:?}", self.engine);
+        ensure!(tally.acknowledged == REFERRALS && tally.effects == REFERRALS, "{tally:?}");
+        Ok(())
+    }
+}
+
+/// Reads the leaves of a kind from the log of a stopped node.
+async fn leaves(agency: &Agency, kind: &str) -> Result<Vec<Leaf>> {
+    let printed = agency.command(&["log", "list", "--kind", kind, "--json", "--limit", "1000000"]).await?;
+    printed.lines().map(leaf).collect()
+}
+
+fn leaf(line: &str) -> Result<Leaf> {
+    let logged: lotse_proto::audit::v1::LoggedEntry = serde_json::from_str(line)?;
+    let entry = logged.entry.context("a leaf without an entry")?;
+    let record: lotse_core::id::Id = lotse_core::id::Id::from_slice(&entry.record_id)?;
+    let digest = lotse_core::id::Digest::from_slice(&entry.digest)?;
+    Ok(Leaf { record: record.to_string(), digest: digest.to_string() })
+}
