@@ -10,6 +10,7 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lotse_core::agreement::KnownAgreement;
 use lotse_core::id::AgencyId;
 use lotse_store::{StoreError, batch};
 use tokio::sync::mpsc;
@@ -81,6 +82,9 @@ impl Courier {
     async fn run(mut self) {
         let mut failures = 0;
         while !self.stop.is_cancelled() {
+            if !self.awaited().await {
+                break;
+            }
             match self.session().await {
                 Ok(()) => failures = 0,
                 Err(problem) => {
@@ -94,6 +98,25 @@ impl Courier {
             self.rest(failures).await;
         }
         self.lapse_waiting().await;
+    }
+
+    /// Waits until there is an agreement under which something could go to the peer; false if the node stops before. Without one
+    /// the peer would refuse the stream.
+    async fn awaited(&self) -> bool {
+        let mut changes = self.node.federation.watch();
+        loop {
+            changes.mark_unchanged();
+            let at = self.node.now();
+            let federation = self.node.federation.get();
+            let with_peer = |known: &KnownAgreement| known.agreement.party(&self.peer).is_some();
+            if federation.agreements.iter().any(|known| known.completed_at.is_some_and(|done| done <= at) && with_peer(known)) {
+                return true;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                _ = changes.changed() => {}
+            }
+        }
     }
 
     /// Waits before the next attempt; what was claimed for the stream that ended is in doubt.

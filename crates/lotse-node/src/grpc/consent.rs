@@ -25,7 +25,8 @@ use crate::grpc::access::{self, Grant};
 use crate::node::Node;
 use crate::wire::consent::{message, parse, parse_scope, scope_message};
 use crate::wire::decision;
-use crate::wire::field::{Findings, proto_timestamp};
+use crate::wire::field::Findings;
+use crate::wire::time;
 use crate::wire::referral::MAX_KEY;
 
 /// Batches of one stream that are worked on at once: one is written while the next one gathers.
@@ -246,8 +247,8 @@ fn found(consent: &FoundConsent) -> Result<agency::GetConsentResponse, Failure> 
 fn withdrawal(withdrawal: &Withdrawal) -> agency::Withdrawal {
     agency::Withdrawal {
         scope: Some(scope_message(&withdrawal.scope)),
-        arrived_at: Some(proto_timestamp(withdrawal.arrived_at)),
-        effective_at: withdrawal.effective_at.map(proto_timestamp),
+        arrived_at: Some(time::message(withdrawal.arrived_at)),
+        effective_at: withdrawal.effective_at.map(time::message),
     }
 }
 

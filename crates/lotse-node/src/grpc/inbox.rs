@@ -20,7 +20,7 @@ use crate::edge::{Caller, MAX_MESSAGE_BYTES};
 use crate::failure::Failure;
 use crate::grpc::access;
 use crate::node::Node;
-use crate::wire::field::proto_timestamp;
+use crate::wire::time;
 use crate::wire::{category, decision, envelope};
 
 /// Pause after which an empty answer says that the stream lives.
@@ -138,7 +138,7 @@ impl Watch {
             cursor: page.cursor,
             events: page.happenings.iter().map(event).collect(),
             generation: self.node.generation,
-            restore_point: self.node.restore_point.map(proto_timestamp),
+            restore_point: self.node.restore_point.map(time::message),
         }
     }
 }
@@ -167,7 +167,7 @@ fn event(happening: &Happening) -> agency::InboxEvent {
         ),
     };
     agency::InboxEvent {
-        at: Some(proto_timestamp(happening.at)),
+        at: Some(time::message(happening.at)),
         referral_id: thread_id.to_string(),
         peer: happening.peer.to_string(),
         kind: Some(kind),
@@ -187,7 +187,7 @@ fn fetched(record: &FetchedRecord) -> agency::FetchedRecord {
         revision: held.revision.as_u64(),
         owner: held.owner.to_string(),
         import_token: record.token.to_string(),
-        hold_until: Some(proto_timestamp(held.hold_until)),
+        hold_until: Some(time::message(held.hold_until)),
         subject_ref: held.subject_ref.map(|id| id.to_string()).unwrap_or_default(),
         categories: category::numbers(held.covered),
         feedback_level: held.feedback.number(),

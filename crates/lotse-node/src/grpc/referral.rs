@@ -24,7 +24,8 @@ use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::Failure;
 use crate::grpc::access::{self, Grant};
 use crate::node::Node;
-use crate::wire::field::{Findings, proto_timestamp};
+use crate::wire::field::Findings;
+use crate::wire::time;
 use crate::wire::referral::{MAX_KEY, parse_answer, parse_handover};
 use crate::wire::{category, decision, thread};
 
@@ -65,7 +66,7 @@ impl Referrals {
             left_out: category::numbers(submitted.left_out),
             repeated_key: submitted.repeated,
             generation: self.node.generation,
-            restore_point: self.node.restore_point.map(proto_timestamp),
+            restore_point: self.node.restore_point.map(time::message),
         }
     }
 
@@ -280,7 +281,7 @@ fn proto_permit(permit: &Permit) -> agency::Permit {
         consent_id: permit.consent.to_string(),
         categories: category::numbers(permit.categories),
         left_out: category::numbers(permit.left_out),
-        hold_until: Some(proto_timestamp(permit.hold_until)),
+        hold_until: Some(time::message(permit.hold_until)),
     }
 }
 

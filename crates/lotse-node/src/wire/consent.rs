@@ -12,7 +12,8 @@ use lotse_store::withdrawal::Scope;
 use prost::Message;
 
 use crate::failure::Failure;
-use crate::wire::field::{Findings, MAX_ITEMS, MAX_TEXT, proto_timestamp, timestamp};
+use crate::wire::field::{Findings, MAX_ITEMS, MAX_TEXT};
+use crate::wire::time;
 use crate::wire::referral::MAX_KEY;
 
 mod capacity;
@@ -259,7 +260,7 @@ fn required_time(field: &str, at: Option<&pbjson_types::Timestamp>, f: &mut Find
         f.missing(field);
         return None;
     };
-    let at = timestamp(at);
+    let at = time::parse(at);
     if at.is_none() {
         f.invalid(field, "is not a time");
     }
@@ -313,5 +314,5 @@ pub fn scope_message(scope: &Scope) -> proto::WithdrawalScope {
 /// Writes a consent as it was recorded, with the time at which it really ends; none if what is stored is no consent.
 pub fn message(stored: &[u8], expires_at: Timestamp) -> Option<proto::Consent> {
     let consent = proto::Consent::decode(stored).ok()?;
-    Some(proto::Consent { expires_at: Some(proto_timestamp(expires_at)), ..consent })
+    Some(proto::Consent { expires_at: Some(time::message(expires_at)), ..consent })
 }

@@ -260,7 +260,7 @@ fn parse_excerpt(excerpt: &proto::Excerpt) -> Option<Excerpt> {
     Some(Excerpt {
         subject_ref: Id::from_slice(&excerpt.subject_ref).ok()?,
         categories: category::set(&excerpt.categories)?,
-        given_at: Timestamp::from_date(crate::wire::field::parse_date(&excerpt.given_on)?),
+        given_at: Timestamp::from_date(crate::wire::time::parse_date(&excerpt.given_on)?),
         expires_at: Timestamp::from_micros(excerpt.expires_at_us),
         form,
         feedback: FeedbackLevel::from_number(excerpt.feedback_level)?,

@@ -2,9 +2,9 @@
 
 use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
-use lotse_core::time::{Date, Timestamp};
 
 use crate::failure::{Cause, ErrorKind, Failure};
+use crate::wire::time::parse_date;
 
 /// Longest ordinary text, in characters.
 pub const MAX_TEXT: usize = 200;
@@ -136,26 +136,6 @@ impl Findings {
     }
 }
 
-/// Parses a day.
-pub fn parse_date(text: &str) -> Option<Date> {
-    (text.len() == 10).then(|| text.parse().ok()).flatten()
-}
-
-/// Converts a protobuf timestamp.
-pub fn timestamp(at: &pbjson_types::Timestamp) -> Option<Timestamp> {
-    let in_range = (0..1_000_000_000).contains(&at.nanos) && (0..=253_402_300_799).contains(&at.seconds);
-    in_range.then(|| Timestamp::from_micros(at.seconds * 1_000_000 + i64::from(at.nanos) / 1000))
-}
-
-/// Converts a time to a protobuf timestamp.
-pub fn proto_timestamp(at: Timestamp) -> pbjson_types::Timestamp {
-    let micros = at.micros();
-    pbjson_types::Timestamp {
-        seconds: micros.div_euclid(1_000_000),
-        nanos: (micros.rem_euclid(1_000_000) * 1000) as i32,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,11 +189,5 @@ mod tests {
         ] {
             assert_eq!(findings(check), [Reason::FieldInvalid], "{name}");
         }
-    }
-
-    #[test]
-    fn a_time_survives_the_wire() {
-        let at = Timestamp::from_micros(1_764_000_000_123_456);
-        assert_eq!(timestamp(&proto_timestamp(at)), Some(at));
     }
 }

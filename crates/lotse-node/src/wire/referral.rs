@@ -12,7 +12,8 @@ use lotse_proto::record::v1 as proto;
 use prost::Message;
 
 use crate::failure::Failure;
-use crate::wire::field::{Findings, timestamp};
+use crate::wire::field::Findings;
+use crate::wire::time;
 use crate::wire::person;
 
 /// Longest idempotency key, subject reference, staff reference and sender reference, in characters.
@@ -90,7 +91,7 @@ pub fn parse_handover(handover: agency::ReferralHandover) -> Result<Handover, Fa
             Uncovered::Refuse
         }
     };
-    let expires_at = handover.expires_at.as_ref().map(timestamp);
+    let expires_at = handover.expires_at.as_ref().map(time::parse);
     if expires_at == Some(None) {
         f.invalid("expires_at", "is not a time");
     }

@@ -12,7 +12,7 @@ use prost::Message;
 use crate::action::get_referral::ThreadAnswer;
 use crate::wire::category;
 use crate::wire::decision;
-use crate::wire::field::proto_timestamp;
+use crate::wire::time;
 
 /// Writes where an item that was just handed over stands.
 pub fn state_of(delivery: DeliveryState) -> ReferralState {
@@ -35,8 +35,8 @@ pub fn sent(item: &Item) -> agency::ReferralSummary {
         categories: category::numbers(item.categories),
         left_out: category::numbers(item.left_out),
         idempotency_key: item.idempotency_key.clone(),
-        at: Some(proto_timestamp(item.submitted_at)),
-        hold_until: item.hold_until.map(proto_timestamp),
+        at: Some(time::message(item.submitted_at)),
+        hold_until: item.hold_until.map(time::message),
         reasons: item.reasons.iter().map(|&reason| decision::reason(reason)).collect(),
         subject_ref: String::new(),
         purpose: item.purpose.number(),
@@ -55,8 +55,8 @@ pub fn received(held: &Held) -> agency::ReferralSummary {
         categories: held.present.iter().map(Category::number).collect(),
         left_out: Vec::new(),
         idempotency_key: String::new(),
-        at: Some(proto_timestamp(held.taken_at)),
-        hold_until: Some(proto_timestamp(held.hold_until)),
+        at: Some(time::message(held.taken_at)),
+        hold_until: Some(time::message(held.hold_until)),
         reasons: Vec::new(),
         subject_ref: held.subject_ref.map(|id| id.to_string()).unwrap_or_default(),
         purpose: held.purpose.number(),
@@ -70,7 +70,7 @@ pub fn event(answer: &ThreadAnswer) -> agency::ThreadEvent {
         answer_id: answer.answer_id.to_string(),
         own: answer.own,
         sequence: answer.sequence,
-        at: Some(proto_timestamp(answer.at)),
+        at: Some(time::message(answer.at)),
         answer: ReferralAnswer::decode(answer.content.as_slice()).ok(),
         delivery: answer.delivery.map_or(0, DeliveryState::number),
     }

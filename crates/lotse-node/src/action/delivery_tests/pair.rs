@@ -23,7 +23,8 @@ use crate::failure::Failure;
 use crate::node::Node;
 use crate::shipment::Shipment;
 use crate::testing::{ManualClock, TestNode, agree_on, agreement_text, introduce};
-use crate::wire::field::{Findings, proto_timestamp};
+use crate::wire::field::Findings;
+use crate::wire::time;
 use crate::wire::referral::{Answer, Handover, parse_handover};
 
 /// An owner and a holder.
@@ -76,8 +77,8 @@ impl Pair {
             record_kinds: vec![proto::RecordKind::Referral as i32],
             categories: vec![1, 2, 8, 9],
             feedback_level: proto::FeedbackLevel::Status as i32,
-            given_at: Some(proto_timestamp(self.owner.now())),
-            expires_at: Some(proto_timestamp(self.owner.now().plus(lotse_core::time::DAY * 180))),
+            given_at: Some(time::message(self.owner.now())),
+            expires_at: Some(time::message(self.owner.now().plus(lotse_core::time::DAY * 180))),
             form: proto::ConsentForm::Written as i32,
             text_language: "de".into(),
             text_version: "1".into(),

@@ -11,7 +11,7 @@ use lotse_proto::agency::v1::{ReferralHandover, SubmitReferralRequest};
 use lotse_proto::record::v1 as record;
 use prost::Message;
 
-use crate::wire::field::proto_timestamp;
+use crate::wire::time;
 
 /// Persons who consented.
 pub(super) const SUBJECTS: usize = 1_000;
@@ -48,8 +48,8 @@ pub(super) fn consent(subject: usize, recipient: &AgencyId, now: Timestamp, rand
         record_kinds: vec![record::RecordKind::Referral as i32],
         categories: CATEGORIES.collect(),
         feedback_level: record::FeedbackLevel::Status as i32,
-        given_at: Some(proto_timestamp(now)),
-        expires_at: Some(proto_timestamp(now.plus(CONSENT_LIFE))),
+        given_at: Some(time::message(now)),
+        expires_at: Some(time::message(now.plus(CONSENT_LIFE))),
         form: record::ConsentForm::Written as i32,
         text_language: "de".into(),
         text_version: "2026-1".into(),

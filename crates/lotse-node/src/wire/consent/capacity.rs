@@ -4,7 +4,8 @@ use lotse_core::consent::GivenBy;
 use lotse_core::time::{Date, Timestamp};
 use lotse_proto::record::v1 as proto;
 
-use crate::wire::field::{Findings, parse_date};
+use crate::wire::field::Findings;
+use crate::wire::time::parse_date;
 use crate::wire::referral::MAX_KEY;
 
 /// Time in Germany (CET, CEST since 1996) as a POSIX text: days begin there, and no time zone database is needed.

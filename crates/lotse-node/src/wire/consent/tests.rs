@@ -31,8 +31,8 @@ pub(crate) fn good(number: u8) -> proto::Consent {
         categories: vec![proto::Category::Identity as i32, proto::Category::Contact as i32],
         explicit_categories: vec![],
         feedback_level: 0,
-        given_at: Some(proto_timestamp(now().minus(Duration::from_secs(86_400)))),
-        expires_at: Some(proto_timestamp(now().plus(Duration::from_secs(100 * 86_400)))),
+        given_at: Some(time::message(now().minus(Duration::from_secs(86_400)))),
+        expires_at: Some(time::message(now().plus(Duration::from_secs(100 * 86_400)))),
         form: proto::ConsentForm::Written as i32,
         released_from_secrecy: vec![],
         text_language: "de".into(),
@@ -94,7 +94,7 @@ fn each_rule_names_its_field() {
         (FieldInvalid, "consent.explicit_categories", |c| c.explicit_categories.push(1)),
         (FieldInvalid, "consent.feedback_level", |c| c.feedback_level = 5),
         (FieldMissing, "consent.given_at", |c| c.given_at = None),
-        (FieldInvalid, "consent.given_at", |c| c.given_at = Some(proto_timestamp(now().plus(MAX_AHEAD * 2)))),
+        (FieldInvalid, "consent.given_at", |c| c.given_at = Some(time::message(now().plus(MAX_AHEAD * 2)))),
         (FieldMissing, "consent.expires_at", |c| c.expires_at = None),
         (FieldInvalid, "consent.expires_at", |c| c.expires_at = c.given_at),
         (FieldMissing, "consent.form", |c| c.form = 0),
@@ -172,7 +172,7 @@ fn a_consent_ends_where_the_capacity_changes() {
     let ends = parsed(&consent).map(|parsed| parsed.expires_at.to_string());
     assert_eq!(ends.as_deref(), Ok("2026-12-23T23:00:00Z"));
     minor(&mut consent, proto::AgeBand::AgeBand15To17, "2030-12-24");
-    assert_eq!(parsed(&consent).map(|parsed| proto_timestamp(parsed.expires_at)).ok(), good(1).expires_at);
+    assert_eq!(parsed(&consent).map(|parsed| time::message(parsed.expires_at)).ok(), good(1).expires_at);
 }
 
 #[test]
