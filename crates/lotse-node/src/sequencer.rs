@@ -245,7 +245,12 @@ async fn sign(sequencer: &Sequencer<'_>, holds: &Holds) {
     if holds.log_hold().is_some() {
         return;
     }
-    match sequencer.catch_up().await {
+    let mut reached = sequencer.catch_up().await;
+    if let Err(SequenceError::Head(HeadError::Stale)) = reached {
+        // The card's version stands in the same file and was written meanwhile: read it again.
+        reached = sequencer.catch_up().await;
+    }
+    match reached {
         Ok(size) => tracing::debug!(size, "every entry is under a signed head"),
         Err(SequenceError::Doubt(doubt)) => holds.hold_log(doubt.to_string()),
         Err(error) => tracing::warn!(%error, "the log's head was not signed; the next round tries again"),

@@ -186,6 +186,24 @@ async fn what_is_committed_before_the_stop_is_signed_before_the_end() {
 }
 
 #[tokio::test]
+async fn a_card_version_written_meanwhile_does_not_put_off_the_signature() {
+    let log = TestLog::new();
+    log.grown(&[3]).await;
+    let open = log.open().await;
+    open.append(5).await;
+    let folder = log.head_folder();
+    let raised: Interrupt = Arc::new(move |at| {
+        if at == Point::Signed {
+            HeadStore::open(&folder).unwrap().raise_card_version(2).unwrap();
+        }
+        false
+    });
+    sign(&open.sequencer(Some(&raised)), &Holds::default()).await;
+    assert_eq!(open.newest().await.unwrap().head.size, 9);
+    assert_eq!(open.head.load().unwrap().unwrap().card_version, 2);
+}
+
+#[tokio::test]
 async fn a_log_on_hold_is_not_signed() {
     let log = TestLog::new();
     log.grown(&[3]).await;
