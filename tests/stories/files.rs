@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use lotse_core::agency::AgencyKind;
 use lotse_tests::federation::{Agency, Federation, eventually};
-use lotse_tests::process::lotse;
+use lotse_tests::process::{NodeProcess, lotse};
 use serde_json::Value;
 
 const OWNER: &str = "jc-hanau.hessen.example";
@@ -141,7 +141,7 @@ async fn each_line_that_cannot_go_says_why_and_stops_no_other() -> Result<()> {
     let (error, results) = refused(owner, &["referral", "send", "--file", &file, "--to", HOLDER]).await?;
     assert_eq!(error, "3 of 5 lines were refused or malformed");
     let line = |number: u64| results.iter().find(|result| result["line"] == number).unwrap();
-    assert_eq!(line(3)["reasons"][0]["reason"], "CONSENT_NONE", "{results:?}");
+    assert_eq!(line(3)["reasons"][0]["reason"], "NO_CONSENT", "{results:?}");
     assert_eq!(line(4)["reasons"][0]["field"], "Geburtsdatum");
     assert_eq!((&line(5)["repeated"], &line(5)["id"]), (&true.into(), &line(2)["id"]));
     assert_eq!(line(6)["reasons"][0]["reason"], "IDEMPOTENCY_KEY_REUSED");
@@ -179,28 +179,33 @@ async fn a_send_that_is_killed_and_given_again_has_one_effect_per_key() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_send_goes_on_when_the_node_stops_and_starts_in_its_middle() -> Result<()> {
-    const COUNT: usize = 3_000;
+async fn a_send_goes_on_when_its_node_is_killed_and_started_again() -> Result<()> {
+    const COUNT: usize = 5_000;
     let mut federation = two_agencies().await?;
     let owner = federation.agency_mut(OWNER);
     let (consents, referrals) = (place(owner, "consents.csv"), place(owner, "referrals.csv"));
     write(&consents, CONSENT, [consent(1)])?;
     write(&referrals, REFERRAL, (0..COUNT).map(|number| referral(&format!("k-{number}"), 1)))?;
     owner.command(&["consent", "import", "--file", &consents.display().to_string()]).await?;
+    owner.stop().await?;
+    let node = NodeProcess::start(&owner.folder).await?;
     let results = place(owner, "results.ndjson");
     let (file, folder) = (referrals.display().to_string(), owner.folder.path().display().to_string());
     let path = results.display().to_string();
     let send = ["referral", "send", "--file", &file, "--to", HOLDER, "--folder", &folder, "--results", &path];
     let mut child = lotse(&send)?.stdout(Stdio::null()).spawn()?;
     eventually("the first results", async || Ok(results.exists() && fs::metadata(&results)?.len() > 0)).await?;
-    owner.stop().await?;
+    node.kill().await?;
     assert!(child.try_wait()?.is_none(), "the send must not give up");
-    owner.start().await?;
+    let node = NodeProcess::start(&owner.folder).await?;
     assert!(child.wait().await?.success());
     let results = objects(&results)?;
     let lines: HashSet<u64> = results.iter().filter_map(|result| result["line"].as_u64()).collect();
     assert_eq!((lines.len(), results.len()), (COUNT, COUNT), "one result for each line");
     assert!(results.iter().all(|result| result["result"] == "ok"));
+    let ids: HashSet<&str> = results.iter().filter_map(|result| result["id"].as_str()).collect();
+    assert_eq!(ids.len(), COUNT, "one referral for each key");
+    assert!(node.terminate().await?.success());
     federation.stop().await
 }
 

@@ -174,7 +174,7 @@ impl<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>> Upload<M, P> {
 
     /// Reads the next line that can be sent; tells those that cannot.
     fn next_line(&mut self) -> anyhow::Result<Option<(u64, M)>> {
-        while let Some(line) = self.reader.next().context("cannot read on")? {
+        while let Some(line) = self.reader.next_line().context("cannot read on")? {
             let prepared = line.content.and_then(|mut message| {
                 (self.prepare)(&mut message).map_err(|wrong| vec![wrong])?;
                 Ok(message)

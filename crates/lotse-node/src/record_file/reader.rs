@@ -73,7 +73,7 @@ impl<M: DeserializeOwned, R: BufRead> Reader<M, R> {
     }
 
     /// Reads the next line; None at the end.
-    pub fn next(&mut self) -> io::Result<Option<Line<M>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<Line<M>>> {
         while let Some((number, line)) = self.lines.next()? {
             let content = match line {
                 Physical::TooLong => Some(Err(vec![Malformed::line(format!("is longer than {MAX_LINE_BYTES} bytes"))])),

@@ -17,7 +17,7 @@ fn read<M: DeserializeOwned>(
     let survey = Survey::of(file)?;
     let mut reader: Reader<M, _> = Reader::new(file, columns, format, survey.encoding)?;
     let mut lines = Vec::new();
-    while let Some(line) = reader.next()? {
+    while let Some(line) = reader.next_line()? {
         let told = |wrong: Vec<Malformed>| wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
         lines.push((line.number, line.content.map_err(told)));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use clap::Args;
@@ -34,6 +34,9 @@ const SILENCE: Duration = Duration::from_secs(90);
 /// With `--once`: how long nothing must come until nothing is left.
 const QUIET: Duration = Duration::from_secs(3);
 
+/// With `--once`: how long to try without getting on.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Writes every event of the inbox with its content, and acknowledges it after it is written. Events come at least once: after a
 /// broken-off run, the last ones come again.
 #[derive(Args)]
@@ -61,23 +64,24 @@ impl Follow {
         let folder = self.folder.folder();
         let system = self.system.name(&folder, GrantedService::Inbox)?;
         let sink = Sink::open(&context.terminal, self.out.as_deref(), event_line::headings(self.format))?;
-        let mut reader = Reader { format: self.format, once: self.once, cursor: self.from, sink, heard: false };
-        let mut backoff = Backoff::default();
+        let mut reader = Reader { format: self.format, once: self.once, cursor: self.from, sink, opened: false };
+        let (mut backoff, mut progress) = (Backoff::default(), (reader.cursor, Instant::now()));
         loop {
             let connect = || client::channel(&folder, Role::System, &system, &context.clock);
-            match reader.follow(connect).await {
+            let error = match reader.follow(connect).await {
                 Ok(()) => return Ok(()),
                 Err(Broken::ForGood(error)) => return Err(error),
-                Err(Broken::ForNow(error)) if backoff.is_fresh() && !reader.heard => return Err(error),
-                Err(Broken::ForNow(error)) => {
-                    if std::mem::take(&mut reader.heard) {
-                        backoff = Backoff::default();
-                    }
-                    let pause = backoff.next(context.random.as_ref());
-                    context.terminal.note(format_args!("{error:#}; trying again in {:.1} s", pause.as_secs_f64()));
-                    sleep(pause).await;
-                }
+                Err(Broken::ForNow(error)) => error,
+            };
+            if reader.cursor != progress.0 {
+                (backoff, progress) = (Backoff::default(), (reader.cursor, Instant::now()));
             }
+            if !reader.opened || self.once && progress.1.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            let pause = backoff.next(context.random.as_ref());
+            context.terminal.note(format_args!("{error:#}; trying again in {:.1} s", pause.as_secs_f64()));
+            sleep(pause).await;
         }
     }
 }
@@ -89,8 +93,8 @@ struct Reader {
     /// Behind what is written.
     cursor: Option<u64>,
     sink: Sink,
-    /// Whether the node has answered over this connection.
-    heard: bool,
+    /// Whether the inbox could ever be opened: then it is worth trying again.
+    opened: bool,
 }
 
 impl Reader {
@@ -98,7 +102,7 @@ impl Reader {
         let channel = connect().map_err(Broken::ForNow)?;
         let mut node = InboxServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut events = node.watch(WatchRequest { after: self.cursor }).await.map_err(Broken::of)?.into_inner();
-        self.heard = true;
+        self.opened = true;
         while let Some(page) = self.next(&mut events).await? {
             if self.once && page.events.is_empty() && self.cursor == Some(page.cursor) {
                 return Ok(()); // a sign of life: the node has nothing more

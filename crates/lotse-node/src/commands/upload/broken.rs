@@ -47,11 +47,6 @@ pub(in crate::commands) struct Backoff {
 }
 
 impl Backoff {
-    /// Tells whether there was no pause yet.
-    pub(in crate::commands) fn is_fresh(&self) -> bool {
-        self.tries == 0
-    }
-
     /// Returns how long to wait before the next try.
     pub(in crate::commands) fn next(&mut self, random: &dyn Random) -> Duration {
         let full = FIRST.saturating_mul(1 << self.tries.min(10)).min(LONGEST);
