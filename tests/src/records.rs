@@ -4,8 +4,8 @@ use anyhow::Result;
 use lotse_proto::agency::v1::consent_service_client::ConsentServiceClient;
 use lotse_proto::agency::v1::{RecordConsentRequest, ReferralHandover};
 use lotse_proto::record::v1::{
-    AgeBand, Capacity, Category, Consent, ConsentForm, Contact, FeedbackLevel, GivenBy, Identity, Language, LanguageLevel,
-    Languages, Notices, Purpose, RecordKind, Referral, ReferralType, RequestedService, Sex, SubjectKind,
+    AgeBand, Capacity, Category, Consent, ConsentForm, Contact, FeedbackLevel, GivenBy, Identity, Language,
+    LanguageLevel, Languages, Notices, Purpose, RecordKind, Referral, ReferralType, RequestedService, Sex, SubjectKind,
 };
 use pbjson_types::Timestamp;
 

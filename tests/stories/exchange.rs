@@ -104,10 +104,8 @@ async fn what_was_handed_over_while_the_peer_was_down_arrives_after_it_starts() 
     let requests: Vec<_> = (0..300)
         .map(|n| SubmitReferralsRequest { handover: Some(handover(&format!("key-{n}"), "person-1", HOLDER)) })
         .collect();
-    let mut answers = referrals(federation.agency(OWNER))?
-        .submit_referrals(tokio_stream::iter(requests))
-        .await?
-        .into_inner();
+    let mut answers =
+        referrals(federation.agency(OWNER))?.submit_referrals(tokio_stream::iter(requests)).await?.into_inner();
     let mut accepted = 0;
     while let Some(answer) = answers.message().await? {
         assert!(matches!(answer.result, Some(Submitted::Submitted(_))), "{answer:?}");

@@ -18,7 +18,8 @@ const BOTH: [(&str, AgencyKind); 2] =
 async fn accept(one: &Agency, other: &Agency) -> anyhow::Result<()> {
     let file = other.folder.path().join("for-others.card").display().to_string();
     let printed = other.command(&["peer", "card", "--out", &file]).await?;
-    let fingerprint = printed.lines().find_map(|line| line.trim().strip_prefix("Fingerprint:")).unwrap().trim().to_string();
+    let fingerprint =
+        printed.lines().find_map(|line| line.trim().strip_prefix("Fingerprint:")).unwrap().trim().to_string();
     let wrong = "00000 00000 00000 00000 00000 00000";
     let refused = one.command(&["peer", "accept", &file, "--fingerprint", wrong]).await.unwrap_err();
     assert!(refused.to_string().contains("FINGERPRINT_MISMATCH"), "{refused}");

@@ -109,7 +109,11 @@ impl Courier {
             let at = self.node.now();
             let federation = self.node.federation.get();
             let with_peer = |known: &KnownAgreement| known.agreement.party(&self.peer).is_some();
-            if federation.agreements.iter().any(|known| known.completed_at.is_some_and(|done| done <= at) && with_peer(known)) {
+            if federation
+                .agreements
+                .iter()
+                .any(|known| known.completed_at.is_some_and(|done| done <= at) && with_peer(known))
+            {
                 return true;
             }
             tokio::select! {
@@ -124,9 +128,12 @@ impl Courier {
         let longest = if failures == 0 { Duration::ZERO } else { LONGEST_CONNECT_PAUSE };
         let wait = pause(&*self.node.random, failures).min(longest);
         let until = tokio::time::Instant::now() + wait;
+        let mut changes = self.node.federation.watch();
+        changes.mark_unchanged();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
+                _ = changes.changed() => return,
                 () = self.stop.cancelled() => return,
                 Some(loaded) = self.shipments.recv() => self.lapse(&loaded.shipment).await,
             }

@@ -3,7 +3,7 @@
 use lotse_core::id::{Id, Sequence};
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Column, OnConflict, StoreError, Table, Tx};
+use crate::engine::{Column, Columns, OnConflict, StoreError, Table, Tx};
 
 /// One fetch of one record.
 #[derive(Clone, Debug)]
@@ -38,14 +38,47 @@ pub async fn insert(tx: &mut Tx, fetched: &[Fetched]) -> Result<(), StoreError> 
     tx.insert_many(&INSERT, fetched.iter().map(row).collect(), OnConflict::Fail).await.map(|_| ())
 }
 
+const CONFIRMED: Columns<3> = [Column::blob("token"), Column::text("system"), Column::int("at")];
+
 /// Confirms the imports of a system; returns how many of the tokens are its own and confirmed now.
 pub async fn confirm(tx: &mut Tx, system: &str, tokens: &[Id], at: Timestamp) -> Result<u64, StoreError> {
-    let keys = tokens.iter().map(|&token| token.into()).collect();
-    tx.execute_in(
-        "UPDATE import_token SET confirmed_at = COALESCE(confirmed_at, $2) WHERE token",
-        keys,
-        " AND system = $3",
-        [at.into(), system.into()],
-    )
-    .await
+    let rows = tokens.iter().map(|&token| [token.into(), system.into(), at.into()]).collect();
+    let sql = "UPDATE import_token SET confirmed_at = COALESCE(import_token.confirmed_at, v.at) FROM v
+               WHERE import_token.token = v.token AND import_token.system = v.system";
+    tx.execute_with(&CONFIRMED, rows, sql).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Database, on_both_engines};
+
+    on_both_engines! {
+        a_system_confirms_its_own_imports_and_twice_is_once
+    }
+
+    async fn a_system_confirms_its_own_imports_and_twice_is_once(database: Database) {
+        let store = database.open().await;
+        let token = |number: u8| Id::from_bytes([number; 16]);
+        let fetched = move |number: u8, system: &str| Fetched {
+            token: token(number),
+            record_id: token(9),
+            revision: Sequence::new(1, 1),
+            system: system.into(),
+            at: Timestamp::from_micros(1),
+        };
+        let all = [fetched(1, "akte"), fetched(2, "akte"), fetched(3, "archiv")];
+        let written = store.transact("insert", move |tx| {
+            let all = all.clone();
+            Box::pin(async move { insert(tx, &all).await })
+        });
+        written.await.unwrap();
+        for at in [2, 3] {
+            let confirmed = store.transact("confirm", move |tx| {
+                let tokens = [token(1), token(3), token(4)];
+                Box::pin(async move { confirm(tx, "akte", &tokens, Timestamp::from_micros(at)).await })
+            });
+            assert_eq!(confirmed.await.unwrap(), 1);
+        }
+    }
 }

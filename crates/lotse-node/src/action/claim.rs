@@ -258,7 +258,7 @@ impl Claim {
         &self,
         tx: &mut Tx,
         federation: &Federation,
-        permitted: &[(&Item, (Vec<u8>, Option<Sealed>), &Verdict)],
+        permitted: &[Permitted<'_>],
         counters: &counter::Taken,
         numbers: &Numbers,
         entries: &mut Vec<log::Entry>,
@@ -331,6 +331,9 @@ impl Claim {
         .entry(EntryKind::ItemEnded, at, &*self.node.random)
     }
 }
+
+/// An item that may go: its content without what is left out, encrypted anew where something is, and its verdict.
+type Permitted<'a> = (&'a Item, (Vec<u8>, Option<Sealed>), &'a Verdict);
 
 /// An item with what its system asked for.
 struct Item {
@@ -443,9 +446,7 @@ fn end(item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {
     }
 }
 
-fn candidate<'a>(
-    (item, (content, _), verdict): &'a (&Item, (Vec<u8>, Option<Sealed>), &Verdict),
-) -> Option<Candidate<'a>> {
+fn candidate<'a>((item, (content, _), verdict): &'a Permitted<'_>) -> Option<Candidate<'a>> {
     let ground = match (verdict, &item.request.ask) {
         (Verdict::Referral(ground), _) => Ground::Referral(&ground.0, &ground.1),
         (Verdict::Answer(agreement), Ask::Answer(ask)) => Ground::Answer(agreement, ask),

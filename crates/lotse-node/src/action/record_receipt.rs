@@ -112,7 +112,7 @@ impl Job {
         if !batch::answer(tx, sent.batch_id, self.bytes.clone(), at).await? {
             return Ok((Recorded::Repeated, None));
         }
-        let exceptions = self.exceptions(&sent);
+        let exceptions = self.still_sent(tx, &sent, self.exceptions(&sent)).await?;
         if !exceptions.is_empty() {
             outbox::settle(tx, DeliveryState::InDoubt, &exceptions).await?;
         }
@@ -155,6 +155,27 @@ impl Job {
             Some(Settled { record_id, state, referral_state, next_attempt_at, attempts, reasons: vec![reason] })
         };
         sent.items.iter().zip(&self.opened.items).filter_map(settle).collect()
+    }
+
+    /// Leaves those whose envelope is still the one that the receipt is about. An item that was to be sent again and has been cut
+    /// anew meanwhile is in doubt under another envelope, of which this receipt says nothing.
+    async fn still_sent(
+        &self,
+        tx: &mut Tx,
+        sent: &OpenBatch,
+        mut exceptions: Vec<Settled>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        if exceptions.is_empty() {
+            return Ok(exceptions);
+        }
+        let ids: Vec<Id> = exceptions.iter().map(|item| item.record_id).collect();
+        let now = outbox::find(tx, &ids).await?;
+        exceptions.retain(|exception| {
+            let in_batch = sent.items.iter().find(|item| item.record_id == exception.record_id);
+            let stored = now.iter().find(|item| item.record_id == exception.record_id);
+            stored.zip(in_batch).is_some_and(|(stored, item)| stored.envelope_digest == Some(item.digest))
+        });
+        Ok(exceptions)
     }
 
     /// Items that were sent again in a later batch meanwhile are put back into this one, which is answered now.

@@ -26,8 +26,8 @@ use crate::node::Node;
 use crate::wire::consent::{message, parse, parse_scope, scope_message};
 use crate::wire::decision;
 use crate::wire::field::Findings;
-use crate::wire::time;
 use crate::wire::referral::MAX_KEY;
+use crate::wire::time;
 
 /// Batches of one stream that are worked on at once: one is written while the next one gathers.
 const BATCHES_AT_ONCE: usize = 2;

@@ -25,8 +25,8 @@ use crate::failure::Failure;
 use crate::grpc::access::{self, Grant};
 use crate::node::Node;
 use crate::wire::field::Findings;
-use crate::wire::time;
 use crate::wire::referral::{MAX_KEY, parse_answer, parse_handover};
+use crate::wire::time;
 use crate::wire::{category, decision, thread};
 
 /// Referrals of one stream that are worked on at once.

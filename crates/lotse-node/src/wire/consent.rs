@@ -13,8 +13,8 @@ use prost::Message;
 
 use crate::failure::Failure;
 use crate::wire::field::{Findings, MAX_ITEMS, MAX_TEXT};
-use crate::wire::time;
 use crate::wire::referral::MAX_KEY;
+use crate::wire::time;
 
 mod capacity;
 #[cfg(test)]

@@ -96,7 +96,8 @@ impl Findings {
             |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let primary = |part: &str| (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_lowercase());
         let mut parts = tag.split('-');
-        if !tag.is_empty() && !(parts.next().is_some_and(primary) && parts.all(subtag) && tag.len() <= 35) {
+        let fits = parts.next().is_some_and(primary) && parts.all(subtag) && tag.len() <= 35;
+        if !tag.is_empty() && !fits {
             self.invalid(field, "write a language tag such as de, uk or ar (BCP 47)");
         }
     }

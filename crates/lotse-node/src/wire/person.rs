@@ -140,7 +140,8 @@ fn work_history(s: &proto::WorkHistory, f: &mut Findings) {
 }
 
 fn country(field: &str, code: &str, f: &mut Findings) {
-    if !code.is_empty() && !(code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())) {
+    let fits = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !code.is_empty() && !fits {
         f.invalid(field, "write a country as two capital letters (ISO 3166-1)");
     }
 }

@@ -13,8 +13,8 @@ use prost::Message;
 
 use crate::failure::Failure;
 use crate::wire::field::Findings;
-use crate::wire::time;
 use crate::wire::person;
+use crate::wire::time;
 
 /// Longest idempotency key, subject reference, staff reference and sender reference, in characters.
 pub const MAX_KEY: usize = 64;

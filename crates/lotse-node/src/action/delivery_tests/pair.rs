@@ -24,8 +24,8 @@ use crate::node::Node;
 use crate::shipment::Shipment;
 use crate::testing::{ManualClock, TestNode, agree_on, agreement_text, introduce};
 use crate::wire::field::Findings;
-use crate::wire::time;
 use crate::wire::referral::{Answer, Handover, parse_handover};
+use crate::wire::time;
 
 /// An owner and a holder.
 pub(super) struct Pair {

@@ -5,8 +5,8 @@ use lotse_core::time::{Date, Timestamp};
 use lotse_proto::record::v1 as proto;
 
 use crate::wire::field::Findings;
-use crate::wire::time::parse_date;
 use crate::wire::referral::MAX_KEY;
+use crate::wire::time::parse_date;
 
 /// Time in Germany (CET, CEST since 1996) as a POSIX text: days begin there, and no time zone database is needed.
 const GERMANY: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
