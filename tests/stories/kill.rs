@@ -4,12 +4,13 @@
 //! `LOTSE_KILLS=50` is the full run, `LOTSE_SEED` repeats one. At every kill at least one item is in doubt: both nodes are held
 //! still, the sender's database is read, and only then the kill falls.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use lotse_core::agency::AgencyKind;
 use lotse_proto::admin::v1::GetStatusRequest;
-use lotse_store::testing::{Database, look};
+use lotse_store::testing::Database;
+use lotse_store::testing::look::{self, Doubt};
 use lotse_tests::client::{Diary, Reader, Submitter, read_inbox};
 use lotse_tests::dice::Dice;
 use lotse_tests::federation::{Agency, eventually_within};
@@ -23,8 +24,11 @@ const BOTH: [(&str, AgencyKind); 2] = [(SENDER, AgencyKind::JobcenterGe), (RECEI
 
 /// Referrals of a run.
 const REFERRALS: usize = 5_000;
-/// Of these, referrals that wait until a kill finds nothing in doubt.
-const RESERVE: usize = REFERRALS / 5;
+/// Of these, referrals that are kept back until a kill finds nothing in doubt.
+const RESERVE: usize = REFERRALS / 2;
+/// How many of them are then let go at once, and how long it is waited before more are.
+const DOSE: usize = 10;
+const DOSE_LASTS: Duration = Duration::from_millis(300);
 /// Kills of a run in the gate.
 const FEW_KILLS: usize = 9;
 /// How long the flow may take to come to rest after the last kill.
@@ -91,13 +95,14 @@ impl Run {
         let reader = Reader::start(&self.receiver.agency, diary.clone());
         let victims = self.victims()?;
         println!("{}: {} kills, LOTSE_SEED={}", self.engine, victims.len(), self.dice.seed());
-        println!("{:>4}  {:<9} {:>9} {:>9}", "kill", "victim", "answered", "in doubt");
+        println!("{:>4}  {:<9} {:>9} {:>9} {:>9}", "kill", "victim", "answered", "in doubt", "on way");
         let portion = (REFERRALS - RESERVE) / victims.len().max(1);
         for (number, &victim) in victims.iter().enumerate() {
             self.allow(&submitter, portion);
             self.let_flow(&submitter).await?;
-            let in_doubt = self.kill(victim, &submitter).await?;
-            println!("{:>4}  {:<9} {:>9} {in_doubt:>9}", number + 1, format!("{victim:?}"), submitter.answered());
+            let doubt = self.kill(victim, &submitter).await?;
+            let (number, victim_name, answered) = (number + 1, format!("{victim:?}"), submitter.answered());
+            println!("{number:>4}  {victim_name:<9} {answered:>9} {:>9} {:>9}", doubt.items, doubt.on_their_way);
             self.start_again(victim).await?;
         }
         self.allow(&submitter, REFERRALS);
@@ -130,23 +135,27 @@ impl Run {
         eventually_within(PATIENCE, "answers after a kill", async || Ok(submitter.answered() >= wanted)).await
     }
 
-    /// Kills at a random moment at which something is in doubt; returns how much.
-    async fn kill(&mut self, victim: Victim, submitter: &Submitter) -> Result<u64> {
+    /// Kills at a random moment at which something is in doubt; returns how much. Every other kill waits until something is on
+    /// its way.
+    async fn kill(&mut self, victim: Victim, submitter: &Submitter) -> Result<Doubt> {
         tokio::time::sleep(Duration::from_millis(self.dice.below(400))).await;
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
+        let mut dose_ends = begin + DOSE_LASTS;
+        let amid = self.dice.below(2) == 0;
         loop {
             ensure!(begin.elapsed() < PATIENCE, "nothing is ever in doubt");
             self.sender.freeze().await?;
             self.receiver.freeze().await?;
-            let in_doubt = look::in_doubt(&self.url).await.unwrap_or_default();
-            if in_doubt > 0 {
+            let doubt = look::in_doubt(&self.url).await.unwrap_or_default();
+            if doubt.on_their_way > 0 || (doubt.items > 0 && !amid) {
                 self.strike(victim).await?;
-                return Ok(in_doubt);
+                return Ok(doubt);
             }
             self.sender.thaw().await?;
             self.receiver.thaw().await?;
-            if submitter.answered() == self.allowed {
-                self.allow(submitter, 20);
+            if submitter.answered() == self.allowed && Instant::now() > dose_ends {
+                self.allow(submitter, DOSE);
+                dose_ends = Instant::now() + DOSE_LASTS;
             }
             tokio::time::sleep(Duration::from_millis(self.dice.below(5))).await;
         }
