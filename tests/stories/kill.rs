@@ -50,7 +50,7 @@ async fn nothing_is_lost_and_nothing_happens_twice_when_nodes_are_killed_on_sqli
         Processes::start(&BOTH, |agency| agency.configure("# filter = \"info\"", "filter = \"warn\"")).await?;
     let [sender, receiver] = pair(processes.members)?;
     let url = format!("sqlite://{}", sender.agency.folder.database().display());
-    Run::new("SQLite", sender, receiver, url)?.to_the_end().await
+    Run::new("SQLite", sender, receiver, url)?.play_out().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +64,7 @@ async fn nothing_is_lost_and_nothing_happens_twice_when_nodes_are_killed_on_post
     };
     let processes = Processes::start(&BOTH, configure).await?;
     let [sender, receiver] = pair(processes.members)?;
-    Run::new("PostgreSQL", sender, receiver, one.url().to_string())?.to_the_end().await
+    Run::new("PostgreSQL", sender, receiver, one.url().to_string())?.play_out().await
 }
 
 fn pair(members: Vec<Member>) -> Result<[Member; 2]> {
@@ -87,7 +87,7 @@ impl Run {
         Ok(Run { engine, sender, receiver, url, dice: Dice::from_environment()?, allowed: 0 })
     }
 
-    async fn to_the_end(mut self) -> Result<()> {
+    async fn play_out(mut self) -> Result<()> {
         record(&self.sender.agency, consent("0198c5a4-7d3e-7cc0-8000-000000000001", "person-1", &[RECEIVER])).await?;
         let diary = Diary::default();
         let handovers = (0..REFERRALS).map(|n| handover(&format!("key-{n}"), "person-1", RECEIVER)).collect();

@@ -1,6 +1,15 @@
 //! Stories: what whole nodes do to each other, and the tidy test of the tree itself.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what surprises a story ends it, and it may tell what it saw"
+)]
+
 mod catalogue;
+mod demo;
 mod exchange;
 mod federate;
 mod files;

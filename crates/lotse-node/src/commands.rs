@@ -10,6 +10,7 @@ pub mod cert;
 pub mod client;
 mod clock;
 mod consent;
+pub mod demo;
 mod explain;
 mod inbox;
 pub mod init;
@@ -64,6 +65,7 @@ enum Command {
     Referral(referral::ReferralCommand),
     #[command(subcommand)]
     Inbox(inbox::InboxCommand),
+    Demo(Box<demo::Demo>),
     #[command(subcommand)]
     Bench(bench::Bench),
     #[command(subcommand)]
@@ -148,6 +150,7 @@ impl Command {
             Command::Consent(consent) => consent.run(context).await,
             Command::Referral(referral) => referral.run(context).await,
             Command::Inbox(inbox) => inbox.run(context).await,
+            Command::Demo(demo) => demo.run(context, demo::Program::own()).await,
             Command::Bench(bench) => bench.run(context).await,
             Command::Log(log) => log.run(context).await,
             Command::Verify(verify) => verify.run(context),
