@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use lotse_core::agency::AgencyKind;
 use lotse_tests::federation::{Agency, Federation, eventually};
 use lotse_tests::process::{NodeProcess, lotse};
@@ -74,7 +74,9 @@ fn received(lines: &[Value]) -> Vec<&Value> {
 async fn refused(agency: &Agency, arguments: &[&str]) -> Result<(String, Vec<Value>)> {
     let results = place(agency, "results.ndjson");
     let path = results.display().to_string();
-    let error = agency.command(&[arguments, &["--results", &path]].concat()).await.unwrap_err();
+    let Err(error) = agency.command(&[arguments, &["--results", &path]].concat()).await else {
+        bail!("nothing was refused")
+    };
     Ok((error.to_string(), objects(&results)?))
 }
 
@@ -225,7 +227,7 @@ async fn a_long_file_needs_no_more_memory_than_a_short_one() -> Result<()> {
     for count in [2_000, 100_000] {
         // Lines that the command itself refuses, so that the test measures the reading, and a few that are sent.
         let bad = |number: usize| referral("", number).replace("01.04.1990", "gestern");
-        let line = |number: usize| if number % 100 == 0 { referral("", number) } else { bad(number) };
+        let line = |number: usize| if number.is_multiple_of(100) { referral("", number) } else { bad(number) };
         write(&file, REFERRAL, (0..count).map(line))?;
         let (path, folder) = (file.display().to_string(), owner.folder.path().display().to_string());
         let send = ["referral", "send", "--file", &path, "--to", HOLDER, "--folder", &folder];
