@@ -42,4 +42,6 @@ pub mod take_seals;
 pub mod withdraw_consent;
 
 #[cfg(test)]
+mod delivery_properties;
+#[cfg(test)]
 mod delivery_tests;
