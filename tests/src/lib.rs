@@ -1,5 +1,6 @@
 //! What the stories need besides the node itself.
 
+pub mod canary;
 pub mod client;
 pub mod comment;
 pub mod dice;

@@ -15,6 +15,7 @@ mod federate;
 mod files;
 mod json_schema;
 mod kill;
+mod secrecy;
 mod tidy;
 
 /// Not a story: the program `lotse` for stories whose nodes are processes of their own.
