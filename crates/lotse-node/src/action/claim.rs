@@ -184,7 +184,9 @@ impl Claim {
         let question = question(&self.node.agency, &self.peer, &item.claimable, ask, subject);
         let of_subject = consents.of(subject, ask.consent);
         let plain: Vec<Consent> = of_subject.iter().map(|towards| towards.consent.clone()).collect();
-        let permit = release::decide(&question, &federation.agreements, &plain, at, &mut NoNotes)?;
+        let mut permit = release::decide(&question, &federation.agreements, &plain, at, &mut NoNotes)?;
+        // What was left out at submission stays named: in the thread, the log and the register.
+        permit.left_out = permit.left_out.or(item.claimable.left_out);
         let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent).cloned();
         let towards = chosen.ok_or_else(|| vec![Refusal::from(Reason::ConsentUnknown)])?;
         Ok(Verdict::Referral(Box::new((permit, towards))))
@@ -213,7 +215,10 @@ impl Claim {
                     ended.push(item.claimable.record_id);
                     entries.push(self.ended_entry(item, reasons, at));
                 }
-                Verdict::Referral(ground) => permitted.push((item, self.content(item, ground.0.left_out)?, verdict)),
+                Verdict::Referral(ground) => {
+                    let left_out = ground.0.left_out.and(item.claimable.present);
+                    permitted.push((item, self.content(item, left_out)?, verdict));
+                }
                 Verdict::Answer(_) => permitted.push((item, self.content(item, Categories::NONE)?, verdict)),
             }
         }

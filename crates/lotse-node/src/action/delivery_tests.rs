@@ -10,7 +10,9 @@ use lotse_core::category::Category;
 use lotse_core::delivery::DeliveryState;
 use lotse_core::reason::Reason;
 use lotse_core::referral::{ReferralEvent, ReferralState};
+use lotse_core::release::Uncovered;
 use lotse_core::time::DAY;
+use lotse_proto::record::v1::{Mobility, Referral};
 
 use super::cancel_referral::cancel_referral;
 use super::claim::claim_due;
@@ -59,6 +61,25 @@ async fn submission_claim_take_and_receipt_keep_to_their_statements() {
     record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
     // Batch, its answer, counters, log, inbox.
     assert_eq!(statements(&pair.owner, "receipt"), 5);
+}
+
+#[tokio::test]
+async fn what_is_left_out_at_submission_is_named_whether_the_referral_waits_or_not() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    for (key, room) in [("key-1", Room::Free), ("key-2", Room::Taken)] {
+        let with_mobility = |referral: &mut Referral| referral.mobility = Some(Mobility::default());
+        let mut handover = pair.handover_with(key, "person-1", with_mobility);
+        handover.uncovered = Uncovered::LeaveOut;
+        let outcome = pair.submit(&[handover], room).await;
+        let record_id = outcome.results[0].clone().unwrap().record_id;
+        let shipment = match outcome.shipment {
+            Some(shipment) => shipment,
+            None => claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap(),
+        };
+        pair.deliver(&shipment).await;
+        assert_eq!(pair.sent(record_id).await.left_out, Category::Mobility.into(), "{room:?}");
+    }
 }
 
 #[tokio::test]

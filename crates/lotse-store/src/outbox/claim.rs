@@ -26,6 +26,8 @@ pub struct Claimable {
     pub purpose: Purpose,
     /// Categories of the content.
     pub present: Categories,
+    /// Categories that were left out of it so far.
+    pub left_out: Categories,
     /// What else the claim needs to decide again.
     pub request: Vec<u8>,
     /// When it was handed over.
@@ -64,7 +66,7 @@ pub async fn due(tx: &mut Tx, peer: &AgencyId, at: Timestamp, limit: u32) -> Res
         .fetch(
             "SELECT o.record_id, o.kind, o.thread_id, o.system, o.subject_id, o.purpose, o.present, o.request, o.submitted_at,
                     o.expires_at, o.attempts, o.content_key, o.content, o.envelope_id, o.envelope_digest, o.head,
-                    o.consent_id, o.sent, o.batch_id
+                    o.consent_id, o.sent, o.batch_id, o.left_out
              FROM outbox o
              WHERE o.state = 1 AND o.recipient = $1 AND o.next_attempt_at <= $2 AND (o.kind = 1 OR NOT EXISTS (
                  SELECT 1 FROM outbox e LEFT JOIN batch b ON b.batch_id = e.batch_id
@@ -84,7 +86,7 @@ pub async fn in_doubt(tx: &mut Tx, record_ids: &[Id], batch_id: Id) -> Result<Ve
         .fetch_in(
             "SELECT o.record_id, o.kind, o.thread_id, o.system, o.subject_id, o.purpose, o.present, o.request, o.submitted_at,
                     o.expires_at, o.attempts, o.content_key, o.content, o.envelope_id, o.envelope_digest, o.head,
-                    o.consent_id, o.sent, o.batch_id
+                    o.consent_id, o.sent, o.batch_id, o.left_out
              FROM outbox o WHERE o.record_id",
             keys,
             " AND o.state = 2 AND o.batch_id = $2 ORDER BY o.seq",
@@ -116,6 +118,7 @@ fn claimable(row: &Row) -> Result<Claimable, StoreError> {
         subject: row.get(4)?,
         purpose: purpose(row, 5)?,
         present: Categories::from_bits(row.get(6)?),
+        left_out: Categories::from_bits(row.get(19)?),
         request: row.get(7)?,
         submitted_at: row.get(8)?,
         expires_at: row.get(9)?,
