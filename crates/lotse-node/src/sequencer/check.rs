@@ -1,6 +1,6 @@
 //! Full verification of a stored log: entries, filter columns, tiles, checkpoints, head store and counter, all against each other.
 //!
-//! [`generation`] and [`entry`] are pure: they are handed what is stored. [`stored`] reads it, on one snapshot of the database.
+//! `generation` and `entry` are pure: they are handed what is stored. `stored` reads it, on one snapshot of the database.
 
 mod entry;
 mod generation;

@@ -28,7 +28,7 @@ pub struct ExistingPki {
     /// Take certificates of a PKI that is there: the CA certificates of the agency (PEM).
     #[arg(long, value_name = "FILE", required = false)]
     pub existing_bundle: PathBuf,
-    /// The node's certificate spiffe://<agency>/node/<name>, then what stands between it and the bundle (PEM).
+    /// The node's certificate `spiffe://AGENCY/node/NAME`, then what stands between it and the bundle (PEM).
     #[arg(long, value_name = "FILE", required = false)]
     pub existing_certificate: PathBuf,
     /// Its key (PEM, PKCS#8).
