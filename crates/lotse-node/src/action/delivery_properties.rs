@@ -5,6 +5,7 @@
 //! `LOTSE_SEED` begins at another seed, `LOTSE_RUNS` does more of them. A run that breaks a property is shrunk to a short list of
 //! ops, which is then pinned below as a story.
 
+mod forgeries;
 mod oracle;
 mod people;
 mod world;
@@ -194,6 +195,20 @@ fn a_late_again_for_an_old_envelope_leaves_the_new_one_in_doubt() {
         Op::Claim(Side::Owner),
         Op::Deliver(2),
         Op::Deliver(3),
+    ];
+    play(&ops).unwrap();
+}
+
+/// The frozen bytes name a category that was withdrawn since, though they contain nothing of it: they are of an old epoch.
+#[test]
+fn bytes_of_an_old_epoch_are_not_sent_again_even_if_they_contain_nothing_that_was_withdrawn() {
+    let skills = 1 << 8;
+    let ops = [
+        Op::Consent { person: 0, categories: 0x03ff, days: 90 },
+        Op::Submit { key: 0, person: 0, categories: 0, at_once: true, leave_out: false },
+        Op::Lapse(0),
+        Op::Withdraw { consent: 0, categories: skills },
+        Op::ClaimAgain(Side::Owner),
     ];
     play(&ops).unwrap();
 }

@@ -106,6 +106,11 @@ impl World {
         }
     }
 
+    /// Returns a batch that was claimed.
+    pub(super) fn shipment(&self, place: usize) -> &Shipment {
+        &self.flights[place].shipment
+    }
+
     /// Lets something happen.
     pub(super) async fn happen(&mut self, op: &Op) {
         match *op {
@@ -265,7 +270,12 @@ impl World {
         let Some(withdrawal) = &self.withdrawal else { return };
         let consent = &self.oracle.consents[withdrawal.consent];
         let carries = |flight: &&Flight| flight.is_open && self.oracle.carries(&flight.shipment, consent.consent_ref);
-        if self.flights.iter().any(|flight| carries(&flight)) {
+        if let Some(flight) = self.flights.iter().find(carries) {
+            let lease_runs = tokio::time::Instant::now() < flight.shipment.lease_until;
+            assert!(
+                !lease_runs || !withdrawal.task.is_finished(),
+                "a withdrawal is answered while its bytes may leave"
+            );
             return;
         }
         let Some(withdrawal) = self.withdrawal.take() else { return };
