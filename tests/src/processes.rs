@@ -90,6 +90,11 @@ impl Member {
         self.running()?.signal("CONT").await
     }
 
+    /// Asks the node to stop, and does not wait for it.
+    pub async fn ask_to_stop(&self) -> Result<()> {
+        self.running()?.signal("TERM").await
+    }
+
     /// Stops the node as an administrator does.
     pub async fn stop(&mut self) -> Result<()> {
         let ended = self.process.take().context("the node does not run")?.terminate().await?;

@@ -16,6 +16,7 @@ mod files;
 mod json_schema;
 mod kill;
 mod secrecy;
+mod stop;
 mod tidy;
 
 /// Not a story: the program `lotse` for stories whose nodes are processes of their own.

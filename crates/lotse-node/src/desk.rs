@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lotse_core::id::AgencyId;
-use lotse_core::reason::Reason;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::action::submit_referrals::{Room, Submission, Submitted, submit_referrals};
 use crate::courier::{Couriers, Loaded};
-use crate::failure::{ErrorKind, Failure};
+use crate::failure::Failure;
 use crate::node::Node;
 use crate::wire::batch::{MAX_BATCH, MAX_BATCH_BYTES};
 
@@ -47,10 +46,8 @@ impl Desk {
             return self.submit_alone(&recipient, submission).await;
         }
         let (answer, result) = oneshot::channel();
-        let closed =
-            || Failure::new(ErrorKind::Unavailable, Reason::Unavailable, "the node is stopping; try again later");
-        self.queue(&recipient).send(Waiting { submission, answer }).await.map_err(|_| closed())?;
-        result.await.map_err(|_| closed())?
+        self.queue(&recipient).send(Waiting { submission, answer }).await.map_err(|_| Failure::stopping())?;
+        result.await.map_err(|_| Failure::stopping())?
     }
 
     /// A recipient that is not known gets no queue: whoever invents names must not make the node keep them.

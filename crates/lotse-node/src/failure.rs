@@ -91,6 +91,12 @@ impl Failure {
         Failure { kind: ErrorKind::NotFound, causes: vec![Reason::NotFound.into()] }
     }
 
+    /// Says that the node is stopping. What it has answered is durable; the rest is to be handed over again.
+    pub fn stopping() -> Failure {
+        let message = "the node is stopping: what it has answered is durable, hand the rest over again in a moment";
+        Failure::new(ErrorKind::Unavailable, Reason::Unavailable, message)
+    }
+
     /// Returns the most important reason.
     pub fn reason(&self) -> Reason {
         self.causes.first().map_or(Reason::Unavailable, |cause| cause.reason)

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod audit;
 pub mod consent;
 pub mod exchange;
+mod farewell;
 pub mod inbox;
 pub mod peer;
 pub mod referral;

@@ -22,6 +22,7 @@ use crate::action::withdraw_consent::{WithdrawConsent, withdraw_consent};
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::{ErrorKind, Failure};
 use crate::grpc::access::{self, Grant};
+use crate::grpc::farewell::farewell;
 use crate::node::Node;
 use crate::wire::consent::{message, parse, parse_scope, scope_message};
 use crate::wire::decision;
@@ -117,17 +118,18 @@ impl ConsentService for Consents {
     ) -> Result<Response<Self::RecordConsentsStream>, Status> {
         let grant = access::system(&self.node, &request, access::RECORD_CONSENTS)?;
         let caller = crate::edge::caller(&request)?;
-        let inbound = request.into_inner();
+        let mut inbound = request.into_inner();
         let (out, answers) = mpsc::channel(MAX_AT_ONCE);
         let service = self.clone();
         tokio::spawn(async move {
-            let batches = inbound.ready_chunks(MAX_AT_ONCE).map(|batch| async {
-                caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))?;
-                let (requests, broken) = until_broken(batch);
-                Ok::<_, Status>((service.answer_batch(&grant, requests).await, broken))
-            });
-            let answered = batches.buffered(BATCHES_AT_ONCE);
-            tokio::pin!(answered);
+            let stopping = &service.node.signals.stopping;
+            let batches =
+                (&mut inbound).take_until(stopping.cancelled()).ready_chunks(MAX_AT_ONCE).map(|batch| async {
+                    caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))?;
+                    let (requests, broken) = until_broken(batch);
+                    Ok::<_, Status>((service.answer_batch(&grant, requests).await, broken))
+                });
+            let mut answered = Box::pin(batches.buffered(BATCHES_AT_ONCE));
             while let Some(batch) = answered.next().await {
                 let (answers, broken) = batch.unwrap_or_else(|status| (Vec::new(), Some(status)));
                 let stops = broken.is_some();
@@ -139,6 +141,10 @@ impl ConsentService for Consents {
                 if stops {
                     return;
                 }
+            }
+            drop(answered);
+            if stopping.is_cancelled() {
+                farewell(&out, inbound).await;
             }
         });
         Ok(Response::new(ReceiverStream::new(answers)))

@@ -23,6 +23,7 @@ use crate::desk::Desk;
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::Failure;
 use crate::grpc::access::{self, Grant};
+use crate::grpc::farewell::farewell;
 use crate::node::Node;
 use crate::wire::field::Findings;
 use crate::wire::referral::{MAX_KEY, parse_answer, parse_handover};
@@ -104,22 +105,28 @@ impl ReferralService for Referrals {
     ) -> Result<Response<Self::SubmitReferralsStream>, Status> {
         let grant = access::system(&self.node, &request, access::SUBMIT_REFERRALS)?;
         let caller = crate::edge::caller(&request)?;
-        let inbound = request.into_inner();
+        let mut inbound = request.into_inner();
         let (out, answers) = mpsc::channel(STREAM_AT_ONCE);
         let service = self.clone();
         tokio::spawn(async move {
-            let results = inbound
+            let stopping = &service.node.signals.stopping;
+            let results = (&mut inbound)
+                .take_until(stopping.cancelled())
                 .map(|message| async {
                     caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))?;
                     Ok(service.submit_one(&grant, message?).await)
                 })
                 .buffer_unordered(STREAM_AT_ONCE);
-            tokio::pin!(results);
+            let mut results = Box::pin(results);
             while let Some(result) = results.next().await {
                 let failed = result.is_err();
                 if out.send(result).await.is_err() || failed {
                     return;
                 }
+            }
+            drop(results);
+            if stopping.is_cancelled() {
+                farewell(&out, inbound).await;
             }
         });
         Ok(Response::new(ReceiverStream::new(answers)))
