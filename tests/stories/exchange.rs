@@ -8,10 +8,10 @@ use lotse_proto::agency::v1::inbox_service_client::InboxServiceClient;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
 use lotse_proto::agency::v1::submit_referrals_response::Result as Submitted;
 use lotse_proto::agency::v1::{
-    AnswerReferralRequest, DeliveryState, FetchRequest, GetReferralRequest, InboxEvent, ReferralState,
-    SubmitReferralRequest, SubmitReferralsRequest, WatchRequest, fetched_record, inbox_event,
+    AnswerReferralRequest, DeliveryState, FetchRequest, GetReferralRequest, InboxEvent, ReferralHandover,
+    ReferralState, SubmitReferralRequest, SubmitReferralsRequest, WatchRequest, fetched_record, inbox_event,
 };
-use lotse_proto::record::v1::{Accepted, Completed, ReferralAnswer, referral_answer};
+use lotse_proto::record::v1::{Accepted, Completed, ReferralAnswer, Skills, referral_answer};
 use lotse_tests::federation::{Agency, Federation};
 use lotse_tests::records::{consent, handover, record};
 use tonic::transport::Channel;
@@ -119,6 +119,55 @@ async fn what_was_handed_over_while_the_peer_was_down_arrives_after_it_starts() 
     ids.dedup();
     assert_eq!(ids.len(), 300, "nothing twice");
     events(federation.agency(OWNER), 300, is_taken).await?;
+    federation.stop().await
+}
+
+/// A referral with as many words about skills as are allowed: 50 of 200 characters, three bytes each.
+fn large_handover(number: usize) -> ReferralHandover {
+    let mut handover = handover(&format!("large-{number}"), "person-1", HOLDER);
+    let labels = (0..50).map(|label| format!("{label:03}{}", "€".repeat(197))).collect();
+    handover.referral.as_mut().unwrap().skills = Some(Skills { labels, ..Skills::default() });
+    handover
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_into_one_message_is_left_for_the_next_fetch() -> Result<()> {
+    const COUNT: usize = 150;
+    let federation = two_agencies().await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    record(owner, consent("0198c5a4-7d3e-7cc0-8000-000000000001", "person-1", &[HOLDER])).await?;
+    let requests: Vec<_> = (0..COUNT).map(|n| SubmitReferralsRequest { handover: Some(large_handover(n)) }).collect();
+    let mut answers = referrals(owner)?.submit_referrals(tokio_stream::iter(requests)).await?.into_inner();
+    while let Some(answer) = answers.message().await? {
+        assert!(matches!(answer.result, Some(Submitted::Submitted(_))), "{answer:?}");
+    }
+    let received = events(holder, COUNT, is_received).await?;
+    let mut record_ids: Vec<_> = received.into_iter().map(|event| event.referral_id).collect();
+    let (mut fetches, mut found) = (0, 0);
+    while !record_ids.is_empty() {
+        let fetched = inbox(holder)?.fetch(FetchRequest { record_ids }).await?.into_inner();
+        assert!(!fetched.records.is_empty() && fetched.not_found.is_empty(), "{:?}", fetched.not_found);
+        (fetches, found) = (fetches + 1, found + fetched.records.len());
+        record_ids = fetched.left;
+    }
+    assert_eq!((fetches, found), (2, COUNT), "4.5 MB in two messages");
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inbox_says_when_everything_is_told() -> Result<()> {
+    let federation = two_agencies().await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    let mut stream = inbox(holder)?.watch(WatchRequest { after: Some(0) }).await?.into_inner();
+    let first = stream.message().await?.context("the inbox ended")?;
+    assert!(first.caught_up && first.events.is_empty() && first.cursor == 0, "{first:?}");
+    record(owner, consent("0198c5a4-7d3e-7cc0-8000-000000000001", "person-1", &[HOLDER])).await?;
+    let request = SubmitReferralRequest { handover: Some(handover("key-1", "person-1", HOLDER)) };
+    referrals(owner)?.submit_referral(request).await?;
+    let news = stream.message().await?.context("the inbox ended")?;
+    assert!(!news.caught_up && news.events.len() == 1, "{news:?}");
+    let last = stream.message().await?.context("the inbox ended")?;
+    assert!(last.caught_up && last.events.is_empty() && last.cursor == news.cursor, "{last:?}");
     federation.stop().await
 }
 

@@ -356,9 +356,9 @@ async fn a_read_after_hold_until_is_refused_while_the_job_sleeps() {
     let referral = pair.delivered("key-1", "person-1").await;
     let all = lotse_core::set::Set::from_bits(i64::MAX);
     let fetch = || super::fetch_records::fetch_records(&pair.holder, "akte", all, vec![referral]);
-    assert_eq!(fetch().await.unwrap().len(), 1);
+    assert_eq!(fetch().await.unwrap().records.len(), 1);
     pair.clock.turn(DAY * 90);
-    assert!(fetch().await.unwrap().is_empty());
+    assert!(fetch().await.unwrap().records.is_empty());
     assert_eq!(super::purge_ended::purge_ended(&pair.holder).await.unwrap(), 1);
 }
 

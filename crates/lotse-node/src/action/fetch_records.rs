@@ -15,6 +15,20 @@ use crate::node::Node;
 /// Most records of one fetch.
 pub const MAX_FETCH: usize = 256;
 
+/// Bytes of one fetch, at most: with everything that stands around the contents, one message holds them.
+const MAX_FETCH_BYTES: usize = 3 * 1024 * 1024 + 512 * 1024;
+
+/// What an answer says of a record besides its content, at most.
+const AROUND_BYTES: usize = 1024;
+
+/// What was found.
+pub struct Found {
+    /// Records, as many as one message holds and at least one.
+    pub records: Vec<FetchedRecord>,
+    /// Ids of those that did not fit.
+    pub left: Vec<Id>,
+}
+
 /// A record that was found.
 pub struct FetchedRecord {
     /// What is held.
@@ -31,7 +45,7 @@ pub async fn fetch_records(
     system: &str,
     purposes: Purposes,
     record_ids: Vec<Id>,
-) -> Result<Vec<FetchedRecord>, Failure> {
+) -> Result<Found, Failure> {
     let job = Arc::new((node.clone(), system.to_string(), record_ids));
     let found = node
         .store
@@ -49,18 +63,23 @@ async fn run(
     system: &str,
     purposes: Purposes,
     record_ids: &[Id],
-) -> Result<Vec<FetchedRecord>, StoreError> {
+) -> Result<Found, StoreError> {
     let at = node.now();
-    let mut records = Vec::new();
+    let (mut records, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
     for held in custody::find(tx, record_ids).await? {
         let readable = purposes.contains(held.purpose) && at < held.hold_until;
         let Some(sealed) = held.content.as_ref().filter(|_| readable) else { continue };
+        bytes += sealed.ciphertext.len() + AROUND_BYTES;
+        if bytes > MAX_FETCH_BYTES && !records.is_empty() {
+            left.push(held.record_id);
+            continue;
+        }
         let envelope = node.vault.open(take_batch::place(&held.envelope_id), sealed)?;
         records.push(FetchedRecord { token: Id::random(&*node.random), envelope, held });
     }
     let fetched: Vec<Fetched> = records
         .iter()
-        .map(|record| Fetched {
+        .map(|record: &FetchedRecord| Fetched {
             token: record.token,
             record_id: record.held.record_id,
             revision: record.held.revision,
@@ -71,5 +90,5 @@ async fn run(
     if !fetched.is_empty() {
         import::insert(tx, &fetched).await?;
     }
-    Ok(records)
+    Ok(Found { records, left })
 }

@@ -16,6 +16,10 @@ use crate::node::Node;
 /// Rows read at once.
 const ROWS: u32 = 64;
 
+/// Happenings of one page, so that one message holds them. A row tells of 256 at most, and is never divided: the cursor stands
+/// behind it.
+const MAX_HAPPENINGS: usize = 512;
+
 /// Who reads.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -59,7 +63,8 @@ pub async fn read_inbox(node: &Arc<Node>, reader: &Reader, after: u64) -> Result
 }
 
 async fn read(tx: &mut Tx, reader: &Reader, after: u64) -> Result<Option<Page>, StoreError> {
-    let events = inbox::after(tx, after, ROWS).await?;
+    let mut events = inbox::after(tx, after, ROWS).await?;
+    events.truncate(rows_of_a_page(events.iter().map(|event| event.items.len())));
     let Some(last) = events.last() else { return Ok(None) };
     let mut page = Page { cursor: last.seq, happenings: Vec::new() };
     let ids = |kind: EventKind| -> Vec<Id> {
@@ -84,6 +89,15 @@ async fn read(tx: &mut Tx, reader: &Reader, after: u64) -> Result<Option<Page>, 
         }
     }
     Ok(Some(page))
+}
+
+/// Counts the rows of a page, by how much each tells of: at least the first.
+fn rows_of_a_page(items: impl Iterator<Item = usize>) -> usize {
+    let behind = items.scan(0, |sum, items| {
+        *sum += items;
+        Some(*sum)
+    });
+    behind.take_while(|&sum| sum <= MAX_HAPPENINGS).count().max(1)
 }
 
 type Found<T> = std::collections::HashMap<Id, T>;
@@ -119,4 +133,17 @@ pub async fn acknowledge(node: &Arc<Node>, system: &str, cursor: u64) -> Result<
         })
         .await?;
     Ok(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_holds_whole_rows_until_the_next_would_be_too_much() {
+        assert_eq!(rows_of_a_page([256, 256, 1].into_iter()), 2);
+        assert_eq!(rows_of_a_page([256, 255, 1, 1].into_iter()), 3);
+        assert_eq!(rows_of_a_page([1; 64].into_iter()), 64);
+        assert_eq!(rows_of_a_page([MAX_HAPPENINGS + 1, 1].into_iter()), 1, "a row alone is never left out");
+    }
 }

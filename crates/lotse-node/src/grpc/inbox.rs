@@ -9,12 +9,12 @@ use lotse_proto::agency::v1::inbox_service_server::{InboxService, InboxServiceSe
 use lotse_proto::agency::v1::{self as agency, fetched_record, inbox_event};
 use lotse_proto::exchange::v1::envelope::Body;
 use lotse_store::outbox::ItemKind;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::action::confirm_import::confirm_import;
-use crate::action::fetch_records::{FetchedRecord, MAX_FETCH, fetch_records};
+use crate::action::fetch_records::{FetchedRecord, Found, MAX_FETCH, fetch_records};
 use crate::action::read_inbox::{Happened, Happening, Page, Reader, acknowledge, acknowledged, read_inbox};
 use crate::edge::{Caller, MAX_MESSAGE_BYTES};
 use crate::failure::Failure;
@@ -62,10 +62,11 @@ impl InboxService for Inbox {
     async fn fetch(&self, request: Request<agency::FetchRequest>) -> Result<Response<agency::FetchResponse>, Status> {
         let grant = access::system(&self.node, &request, access::FETCH)?;
         let ids = ids("record_ids", &request.into_inner().record_ids)?;
-        let records = fetch_records(&self.node, &grant.system, grant.purposes, ids.clone()).await?;
-        let found = |id: &Id| records.iter().any(|record| record.held.record_id == *id);
+        let Found { records, left } = fetch_records(&self.node, &grant.system, grant.purposes, ids.clone()).await?;
+        let found = |id: &Id| left.contains(id) || records.iter().any(|record| record.held.record_id == *id);
         let not_found = ids.iter().filter(|id| !found(id)).map(ToString::to_string).collect();
-        Ok(Response::new(agency::FetchResponse { records: records.iter().map(fetched).collect(), not_found }))
+        let left = left.iter().map(ToString::to_string).collect();
+        Ok(Response::new(agency::FetchResponse { records: records.iter().map(fetched).collect(), not_found, left }))
     }
 
     async fn confirm_import(
@@ -99,33 +100,47 @@ struct Watch {
 impl Watch {
     async fn run(self, mut cursor: u64) {
         let mut news = self.node.signals.inbox();
+        let mut told_caught_up = false;
         loop {
             news.mark_unchanged();
             let answer = match self.read(cursor).await {
                 Ok(Some(page)) => {
                     cursor = page.cursor;
-                    Some(Ok(self.response(page)))
+                    Ok(self.response(page))
                 }
-                Ok(None) => {
-                    tokio::select! {
-                        () = self.out.closed() => return,
-                        () = self.node.signals.stopping.cancelled() => Some(Err(Status::unavailable("the node is stopping"))),
-                        waited = tokio::time::timeout(SIGN_OF_LIFE, news.changed()) => match waited {
-                            Ok(Ok(())) => None,
-                            Ok(Err(_)) => return,
-                            Err(_) => Some(Ok(self.response(Page { cursor, happenings: Vec::new() }))),
-                        },
-                    }
-                }
-                Err(status) => Some(Err(status)),
+                Ok(None) if !told_caught_up => Ok(self.caught_up(cursor)),
+                Ok(None) => match self.wait(&mut news).await {
+                    Waited::News => continue,
+                    Waited::Silence => Ok(self.caught_up(cursor)),
+                    Waited::Stop => Err(Failure::stopping().into()),
+                    Waited::Gone => return,
+                },
+                Err(status) => Err(status),
             };
-            let Some(answer) = answer else { continue };
             let failed = answer.is_err();
-            let empty = answer.as_ref().is_ok_and(|response| response.events.is_empty() && response.cursor != cursor);
-            if !empty && (self.out.send(answer).await.is_err() || failed) {
+            told_caught_up = answer.as_ref().is_ok_and(|response| response.caught_up);
+            if self.out.send(answer).await.is_err() || failed {
                 return;
             }
         }
+    }
+
+    async fn wait(&self, news: &mut watch::Receiver<u64>) -> Waited {
+        tokio::select! {
+            () = self.out.closed() => Waited::Gone,
+            () = self.node.signals.stopping.cancelled() => Waited::Stop,
+            waited = tokio::time::timeout(SIGN_OF_LIFE, news.changed()) => match waited {
+                Ok(Ok(())) => Waited::News,
+                Ok(Err(_)) => Waited::Gone,
+                Err(_) => Waited::Silence,
+            },
+        }
+    }
+
+    /// Says that nothing comes after a cursor at this moment.
+    fn caught_up(&self, cursor: u64) -> agency::WatchResponse {
+        let response = self.response(Page { cursor, happenings: Vec::new() });
+        agency::WatchResponse { caught_up: true, ..response }
     }
 
     async fn read(&self, cursor: u64) -> Result<Option<Page>, Status> {
@@ -139,8 +154,17 @@ impl Watch {
             events: page.happenings.iter().map(event).collect(),
             generation: self.node.generation,
             restore_point: self.node.restore_point.map(time::message),
+            caught_up: false,
         }
     }
+}
+
+/// What a stream without events waited for.
+enum Waited {
+    News,
+    Silence,
+    Stop,
+    Gone,
 }
 
 fn event(happening: &Happening) -> agency::InboxEvent {
@@ -176,7 +200,8 @@ fn event(happening: &Happening) -> agency::InboxEvent {
 
 fn fetched(record: &FetchedRecord) -> agency::FetchedRecord {
     let held = &record.held;
-    let content = envelope::body_of(&record.envelope).and_then(|body| match body {
+    let (trace_id, body) = envelope::traced_body(&record.envelope).unwrap_or_default();
+    let content = body.and_then(|body| match body {
         Body::Referral(referral) => Some(fetched_record::Content::Referral(referral)),
         Body::Answer(answer) => Some(fetched_record::Content::Answer(answer)),
         _ => None,
@@ -192,6 +217,7 @@ fn fetched(record: &FetchedRecord) -> agency::FetchedRecord {
         categories: category::numbers(held.covered),
         feedback_level: held.feedback.number(),
         content,
+        trace_id: hex::encode(trace_id),
     }
 }
 

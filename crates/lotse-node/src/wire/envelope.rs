@@ -203,9 +203,15 @@ pub fn parse_own_head(bytes: &[u8]) -> Option<Head> {
     parse_head(&proto::Envelope::decode(bytes).ok()?)
 }
 
-/// Returns the encoded body of an envelope that was taken.
+/// Returns the body of an envelope that was taken.
 pub fn body_of(bytes: &[u8]) -> Option<ProtoBody> {
-    proto::Envelope::decode(bytes).ok()?.body
+    traced_body(bytes)?.1
+}
+
+/// Returns the trace id, which may be empty, and the body of an envelope that was taken.
+pub fn traced_body(bytes: &[u8]) -> Option<(Vec<u8>, Option<ProtoBody>)> {
+    let envelope = proto::Envelope::decode(bytes).ok()?;
+    Some((envelope.trace_id, envelope.body))
 }
 
 /// Reads the envelope's id even if nothing else can be read.

@@ -103,11 +103,15 @@ async fn fetch(agency: &Agency, ids: &[String]) -> anyhow::Result<Vec<FetchedRec
     let mut inbox = agency.inbox()?;
     let mut records = Vec::new();
     for ids in ids.chunks(MAX_FETCH) {
-        let request = FetchRequest { record_ids: ids.to_vec() };
-        let fetched = inbox.fetch(request).await.map_err(client::explained)?.into_inner().records;
-        let import_tokens = fetched.iter().map(|record| record.import_token.clone()).collect();
-        inbox.confirm_import(ConfirmImportRequest { import_tokens }).await.map_err(client::explained)?;
-        records.extend(fetched);
+        let mut record_ids = ids.to_vec();
+        while !record_ids.is_empty() {
+            let request = FetchRequest { record_ids };
+            let fetched = inbox.fetch(request).await.map_err(client::explained)?.into_inner();
+            let import_tokens = fetched.records.iter().map(|record| record.import_token.clone()).collect();
+            inbox.confirm_import(ConfirmImportRequest { import_tokens }).await.map_err(client::explained)?;
+            records.extend(fetched.records);
+            record_ids = fetched.left;
+        }
     }
     Ok(records)
 }

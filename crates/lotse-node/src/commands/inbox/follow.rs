@@ -25,14 +25,11 @@ use crate::edge::MAX_MESSAGE_BYTES;
 use crate::identity::Role;
 use crate::record_file::Format;
 
-/// Records fetched at once: so many of the largest fit into one message.
+/// Events whose content is fetched and written at once.
 const FETCHED_AT_ONCE: usize = 15;
 
 /// How long the node may be silent: it gives a sign of life every 30 seconds.
 const SILENCE: Duration = Duration::from_secs(90);
-
-/// With `--once`: how long nothing must come until nothing is left.
-const QUIET: Duration = Duration::from_secs(3);
 
 /// With `--once`: how long to try without getting on.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,7 +51,7 @@ pub(crate) struct Follow {
     /// Write to the end of this file instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// End when nothing is left instead of waiting for more.
+    /// End when everything that is there now is written, instead of waiting for more.
     #[arg(long)]
     once: bool,
 }
@@ -103,24 +100,13 @@ impl Reader {
         let mut node = InboxServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut events = node.watch(WatchRequest { after: self.cursor }).await.map_err(Broken::of)?.into_inner();
         self.opened = true;
-        while let Some(page) = self.next(&mut events).await? {
-            if self.once && page.events.is_empty() && self.cursor == Some(page.cursor) {
-                return Ok(()); // a sign of life: the node has nothing more
-            }
+        loop {
+            let page = next(&mut events).await?;
+            let enough = self.once && page.caught_up;
             self.take(&mut node, page).await?;
-        }
-        Ok(())
-    }
-
-    /// Waits for the next events; None if all are read and that is enough.
-    async fn next(&self, events: &mut Streaming<WatchResponse>) -> Result<Option<WatchResponse>, Broken> {
-        let patience = if self.once { QUIET } else { SILENCE };
-        match timeout(patience, events.message()).await {
-            Ok(Ok(Some(page))) => Ok(Some(page)),
-            Ok(Ok(None)) => Err(Broken::ForNow(anyhow!("the node ended the stream"))),
-            Ok(Err(status)) => Err(Broken::of(status)),
-            Err(_) if self.once => Ok(None),
-            Err(_) => Err(Broken::ForNow(anyhow!("the node has given no sign of life for {} s", SILENCE.as_secs()))),
+            if enough {
+                return Ok(());
+            }
         }
     }
 
@@ -147,17 +133,29 @@ impl Reader {
     }
 }
 
+/// Waits for the next events.
+async fn next(events: &mut Streaming<WatchResponse>) -> Result<WatchResponse, Broken> {
+    match timeout(SILENCE, events.message()).await {
+        Ok(Ok(Some(page))) => Ok(page),
+        Ok(Ok(None)) => Err(Broken::ForNow(anyhow!("the node ended the stream"))),
+        Ok(Err(status)) => Err(Broken::of(status)),
+        Err(_) => Err(Broken::ForNow(anyhow!("the node has given no sign of life for {} s", SILENCE.as_secs()))),
+    }
+}
+
 /// Fetches the content that events tell of, by record id.
 async fn fetch(
     node: &mut InboxServiceClient<Channel>,
     events: &[InboxEvent],
 ) -> Result<HashMap<String, FetchedRecord>, Broken> {
-    let record_ids: Vec<String> = events.iter().filter_map(record_id).map(String::from).collect();
-    if record_ids.is_empty() {
-        return Ok(HashMap::new());
+    let mut record_ids: Vec<String> = events.iter().filter_map(record_id).map(String::from).collect();
+    let mut found = HashMap::new();
+    while !record_ids.is_empty() {
+        let fetched = node.fetch(FetchRequest { record_ids }).await.map_err(Broken::of)?.into_inner();
+        found.extend(fetched.records.into_iter().map(|record| (record.record_id.clone(), record)));
+        record_ids = fetched.left;
     }
-    let fetched = node.fetch(FetchRequest { record_ids }).await.map_err(Broken::of)?.into_inner();
-    Ok(fetched.records.into_iter().map(|record| (record.record_id.clone(), record)).collect())
+    Ok(found)
 }
 
 /// Returns the id of the record that an event says can be fetched.
