@@ -37,11 +37,20 @@ pub enum Place {
     Party(AgencyId),
 }
 
-/// One warning.
+impl Place {
+    fn name(&self) -> &str {
+        match self {
+            Place::Clause(id) => id,
+            Place::Party(agency) => agency.as_str(),
+        }
+    }
+}
+
+/// One warning: each concern is told once, with all its places, so that the list stays short enough to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// What it is about.
-    pub place: Place,
+    /// What it is about, at least one; all of them parties, or all of them clauses.
+    pub places: Vec<Place>,
     /// What is the matter.
     pub concern: Concern,
 }
@@ -54,11 +63,14 @@ impl Warning {
 
     /// Returns the warning as a sentence with its norm.
     pub fn sentence(&self, language: Language) -> String {
-        let sentence = self.concern.sentence(language);
-        match &self.place {
-            Place::Clause(id) => format!("{} {id}: {sentence}", language.choose(("Klausel", "Clause"))),
-            Place::Party(agency) => format!("{} {agency}: {sentence}", language.choose(("Partei", "Party"))),
-        }
+        let names: Vec<&str> = self.places.iter().map(Place::name).collect();
+        let heading = match (self.places.first(), names.len()) {
+            (Some(Place::Party(_)), 1) => language.choose(("Partei", "Party")),
+            (Some(Place::Party(_)), _) => language.choose(("Parteien", "Parties")),
+            (_, 1) => language.choose(("Klausel", "Clause")),
+            _ => language.choose(("Klauseln", "Clauses")),
+        };
+        format!("{heading} {}: {}", names.join(", "), self.concern.sentence(language))
     }
 }
 
@@ -70,18 +82,22 @@ pub fn caveat(language: Language) -> &'static str {
     ))
 }
 
-/// Checks an agreement and returns the warnings in the order of its parties and clauses.
+/// Checks an agreement and returns the warnings in the order of the first party or clause that each is about.
 pub fn check(agreement: &Agreement) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    for party in &agreement.parties {
+    let of_parties = agreement.parties.iter().flat_map(|party| {
         let place = Place::Party(party.agency.clone());
-        let concerns = of_party(agreement, party);
-        warnings.extend(concerns.into_iter().map(|concern| Warning { place: place.clone(), concern }));
-    }
-    for clause in &agreement.clauses {
+        of_party(agreement, party).into_iter().map(move |concern| (place.clone(), concern))
+    });
+    let of_clauses = agreement.clauses.iter().flat_map(|clause| {
         let place = Place::Clause(clause.id.clone());
-        let concerns = of_clause(agreement, clause);
-        warnings.extend(concerns.into_iter().map(|concern| Warning { place: place.clone(), concern }));
+        of_clause(agreement, clause).into_iter().map(move |concern| (place.clone(), concern))
+    });
+    let mut warnings: Vec<Warning> = Vec::new();
+    for (place, concern) in of_parties.chain(of_clauses) {
+        match warnings.iter_mut().find(|warning| warning.concern == concern) {
+            Some(warning) => warning.places.push(place),
+            None => warnings.push(Warning { places: vec![place], concern }),
+        }
     }
     warnings
 }
@@ -104,8 +120,8 @@ fn of_clause(agreement: &Agreement, clause: &Clause) -> Vec<Concern> {
     let mut concerns = Vec::new();
     usability(agreement, clause, &mut concerns);
     if clause.record_kind == RecordKind::Referral {
-        statutory_ways(clause, &mut concerns);
-        sensitive_ways(clause, &mut concerns);
+        statutory_ways(agreement, clause, &mut concerns);
+        sensitive_ways(agreement, clause, &mut concerns);
     }
     feedback(agreement, clause, &mut concerns);
     times(agreement, clause, &mut concerns);
@@ -130,22 +146,22 @@ fn usability(agreement: &Agreement, clause: &Clause, concerns: &mut Vec<Concern>
 
 /// Ways on which the law already permits what is necessary. What a youth office sends follows SGB VIII and is told
 /// apart.
-fn statutory_ways(clause: &Clause, concerns: &mut Vec<Concern>) {
+fn statutory_ways(agreement: &Agreement, clause: &Clause, concerns: &mut Vec<Concern>) {
     let both_place = |from, to| PLACEMENT.contains(&from) && PLACEMENT.contains(&to);
-    if runs(clause, both_place) {
+    if runs(agreement, clause, both_place) {
         concerns.push(Concern::StatutoryBetweenPlacementAgencies);
     }
     let general_rule = |from, to| from != YouthOffice && SOCIAL.contains(&from) && SOCIAL.contains(&to);
-    if runs(clause, |from, to| general_rule(from, to) && !both_place(from, to)) {
+    if runs(agreement, clause, |from, to| general_rule(from, to) && !both_place(from, to)) {
         concerns.push(Concern::StatutoryBetweenSocialAgencies);
     }
-    if runs(clause, |from, to| SOCIAL.contains(&from) && to == AsylblgAuthority) {
+    if runs(agreement, clause, |from, to| SOCIAL.contains(&from) && to == AsylblgAuthority) {
         concerns.push(Concern::StatutoryToAsylblgAuthority);
     }
 }
 
 /// Ways on which some data should not go, or only under conditions.
-fn sensitive_ways(clause: &Clause, concerns: &mut Vec<Concern>) {
+fn sensitive_ways(agreement: &Agreement, clause: &Clause, concerns: &mut Vec<Concern>) {
     let sends = |category: Category| clause.categories.contains(category);
     let health: Categories = [Category::Health, Category::DisabilityStatus].into_iter().collect();
     if clause.to_kinds.contains(&ImmigrationOffice) {
@@ -156,13 +172,13 @@ fn sensitive_ways(clause: &Clause, concerns: &mut Vec<Concern>) {
             concerns.push(Concern::FreeTextToImmigrationOffice);
         }
     }
-    if clause.from_kinds.contains(&YouthOffice) {
+    if runs(agreement, clause, |from, _| from == YouthOffice) {
         concerns.push(if sends(Category::YouthHelp) { Concern::YouthHelp } else { Concern::YouthOfficeSends });
     }
     if sends(Category::ResidenceTitle) && !title_is_needed(clause) {
         concerns.push(Concern::ResidenceTitle);
     }
-    if runs(clause, |from, to| SOCIAL.contains(&from) && OUTSIDE.contains(&to)) {
+    if runs(agreement, clause, |from, to| SOCIAL.contains(&from) && OUTSIDE.contains(&to)) {
         concerns.push(Concern::OutsideSocialSecrecy);
     }
 }
@@ -211,9 +227,13 @@ const SOCIAL: &[AgencyKind] =
 /// Bodies that are not, and are bound by SGB X § 78 instead.
 const OUTSIDE: &[AgencyKind] = &[ImmigrationOffice, AsylblgAuthority, TrainingProvider];
 
-/// Tells whether a clause leads from one kind to another of which something is true.
-fn runs(clause: &Clause, is_such: impl Fn(AgencyKind, AgencyKind) -> bool) -> bool {
-    clause.from_kinds.iter().any(|&from| clause.to_kinds.iter().any(|&to| is_such(from, to)))
+/// Tells whether two of the parties can use a clause between whose kinds something is true.
+fn runs(agreement: &Agreement, clause: &Clause, is_such: impl Fn(AgencyKind, AgencyKind) -> bool) -> bool {
+    let parties = || agreement.parties.iter();
+    parties().filter(|from| clause.from_kinds.contains(&from.kind)).any(|from| {
+        let recipients = parties().filter(|to| clause.to_kinds.contains(&to.kind) && to.agency != from.agency);
+        recipients.into_iter().any(|to| is_such(from.kind, to.kind))
+    })
 }
 
 #[cfg(test)]

@@ -46,12 +46,14 @@ impl Page<'_> {
     fn principles(&self) -> String {
         self.say(
             "Was diese Vereinbarung nicht nennt, ist nicht erlaubt. Übermittelt wird nur, was eine Klausel und die \
-             Einwilligung (bei Stellenangeboten die Freigabe des Arbeitgebers) beide nennen. Wird die Einwilligung \
-             widerrufen, erreicht der Rückruf jede Stelle, die eine Kopie hält; sie bestätigt, was sie gelöscht hat. \
+             Einwilligung (bei Stellenangeboten die Freigabe des Arbeitgebers) beide nennen. Mit dem Widerruf der \
+             Einwilligung endet jede Übermittlung, die auf ihr beruht. Was schon übermittelt ist, ruft Lotse in dieser \
+             Schemastufe nicht zurück: Die Kopie endet mit ihrer Frist; bis dahin unterrichten sich die Stellen selbst. \
              Gesetzliche Pflichten bleiben unberührt.\n",
             "What this agreement does not name is not allowed. Only what a clause and the consent (for vacancies the \
-             employer's release) both name is sent. When a consent is withdrawn, the recall reaches every agency that \
-             holds a copy; it confirms what it has deleted. Statutory duties are not affected.\n",
+             employer's release) both name is sent. When a consent is withdrawn, nothing more is sent that rests on it. \
+             What was sent before is not called back by Lotse at this schema level: the copy ends with its term; until \
+             then the agencies inform each other themselves. Statutory duties are not affected.\n",
         )
     }
 
@@ -198,12 +200,12 @@ impl Page<'_> {
         let last = self.day(last_day(self.agreement.valid_until));
         let copies = match self.agreement.on_end {
             OnEnd::Purge => self.say(
-                "Kopien, die dann noch gehalten werden, werden gelöscht; jede Stelle bestätigt es.",
-                "Copies that are still held then are deleted; every agency confirms it.",
+                "Kopien, die dann noch gehalten werden, löscht jede Stelle bei sich.",
+                "Copies that are still held then are deleted by each agency on its side.",
             ),
             OnEnd::KeepUntilLease => self.say(
-                "Kopien bleiben bis zu ihrer Frist; Widerruf, Löschung und Berichtigung erreichen sie weiterhin.",
-                "Copies stay until their time is over; withdrawal, erasure and correction still reach them.",
+                "Kopien bleiben bis zu ihrer Frist; dann löscht sie jede Stelle bei sich.",
+                "Copies stay until their time is over; then each agency deletes them on its side.",
             ),
         };
         self.say(

@@ -1,8 +1,10 @@
 use super::*;
 use crate::agreement::DatedText;
 use crate::agreement::tests::{agreement, party};
-use crate::agreement::text::{parse, tests::sample};
+use crate::agreement::text::tests::{parties, sample};
+use crate::agreement::text::{parse, template};
 use crate::category::Category;
+use crate::id::Id;
 use Language::{English, German};
 
 /// An agreement about which nothing is to be said: an immigration office writes to a Jobcenter.
@@ -58,6 +60,32 @@ fn the_template_is_warned_of_only_where_the_law_has_a_say() {
     assert!(warnings.iter().all(|warning| expected.contains(&warning.concern)), "{warnings:?}");
     assert!(expected.iter().all(|concern| warnings.iter().any(|warning| warning.concern == *concern)));
     assert!(warnings.iter().all(|warning| warning.weight() == Weight::Advice));
+    assert_eq!(warnings.len(), expected.len(), "each is told once, with all its places");
+}
+
+#[test]
+fn an_untouched_template_of_two_parties_has_one_warning_that_names_its_clauses() {
+    let two: Vec<_> =
+        parties().into_iter().filter(|party| [JobcenterGe, EmploymentAgency].contains(&party.kind)).collect();
+    let text = template(Id::from_bytes([7; 16]), "2026-12-01".parse().unwrap(), &two);
+    let warnings = check(parse(&text).unwrap().terms());
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let clauses = "orientation-refugees, youth-case, job-placement, job-placement-with-health";
+    assert!(warnings[0].sentence(English).starts_with(&format!("Clauses {clauses}: Between Jobcenter")));
+}
+
+#[test]
+fn what_only_others_could_use_is_no_concern() {
+    let unused = of_clause_between(JobcenterGe, EmploymentAgency, &[]);
+    let with_absent_kinds = concerns(|agreement| {
+        agreement.parties[0].kind = JobcenterGe;
+        agreement.parties[1].kind = EmploymentAgency;
+        let clause = &mut agreement.clauses[0];
+        clause.from_kinds = vec![JobcenterGe, YouthOffice];
+        clause.to_kinds = vec![EmploymentAgency, AsylblgAuthority];
+    });
+    let absent = [Concern::NobodyOfKind(YouthOffice), Concern::NobodyOfKind(AsylblgAuthority)];
+    assert_eq!(with_absent_kinds, [absent.as_slice(), &unused].concat());
 }
 
 #[test]

@@ -44,8 +44,10 @@ fn a_german_reader_finds_the_essential_sentences() {
          Absender führt die Übermittlung 1095 Tage in seinem Verzeichnis.",
         "meldet zurück, soweit die Einwilligung es zulässt: nichts – oder Stand mit Datum.",
         "  Übliche Grundlage (ab 28.02.2025): SGB II § 50 Abs. 1",
-        "Mit Ablauf des 30.11.2028 endet die Erlaubnis zu übermitteln. Kopien, die dann noch gehalten werden, werden \
-         gelöscht; jede Stelle bestätigt es.",
+        "Mit dem Widerruf der Einwilligung endet jede Übermittlung, die auf ihr beruht. Was schon übermittelt ist, ruft \
+         Lotse in dieser Schemastufe nicht zurück",
+        "Mit Ablauf des 30.11.2028 endet die Erlaubnis zu übermitteln. Kopien, die dann noch gehalten werden, löscht \
+         jede Stelle bei sich.",
     ] {
         assert!(text.contains(sentence), "{sentence}\nis not in\n{text}");
     }
@@ -64,6 +66,8 @@ fn an_english_reader_finds_the_essential_sentences() {
         "at most 30 days, or until the consent or this agreement ends, if that is earlier. The sender keeps the \
          transfer in its register for 1095 days.",
         "as far as the consent allows: nothing – or state and date – or state, outcome and date.",
+        "When a consent is withdrawn, nothing more is sent that rests on it. What was sent before is not called back by \
+         Lotse at this schema level: the copy ends with its term",
         "The permission to send ends with 2028-11-30. Copies that are still held then are deleted",
     ] {
         assert!(text.contains(sentence), "{sentence}\nis not in\n{text}");
@@ -78,11 +82,7 @@ fn what_differs_from_the_template_is_shown_too() {
     );
     let german = show(parse(&text).unwrap().terms(), German);
     assert!(german.contains("Die Stelle endet am 30.06.2027; ihr folgt ja-mkk.example."));
-    assert!(
-        german.contains(
-            "Kopien bleiben bis zu ihrer Frist; Widerruf, Löschung und Berichtigung erreichen sie weiterhin."
-        )
-    );
+    assert!(german.contains("Kopien bleiben bis zu ihrer Frist; dann löscht sie jede Stelle bei sich."));
     assert!(german.contains("endet die Einwilligung früher, dann bis dahin"));
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::agency::AgencyKind;
 use crate::agreement::Party;
 use crate::id::Id;
 use crate::time::Date;
@@ -9,11 +10,18 @@ use crate::time::Date;
 const HEAD: &str = include_str!("template_head.toml");
 const CLAUSES: &str = include_str!("template_clauses.toml");
 
+/// The line before each clause of the template, with what is said about it.
+const CUT: &str = "#####\n";
+
+/// What the lines with a clause's kinds begin with.
+const FROM: &str = "from_kinds = ";
+const TO: &str = "to_kinds = ";
+
 /// How long the template's agreement lasts, years.
 const TERM_YEARS: i64 = 2;
 
-/// Writes an agreement to start from: these parties, a term of two years from the first day, and example clauses for
-/// the first orientation of refugees, youth cases and job placement.
+/// Writes an agreement to start from: these parties, a term of two years from the first day, and of the example clauses (first
+/// orientation of refugees, youth cases, job placement) those that two of the parties can use, with the kinds they have.
 pub fn template(id: Id, first_day: Date, parties: &[Party]) -> String {
     let end = first_day.saturating_add(jiff::Span::new().years(TERM_YEARS));
     let last_day = end.yesterday().unwrap_or(end);
@@ -22,8 +30,38 @@ pub fn template(id: Id, first_day: Date, parties: &[Party]) -> String {
         .replace("{valid_from}", &first_day.to_string())
         .replace("{valid_until}", &last_day.to_string());
     parties.iter().for_each(|party| write_party(&mut text, party));
-    text.push_str(CLAUSES);
+    let mut parts = CLAUSES.split(CUT);
+    text.push_str(parts.next().unwrap_or_default());
+    parts.filter_map(|clause| clause_between(clause, parties)).for_each(|clause| text.push_str(&clause));
     text
+}
+
+/// Takes out of a clause the kinds that no party has; none if no two parties can use the rest.
+fn clause_between(clause: &str, parties: &[Party]) -> Option<String> {
+    let of = |kind: AgencyKind| parties.iter().filter(move |party| party.kind == kind);
+    let kinds = |key: &str| -> Option<Vec<AgencyKind>> {
+        let line = clause.lines().find(|line| line.starts_with(key))?;
+        Some(
+            AgencyKind::ALL
+                .into_iter()
+                .filter(|kind| line.contains(&quoted(kind.name())) && of(*kind).next().is_some())
+                .collect(),
+        )
+    };
+    let (from, to) = (kinds(FROM)?, kinds(TO)?);
+    let pair = |one: &Party| to.iter().any(|&kind| of(kind).any(|other| other.agency != one.agency));
+    from.iter().any(|&kind| of(kind).any(pair)).then(|| {
+        let line = |line: &str| match line {
+            line if line.starts_with(FROM) => format!("{FROM}[{}]\n", names(&from)),
+            line if line.starts_with(TO) => format!("{TO}[{}]\n", names(&to)),
+            line => format!("{line}\n"),
+        };
+        clause.lines().map(line).collect()
+    })
+}
+
+fn names(kinds: &[AgencyKind]) -> String {
+    kinds.iter().map(|kind| quoted(kind.name())).collect::<Vec<_>>().join(", ")
 }
 
 fn write_party(text: &mut String, party: &Party) {
