@@ -92,10 +92,11 @@ impl Federation {
         let first = self.agencies.first().context("no agency")?;
         let id = Id::new(first.clock.now(), &SystemRandom);
         let source = self.agreement_text(id)?;
-        first.admin()?.offer_agreement(OfferAgreementRequest { source }).await?;
+        let offered = first.admin()?.offer_agreement(OfferAgreementRequest { source }).await?.into_inner();
+        let digest = offered.agreement.context("no agreement in the answer")?.digest;
         for agency in &self.agencies {
             agency.has_agreement(id, |_| true).await?;
-            let request = SignAgreementRequest { agreement_id: id.to_string(), version: 1 };
+            let request = SignAgreementRequest { agreement_id: id.to_string(), version: 1, digest: digest.clone() };
             agency.admin()?.sign_agreement(request).await?;
         }
         for agency in &self.agencies {

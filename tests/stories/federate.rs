@@ -48,7 +48,10 @@ async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() 
     employment.has_agreement(id.parse()?, |state| state == AgreementState::Offered).await?;
     let shown = employment.command(&["agreement", "show", &id, "--language", "de"]).await?;
     assert!(shown.contains(JOBCENTER) && shown.contains(EMPLOYMENT_AGENCY), "{shown}");
-    employment.command(&["agreement", "sign", &id]).await?;
+    let digest = shown.lines().find_map(|line| line.trim().strip_prefix("digest ")).unwrap().trim();
+    let unread = employment.command(&["agreement", "sign", &id, "--digest", &"0".repeat(64)]).await.unwrap_err();
+    assert!(unread.to_string().contains("read it again"), "{unread}");
+    employment.command(&["agreement", "sign", &id, "--digest", digest]).await?;
     let waiting = employment.command(&["agreement", "status", &id]).await?;
     assert!(waiting.contains(&format!("missing    {JOBCENTER}")), "{waiting}");
     jobcenter.command(&["agreement", "sign", &id]).await?;

@@ -193,6 +193,15 @@ impl Digest {
     }
 }
 
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    /// Reads 64 hexadecimal digits, as a digest is printed.
+    fn from_str(text: &str) -> Result<Digest, DigestError> {
+        hex::decode(text).map_err(|_| DigestError).and_then(|bytes| Digest::from_slice(&bytes))
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use lotse_core::agency::AgencyKind;
-use lotse_core::agreement::Party;
 use lotse_core::agreement::text::template;
+use lotse_core::agreement::{Agreement, Party};
 use lotse_core::card::{Card, CardKey, KeyUse, USUAL_VALIDITY};
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::key::SigningKey;
@@ -18,8 +18,9 @@ use lotse_store::testing::Database;
 use lotse_store::vault::Vault;
 use lotse_store::{Store, StoreOptions};
 
-use crate::action;
+use crate::action::{self, sign_agreement::ReadVersion};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::federation::Act;
 use crate::hold::Holds;
 use crate::link::Links;
@@ -250,12 +251,19 @@ pub(crate) async fn agree_on(nodes: &[&TestNode], source: &str) -> Digest {
         pass_on(nodes[0], node, digest).await;
     }
     for node in nodes {
-        action::sign_agreement::sign_agreement(node, offered.id, offered.version, admin()).await.unwrap();
+        seal_version(node, offered.id, offered.version).await.unwrap();
         for other in nodes.iter().filter(|other| other.agency != node.agency) {
             pass_on(node, other, digest).await;
         }
     }
     digest
+}
+
+/// Seals the text of a version that a node has, as who has read it does.
+pub(crate) async fn seal_version(node: &TestNode, id: Id, version: u32) -> Result<Arc<Agreement>, Failure> {
+    let here = node.federation.get().version_of(id, version).map(|known| known.agreement.digest);
+    let digest = here.unwrap_or_else(|| Digest::of(b"no such text"));
+    action::sign_agreement::sign_agreement(node, ReadVersion { id, version, digest }, admin()).await
 }
 
 /// Hands an agreement with its seals from one node to another, as the duty courier does.

@@ -14,8 +14,9 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use clap::ValueEnum;
+use lotse_core::agreement::Agreement as Terms;
 use lotse_core::agreement::text::{self, Draft};
-use lotse_proto::admin::v1::{AgreementState, AgreementSummary};
+use lotse_proto::admin::v1::{AgreementState, AgreementSummary, GetAgreementResponse};
 
 use super::Context;
 use crate::wire;
@@ -77,6 +78,12 @@ fn read(path: &Path) -> anyhow::Result<Draft> {
         let line = |finding: &text::TextError| format!("\n{}:{}: {}", path.display(), finding.line, finding.message);
         anyhow!("this is no agreement yet:{}", findings.iter().map(line).collect::<String>())
     })
+}
+
+/// Reads an agreement from the sealed bytes, not from what the node says beside them.
+fn sealed_text(answer: &GetAgreementResponse) -> anyhow::Result<Terms> {
+    let seal = answer.seal.as_ref().context("the node sent no seal")?;
+    wire::agreement::parse(&seal.payload).map_err(|reason| anyhow!("{} [{}]", reason.sentence(), reason.code()))
 }
 
 /// Describes where an agreement stands.

@@ -4,7 +4,7 @@ mod answer;
 
 use std::sync::Arc;
 
-use lotse_core::id::{AgencyId, Id};
+use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::reason::Reason;
 use lotse_core::seal::Seal;
 use lotse_proto::admin::v1 as proto;
@@ -18,7 +18,7 @@ use crate::action::get_status::{get_status, waiting};
 use crate::action::install_card::install_card;
 use crate::action::list_agreements::{find_agreement, list_agreements};
 use crate::action::offer_agreement::offer_agreement;
-use crate::action::sign_agreement::sign_agreement;
+use crate::action::sign_agreement::{ReadVersion, sign_agreement};
 use crate::action::suspend_agreement::{resume_agreement, suspend_agreement};
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
 use crate::edge::MAX_MESSAGE_BYTES;
@@ -115,7 +115,8 @@ impl AdminService for Admin {
     ) -> Answer<proto::SignAgreementResponse> {
         let act = access::act(&self.node, &request, access::SIGN_AGREEMENT)?;
         let request = request.into_inner();
-        let agreement = sign_agreement(&self.node, id(&request.agreement_id)?, request.version, act).await?;
+        let (id, digest) = (id(&request.agreement_id)?, digest(&request.digest)?);
+        let agreement = sign_agreement(&self.node, ReadVersion { id, version: request.version, digest }, act).await?;
         let agreement = Some(self.summary(agreement.id, agreement.version)?);
         Ok(Response::new(proto::SignAgreementResponse { agreement }))
     }
@@ -183,6 +184,15 @@ fn agency(text: &str) -> Result<AgencyId, Failure> {
 
 fn id(text: &str) -> Result<Id, Failure> {
     text.parse().map_err(|error| invalid("agreement_id", &error))
+}
+
+/// Reads the digest of the text that an administrator has read.
+fn digest(text: &str) -> Result<Digest, Failure> {
+    if text.is_empty() {
+        let message = "is required: the digest that `lotse agreement show` prints of the text that was read";
+        return Err(Failure::field(Reason::FieldMissing, "digest", message));
+    }
+    text.parse().map_err(|error| invalid("digest", &error))
 }
 
 /// Adds what the administrator gave as reason.

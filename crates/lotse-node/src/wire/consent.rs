@@ -275,7 +275,7 @@ fn form_digest(consent: &proto::Consent, form: Option<ConsentForm>, f: &mut Find
         }
         return None;
     }
-    let digest = hex::decode(&consent.form_sha256).ok().and_then(|bytes| Digest::from_slice(&bytes).ok());
+    let digest = consent.form_sha256.parse().ok();
     if digest.is_none() {
         f.invalid(FIELD, "write a SHA-256 as 64 hexadecimal digits");
     }

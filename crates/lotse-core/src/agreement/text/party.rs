@@ -83,6 +83,5 @@ fn region(text: &str) -> Result<String, &'static str> {
 }
 
 fn fingerprint(text: &str) -> Result<Digest, &'static str> {
-    let bytes = hex::decode(text).ok().and_then(|bytes| Digest::from_slice(&bytes).ok());
-    bytes.ok_or("give the SHA-256 of the agency's root key: 64 hexadecimal digits, as its card shows them")
+    text.parse().map_err(|_| "give the SHA-256 of the agency's root key: 64 hexadecimal digits, as its card shows them")
 }

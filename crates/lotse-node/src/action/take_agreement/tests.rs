@@ -8,10 +8,12 @@ use lotse_core::time::DAY;
 
 use super::*;
 use crate::action::offer_agreement::offer_agreement;
-use crate::action::sign_agreement::sign_agreement;
+use crate::action::sign_agreement::{ReadVersion, sign_agreement};
 use crate::action::take_card::take_card;
 use crate::action::take_seals::take_seals;
-use crate::testing::{ManualClock, TestNode, admin, agree, agree_on, agreement_text, introduce, key, pass_on};
+use crate::testing::{
+    ManualClock, TestNode, admin, agree, agree_on, agreement_text, introduce, key, pass_on, seal_version,
+};
 
 async fn nodes<const N: usize>(names: [&str; N]) -> [TestNode; N] {
     let clock = ManualClock::new();
@@ -61,12 +63,12 @@ async fn an_agreement_counts_once_all_parties_have_sealed_it() {
     let text = agreement_text(ID, 0, &[&one, &two, &three]);
     let digest = offer(&one, &text).await;
     pass_on(&one, &two, digest).await;
-    sign_agreement(&one, ID, 1, admin()).await.unwrap();
-    sign_agreement(&two, ID, 1, admin()).await.unwrap();
+    seal_version(&one, ID, 1).await.unwrap();
+    seal_version(&two, ID, 1).await.unwrap();
     pass_on(&one, &two, digest).await;
     assert!(counts(&two).is_empty(), "one seal is missing");
     pass_on(&two, &three, digest).await;
-    sign_agreement(&three, ID, 1, admin()).await.unwrap();
+    seal_version(&three, ID, 1).await.unwrap();
     assert_eq!(counts(&three), [1]);
     let signatures = sealed(&three, digest).signatures;
     assert_eq!(take_seals(&two, &three.agency, digest, signatures).await.unwrap().len(), 3);
@@ -124,7 +126,7 @@ async fn a_party_s_new_key_authority_and_endpoint_need_no_new_agreement() {
 async fn a_revoked_key_seals_nothing() {
     let [one, two] = nodes(["one.example", "two.example"]).await;
     let digest = offer(&one, &agreement_text(ID, 0, &[&one, &two])).await;
-    sign_agreement(&one, ID, 1, admin()).await.unwrap();
+    seal_version(&one, ID, 1).await.unwrap();
     let mut card = one.card(2);
     card.keys[0].revoked_at = Some(one.now());
     card.keys.push(lotse_core::card::CardKey {
@@ -176,9 +178,26 @@ async fn of_two_texts_of_one_version_the_first_sealed_one_stays() {
     offer(&one, &text).await;
     assert_eq!(refused(&two, &one, sealed(&one, first)).await, Reason::AgreementConflict, "but not for a peer's");
     assert_eq!(two.log().await.last(), Some(&EntryKind::Alarm));
-    sign_agreement(&one, ID, 1, admin()).await.unwrap();
+    seal_version(&one, ID, 1).await.unwrap();
     assert_eq!(refused_offer(&one, &other).await, Reason::AgreementConflict, "a sealed text stays");
     assert!(two.federation.get().by_digest(&second).is_some());
+}
+
+#[tokio::test]
+async fn a_text_that_took_the_place_of_the_one_that_was_read_is_not_sealed() {
+    let [one, two] = nodes(["one.example", "two.example"]).await;
+    let text = agreement_text(ID, 0, &[&one, &two]);
+    let read = offer(&one, &text).await;
+    let exchanged = offer(&one, &text.replace("06435", "06436")).await;
+    let sign = |digest| sign_agreement(&one, ReadVersion { id: ID, version: 1, digest }, admin());
+    let refused = sign(read).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::AgreementConflict);
+    assert!(refused.message().contains(&exchanged.to_string()), "{refused}");
+    assert!(one.federation.get().sealed_by(&exchanged).is_empty());
+    assert_eq!(one.log().await.last(), Some(&EntryKind::AgreementRefused));
+    sign(exchanged).await.unwrap();
+    assert!(one.federation.get().sealed_by(&exchanged).contains(&one.agency));
+    assert_eq!(sign(read).await.unwrap_err().reason(), Reason::AgreementConflict, "also when a seal is there");
 }
 
 #[tokio::test]
@@ -215,14 +234,14 @@ async fn a_new_version_needs_a_day_and_the_seals_of_those_who_leave() {
     );
     pass_on(&one, &two, digest).await;
     for (node, other) in [(&one, &two), (&two, &one)] {
-        sign_agreement(node, ID, 2, admin()).await.unwrap();
+        seal_version(node, ID, 2).await.unwrap();
         pass_on(node, other, digest).await;
     }
     one.clock.turn(4 * DAY);
     assert_eq!((counts(&one), counts(&three)), (vec![1], vec![1]), "the leaving party has not sealed");
     one.clock.turn_back(4 * DAY);
     pass_on(&one, &three, digest).await;
-    sign_agreement(&three, ID, 2, admin()).await.unwrap();
+    seal_version(&three, ID, 2).await.unwrap();
     pass_on(&three, &one, digest).await;
     assert_eq!(counts(&one), [1], "its time has not come");
     one.clock.turn(4 * DAY);
@@ -235,12 +254,12 @@ async fn a_version_that_comes_too_late_is_not_sealed_but_what_all_have_sealed_is
     agree_on(&[&one, &two], &agreement_text(ID, 0, &[&one, &two])).await;
     let digest = offer(&one, &version(&agreement_text(ID, 3, &[&one, &two]), 2)).await;
     pass_on(&one, &two, digest).await;
-    sign_agreement(&two, ID, 2, admin()).await.unwrap();
+    seal_version(&two, ID, 2).await.unwrap();
     one.clock.turn(2 * DAY + Duration::from_secs(60));
-    let late = sign_agreement(&one, ID, 2, admin()).await.unwrap_err();
+    let late = seal_version(&one, ID, 2).await.unwrap_err();
     assert_eq!(late.reason(), Reason::AgreementTooSoon);
     one.clock.turn_back(2 * DAY);
-    sign_agreement(&one, ID, 2, admin()).await.unwrap();
+    seal_version(&one, ID, 2).await.unwrap();
     one.clock.turn(2 * DAY);
     let seals = sealed(&one, digest).signatures;
     take_seals(&two, &one.agency, digest, seals).await.unwrap();
@@ -262,13 +281,13 @@ async fn a_lower_an_ended_and_a_malformed_version_are_refused() {
     );
     let digest = offer(&one, &text).await;
     one.clock.turn(3 * 366 * DAY);
-    let ended = sign_agreement(&one, other, 1, admin()).await.unwrap_err();
+    let ended = seal_version(&one, other, 1).await.unwrap_err();
     assert_eq!(ended.reason(), Reason::OwnCardExpired, "the card ended first");
     one.install(&one.card(2)).await;
-    let ended = sign_agreement(&one, other, 1, admin()).await.unwrap_err();
+    let ended = seal_version(&one, other, 1).await.unwrap_err();
     assert_eq!(ended.reason(), Reason::AgreementNotInForce);
     assert_eq!(refused(&two, &one, sealed(&one, digest)).await, Reason::AgreementNotInForce);
-    let none = sign_agreement(&one, other, 2, admin()).await.unwrap_err();
+    let none = seal_version(&one, other, 2).await.unwrap_err();
     assert_eq!(none.reason(), Reason::NotFound);
 }
 

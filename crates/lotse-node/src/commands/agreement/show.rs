@@ -2,16 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
 use clap::Args;
-use lotse_core::agreement::Agreement;
 use lotse_core::agreement::show::show;
 use lotse_core::id::Id;
-use lotse_proto::admin::v1::{GetAgreementRequest, GetAgreementResponse};
+use lotse_proto::admin::v1::GetAgreementRequest;
 
-use super::{Language, description, read};
+use super::{Language, description, read, sealed_text};
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
-use crate::wire;
 
 /// Shows an agreement in German or English sentences.
 #[derive(Args)]
@@ -43,16 +40,10 @@ impl Show {
         if self.output.json {
             return context.terminal.json(&answer);
         }
-        context.terminal.line(show(&agreement(&answer)?, self.language.words()))?;
+        context.terminal.line(show(&sealed_text(&answer)?, self.language.words()))?;
         match &answer.summary {
             Some(summary) => context.terminal.line(format_args!("\n{}", description(summary))),
             None => Ok(()),
         }
     }
-}
-
-/// Reads the agreement from the sealed bytes, not from what the node says beside them.
-fn agreement(answer: &GetAgreementResponse) -> anyhow::Result<Agreement> {
-    let seal = answer.seal.as_ref().context("the node sent no seal")?;
-    wire::agreement::parse(&seal.payload).map_err(|reason| anyhow!("{} [{}]", reason.sentence(), reason.code()))
 }

@@ -150,10 +150,12 @@ pub(super) async fn federate(one: &Site, other: &Site, context: &Context) -> any
     other.accept(one, clock).await?;
     let id = Id::new(clock.now(), &*context.random);
     let source = template(id, clock.now().date(), &[one.party(), other.party()]);
-    admin(&one.folder, clock)?.offer_agreement(OfferAgreementRequest { source }).await.map_err(explained)?;
+    let offered =
+        admin(&one.folder, clock)?.offer_agreement(OfferAgreementRequest { source }).await.map_err(explained)?;
+    let digest = offered.into_inner().agreement.context("the node sent no agreement")?.digest;
     for site in [one, other] {
         eventually("the agreement arrives", async || Ok(site.agreement_state(id, clock).await?.is_some())).await?;
-        let request = SignAgreementRequest { agreement_id: id.to_string(), version: 1 };
+        let request = SignAgreementRequest { agreement_id: id.to_string(), version: 1, digest: digest.clone() };
         admin(&site.folder, clock)?.sign_agreement(request).await.map_err(explained)?;
     }
     for site in [one, other] {

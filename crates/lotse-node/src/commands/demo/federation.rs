@@ -106,7 +106,11 @@ pub(super) async fn agree(stage: &Stage<'_>) -> anyhow::Result<()> {
     let last = stage.agencies.last().unwrap_or(first);
     show(stage, last, &summary).await?;
     for agency in &stage.agencies {
-        let request = SignAgreementRequest { agreement_id: summary.agreement_id.clone(), version: summary.version };
+        let request = SignAgreementRequest {
+            agreement_id: summary.agreement_id.clone(),
+            version: summary.version,
+            digest: summary.digest.clone(),
+        };
         let answer = agency.admin()?.sign_agreement(request).await.map_err(client::explained)?.into_inner();
         let signed = answer.agreement.context("the node sent no agreement")?;
         stage.story.expect(signed.sealed_by.contains(&agency.id.to_string()), "a seal that was given is there")?;
