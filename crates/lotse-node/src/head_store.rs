@@ -2,7 +2,7 @@
 //! rewritten is noticed before anything more is signed (protocol, "Exchange log").
 //!
 //! One file, `head.toml`, replaced whole: temporary file, fsync, rename, fsync of the folder. Beside it `withdrawn.log`, to which
-//! ids of withdrawn consents are appended before a withdrawal is answered: they survive a restore of the database.
+//! withdrawals are appended before they are answered: they survive a restore of the database.
 
 mod text;
 mod withdrawn;
@@ -16,9 +16,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lotse_core::id::Id;
 use lotse_core::log::checkpoint::Origin;
 use lotse_core::log::proof::TreeHead;
+
+pub use withdrawn::RememberedWithdrawal;
 
 /// Name of the file with the head.
 const FILE: &str = "head.toml";
@@ -157,14 +158,15 @@ impl HeadStore {
         }
     }
 
-    /// Appends ids of withdrawn consents; they are on the disk when this returns.
-    pub fn append_withdrawn(&self, consents: &[Id]) -> Result<(), HeadError> {
-        withdrawn::append(&self.path(withdrawn::FILE), consents).map_err(|source| self.io(withdrawn::FILE, source))?;
+    /// Appends withdrawals; they are on the disk when this returns.
+    pub fn append_withdrawn(&self, withdrawals: &[RememberedWithdrawal]) -> Result<(), HeadError> {
+        withdrawn::append(&self.path(withdrawn::FILE), withdrawals)
+            .map_err(|source| self.io(withdrawn::FILE, source))?;
         self.sync_folder()
     }
 
-    /// Reads the ids of all consents that were ever withdrawn at this node.
-    pub fn withdrawn(&self) -> Result<Vec<Id>, HeadError> {
+    /// Reads all withdrawals that were ever answered at this node; one may stand there more than once.
+    pub fn withdrawn(&self) -> Result<Vec<RememberedWithdrawal>, HeadError> {
         withdrawn::read(&self.path(withdrawn::FILE)).map_err(|source| self.io(withdrawn::FILE, source))
     }
 

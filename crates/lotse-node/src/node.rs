@@ -11,6 +11,7 @@ use lotse_store::vault::Vault;
 
 use crate::config::Config;
 use crate::federation::FederationCache;
+use crate::head_store::HeadStore;
 use crate::hold::Holds;
 use crate::link::Links;
 use crate::signal::Signals;
@@ -37,6 +38,8 @@ pub struct Node {
     pub config: Config,
     /// Database.
     pub store: Store,
+    /// What lies outside the database, so that a restore of it shows.
+    pub head: Arc<HeadStore>,
     /// Encryption at rest.
     pub vault: Arc<Vault>,
     /// Signing keys.

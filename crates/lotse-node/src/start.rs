@@ -19,6 +19,7 @@ use services::Services;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::action::withdraw_consent::withdraw_remembered;
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::Config;
 use crate::federation::{self, FederationCache};
@@ -74,8 +75,9 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     // What a killed node left would lead commands to a port that is another's by now.
     let _ = fs::remove_file(folder.ports());
     let head = Arc::new(HeadStore::open(&config.files.head_store(folder))?);
-    let node = Arc::new(assemble(folder, config, &overrides, &head).await?);
+    let node = Arc::new(assemble(folder, config, &overrides, head.clone()).await?);
     federation::refresh(&node).await?;
+    withdraw_remembered(&node).await.context("the withdrawals that the head store remembers cannot be compared")?;
     let credentials = credentials(folder, &node)?;
     card::install_newer(folder, &node).await?;
     let lifecycle = Lifecycle::default();
@@ -129,7 +131,12 @@ impl Drop for RunningNode {
     }
 }
 
-async fn assemble(folder: &Folder, config: Config, overrides: &Overrides, head: &HeadStore) -> anyhow::Result<Node> {
+async fn assemble(
+    folder: &Folder,
+    config: Config,
+    overrides: &Overrides,
+    head: Arc<HeadStore>,
+) -> anyhow::Result<Node> {
     let keys = NodeKeyFile::read(&config.files.node_keys(folder))?;
     let keys = NodeKeys { sealing: keys.sealing.key, log: keys.log.key, witness: keys.witness.key };
     let vault = vault(folder, &config)?;
@@ -144,7 +151,7 @@ async fn assemble(folder: &Folder, config: Config, overrides: &Overrides, head: 
         Store::open(&url, options).await.with_context(|| format!("the database of {}", folder.path().display()))?;
     let sequencer = Sequencer {
         store: &store,
-        head,
+        head: &head,
         key: &keys.log,
         agency: &config.agency.id,
         clock: &*overrides.clock,
@@ -162,6 +169,7 @@ async fn assemble(folder: &Folder, config: Config, overrides: &Overrides, head: 
         generation: begun.generation,
         restore_point: begun.restore_point,
         store,
+        head,
         vault: Arc::new(vault),
         keys,
         clock: overrides.clock.clone(),

@@ -1,6 +1,7 @@
 //! Nodes for the tests of actions: real SQLite in a temporary folder, a clock turned by hand, randomness from a seed, no
 //! network. Cards are accepted and agreements sealed by direct calls.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,11 +18,13 @@ use lotse_core::time::{Clock, DAY, Timestamp};
 use lotse_store::testing::Database;
 use lotse_store::vault::Vault;
 use lotse_store::{Store, StoreOptions};
+use tempfile::TempDir;
 
 use crate::action::{self, sign_agreement::ReadVersion};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::federation::Act;
+use crate::head_store::HeadStore;
 use crate::hold::Holds;
 use crate::link::Links;
 use crate::node::{Node, NodeKeys};
@@ -85,6 +88,7 @@ pub(crate) struct TestNode {
     pub(crate) kind: AgencyKind,
     pub(crate) trust_bundle: Vec<Vec<u8>>,
     database: Database,
+    head_folder: TempDir,
 }
 
 impl std::ops::Deref for TestNode {
@@ -116,21 +120,22 @@ impl TestNode {
         let random = SeededRandom::new(agency);
         let authority = Authority::create(&id, clock.now(), &random).unwrap();
         let trust_bundle = vec![authority.certificate().to_vec()];
-        let node = Arc::new(node(id, kind, store, clock.clone(), random));
-        TestNode { node, clock, root: key(agency, "root"), kind, trust_bundle, database }
+        let head_folder = tempfile::tempdir().unwrap();
+        let node = Arc::new(node(id, kind, (store, head_folder.path()), clock.clone(), random));
+        TestNode { node, clock, root: key(agency, "root"), kind, trust_bundle, database, head_folder }
     }
 
     /// The same node after a restart: another `Node` on the same database.
     pub(crate) async fn restart(self) -> TestNode {
-        let TestNode { node: old, clock, root, kind, trust_bundle, database } = self;
+        let TestNode { node: old, clock, root, kind, trust_bundle, database, head_folder } = self;
         let agency = old.agency.clone();
         old.store.clone().close().await;
         drop(old);
         let store = database.open_with(StoreOptions::default()).await;
         let random = SeededRandom::new(&format!("{agency} again {}", clock.now()));
-        let node = Arc::new(node(agency, kind, store, clock.clone(), random));
+        let node = Arc::new(node(agency, kind, (store, head_folder.path()), clock.clone(), random));
         crate::federation::refresh(&node).await.unwrap();
-        TestNode { node, clock, root, kind, trust_bundle, database }
+        TestNode { node, clock, root, kind, trust_bundle, database, head_folder }
     }
 
     /// A good card of this node, not installed.
@@ -209,8 +214,13 @@ impl TestNode {
         leaves.iter().map(|leaf| leaf.entry.kind.try_into().unwrap()).collect()
     }
 
+    /// Takes the head store's folder.
+    pub(crate) fn head_folder(&self) -> &Path {
+        self.head_folder.path()
+    }
+
     /// Takes the database's folder, to look into its files.
-    pub(crate) fn folder(&self) -> &std::path::Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.database.folder().unwrap()
     }
 }
@@ -272,7 +282,13 @@ pub(crate) async fn pass_on(from: &TestNode, to: &TestNode, digest: Digest) {
     action::take_agreement::take_agreement(to, &from.agency, seal).await.unwrap();
 }
 
-fn node(agency: AgencyId, kind: AgencyKind, store: Store, clock: Arc<ManualClock>, random: SeededRandom) -> Node {
+fn node(
+    agency: AgencyId,
+    kind: AgencyKind,
+    (store, head_folder): (Store, &Path),
+    clock: Arc<ManualClock>,
+    random: SeededRandom,
+) -> Node {
     let keys = NodeKeys {
         sealing: key(agency.as_str(), "sealing"),
         log: key(agency.as_str(), "log"),
@@ -285,6 +301,7 @@ fn node(agency: AgencyId, kind: AgencyKind, store: Store, clock: Arc<ManualClock
         generation: 1,
         restore_point: None,
         store,
+        head: Arc::new(HeadStore::open(head_folder).unwrap()),
         vault: Arc::new(Vault::load(&key_file).unwrap()),
         keys,
         clock,

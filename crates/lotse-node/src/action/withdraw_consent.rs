@@ -1,10 +1,12 @@
 //! Withdraws a consent, whole or in part, in two commits (protocol, "Delivery").
 //!
 //! The first narrows what every decision reads: no claim after it sees the old coverage. Between the two, outside any
-//! transaction, what was claimed before is waited for: until it is answered, taken back, or its lease is over. The second makes
-//! the withdrawal effective. Only then is it answered, and no transmission of the old bytes starts after that.
+//! transaction, what was claimed before is waited for: until it is answered, taken back, or its lease is over. Then the head store
+//! remembers the withdrawal, so that no restore of the database undoes it. The second commit makes it effective. Only then is it
+//! answered, and no transmission of the old bytes starts after that.
 
 mod effect;
+mod remembered;
 
 use std::sync::Arc;
 
@@ -19,8 +21,11 @@ use lotse_store::{StoreError, Tx, register};
 use self::effect::{Who, carriers, leases_end, take_effect, wait_for};
 use crate::entry::{self, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
+use crate::head_store::RememberedWithdrawal;
 use crate::node::Node;
 use crate::wire::field::Findings;
+
+pub use self::remembered::withdraw_remembered;
 
 /// Pending withdrawals that are finished in one commit.
 const AT_ONCE: u32 = 256;
@@ -78,8 +83,9 @@ pub async fn finish_pending(node: &Arc<Node>) -> Result<usize, Failure> {
         }
         wait_for(node, carriers, leases_end()).await?;
         finished += pending.len();
-        let withdrawals = pending.iter().map(|withdrawal| withdrawal.withdrawal_id).collect();
-        take_effect(node, withdrawals, Who::default()).await?;
+        let remembered =
+            |row: &Withdrawal| RememberedWithdrawal { consent_id: row.consent_id, withdrawal_id: row.withdrawal_id };
+        take_effect(node, pending.iter().map(remembered).collect(), Who::default()).await?;
     }
 }
 
@@ -100,7 +106,8 @@ async fn withdraw(node: &Arc<Node>, request: WithdrawConsent) -> Result<Outcome,
         Arrival::Pending { withdrawals, carriers } => {
             node.signals.log.notify_one();
             wait_for(node, carriers, leases_end()).await?;
-            take_effect(node, withdrawals, who(&request)).await?;
+            let remembered = |withdrawal_id| RememberedWithdrawal { consent_id: request.consent_id, withdrawal_id };
+            take_effect(node, withdrawals.into_iter().map(remembered).collect(), who(&request)).await?;
         }
     }
     outcome(node, request.consent_id).await

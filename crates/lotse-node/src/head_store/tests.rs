@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 
-use lotse_core::id::Digest;
+use lotse_core::id::{Digest, Id};
 
 use super::*;
 
@@ -112,10 +112,13 @@ fn the_highest_card_version_is_kept() {
 }
 
 #[test]
-fn withdrawn_consents_survive_and_a_line_cut_short_does_not_count() {
+fn withdrawals_survive_and_a_line_cut_short_does_not_count() {
     let folder = tempfile::tempdir().unwrap();
     let store = HeadStore::open(folder.path()).unwrap();
-    let id = |byte| Id::from_bytes([byte; 16]);
+    let id = |byte| {
+        let (consent_id, withdrawal_id) = (Id::from_bytes([byte; 16]), Id::from_bytes([byte + 100; 16]));
+        RememberedWithdrawal { consent_id, withdrawal_id }
+    };
     assert_eq!(store.withdrawn().unwrap(), []);
     store.append_withdrawn(&[id(1), id(2)]).unwrap();
     let mut file = OpenOptions::new().append(true).open(store.path(withdrawn::FILE)).unwrap();

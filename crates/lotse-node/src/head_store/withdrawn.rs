@@ -1,4 +1,4 @@
-//! The list of withdrawn consents: one id per line, only ever appended to.
+//! The list of withdrawals: consent and withdrawal in one line, only ever appended to.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -10,20 +10,35 @@ use lotse_core::id::Id;
 /// Name of the file.
 pub(super) const FILE: &str = "withdrawn.log";
 
-/// Appends ids and waits for the disk.
-pub(super) fn append(path: &Path, consents: &[Id]) -> io::Result<()> {
-    let lines: String = consents.iter().map(|id| format!("{id}\n")).collect();
+/// A withdrawal that was answered, or was about to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RememberedWithdrawal {
+    /// Consent, of which all or a part was withdrawn.
+    pub consent_id: Id,
+    /// The withdrawal's row in the database.
+    pub withdrawal_id: Id,
+}
+
+/// Appends withdrawals and waits for the disk.
+pub(super) fn append(path: &Path, withdrawals: &[RememberedWithdrawal]) -> io::Result<()> {
+    let line = |withdrawal: &RememberedWithdrawal| format!("{} {}\n", withdrawal.consent_id, withdrawal.withdrawal_id);
+    let lines: String = withdrawals.iter().map(line).collect();
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     file.write_all(lines.as_bytes())?; // one write: lines of two callers do not mix
     file.sync_all()
 }
 
-/// Reads the ids. A line that a crash cut short was never acknowledged and does not count.
-pub(super) fn read(path: &Path) -> io::Result<Vec<Id>> {
+/// Reads the withdrawals. A line that a crash cut short was never acknowledged and does not count.
+pub(super) fn read(path: &Path) -> io::Result<Vec<RememberedWithdrawal>> {
     let text = text(path)?;
-    let broken = |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("not an id: {line}"));
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole.lines().map(|line| line.parse().map_err(|_| broken(line))).collect()
+    whole.lines().map(parse).collect()
+}
+
+fn parse(line: &str) -> io::Result<RememberedWithdrawal> {
+    let ids = line.split_once(' ').and_then(|(consent, withdrawal)| consent.parse().ok().zip(withdrawal.parse().ok()));
+    let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("not a consent and its withdrawal: {line}"));
+    ids.map(|(consent_id, withdrawal_id)| RememberedWithdrawal { consent_id, withdrawal_id }).ok_or_else(broken)
 }
 
 /// Cuts off a line that a crash cut short, so that the next one begins on its own.

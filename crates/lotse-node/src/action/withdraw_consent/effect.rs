@@ -13,7 +13,10 @@ use lotse_store::{StoreError, Tx, batch};
 use tokio::time::Instant;
 
 use super::draft;
+use super::remembered::remember;
 use crate::entry::{self, EntryKind};
+use crate::failure::Failure;
+use crate::head_store::RememberedWithdrawal;
 use crate::node::Node;
 use crate::shipment::LEASE;
 
@@ -53,8 +56,10 @@ pub(super) async fn wait_for(node: &Node, mut batches: Vec<Id>, leases_end: Inst
     Ok(())
 }
 
-/// Makes pending withdrawals effective and wakes the couriers of those who are touched.
-pub(super) async fn take_effect(node: &Arc<Node>, withdrawals: Vec<Id>, who: Who) -> Result<(), StoreError> {
+/// Makes pending withdrawals effective, once the head store remembers them, and wakes the couriers of those who are touched.
+pub(super) async fn take_effect(node: &Arc<Node>, pending: Vec<RememberedWithdrawal>, who: Who) -> Result<(), Failure> {
+    let withdrawals: Vec<Id> = pending.iter().map(|withdrawal| withdrawal.withdrawal_id).collect();
+    remember(node, pending).await?;
     let (at, shared) = (node.now(), node.clone());
     let touched = node
         .store

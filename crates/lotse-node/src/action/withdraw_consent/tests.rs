@@ -261,7 +261,10 @@ async fn a_pending_withdrawal_is_finished_after_a_crash() {
     let epoch = stands(&node, YOUTH).await.epoch;
     let node = node.restart().await;
     assert!(stands(&node, YOUTH).await.consent.withdrawn.whole, "no claim in between sees the old coverage");
+    assert_eq!(node.head.withdrawn().unwrap(), []);
     assert_eq!(finish_pending(&node).await, Ok(1));
+    let remembered = RememberedWithdrawal { consent_id: consent_id(), withdrawal_id: Id::from_bytes([7; 16]) };
+    assert_eq!(node.head.withdrawn().unwrap(), [remembered]);
     assert!(stands(&node, YOUTH).await.epoch > epoch);
     assert_eq!(node.log().await.last(), Some(&EntryKind::ConsentWithdrawn));
     assert_eq!(finish_pending(&node).await, Ok(0));
@@ -276,4 +279,43 @@ async fn an_expired_consent_can_be_withdrawn_and_stays_expired() {
     let outcome = withdraw_scope(&node, Scope::default()).await;
     assert_eq!(outcome, Ok(Outcome { state: ConsentState::Expired, envelopes_out: 0 }));
     assert!(stands(&node, YOUTH).await.epoch > epoch, "what recipients hold is judged anew");
+}
+
+#[tokio::test]
+async fn a_withdrawal_is_remembered_outside_the_database_before_it_is_effective() {
+    let node = with_consent().await;
+    let file = node.head_folder().join("withdrawn.log");
+    std::fs::create_dir(&file).unwrap();
+    let unanswered = withdraw_scope(&node, Scope::default()).await.unwrap_err();
+    assert_eq!(unanswered.reason(), Reason::Unavailable);
+    let stopped = stands(&node, YOUTH).await.consent;
+    assert!(stopped.withdrawn.whole, "nothing more is released");
+    assert_eq!(stopped.state, ConsentState::Given, "and it is not effective");
+    assert!(!node.log().await.contains(&EntryKind::ConsentWithdrawn));
+    std::fs::remove_dir(&file).unwrap();
+    let node = node.restart().await;
+    assert_eq!(finish_pending(&node).await, Ok(1));
+    assert_eq!(stands(&node, YOUTH).await.consent.state, ConsentState::Withdrawn);
+    assert_eq!(node.head.withdrawn().unwrap().len(), 1);
+    assert_eq!(withdraw_scope(&node, Scope::default()).await, Ok(WITHDRAWN));
+    assert_eq!(node.head.withdrawn().unwrap().len(), 1, "the same withdrawal again is none");
+}
+
+#[tokio::test]
+async fn a_consent_withdrawn_since_the_backup_stays_withdrawn_when_the_database_is_put_back() {
+    let node = with_consent().await;
+    record_good(&node, &[good(2)]).await;
+    withdraw_scope(&node, only(YOUTH)).await.unwrap();
+    assert_eq!(withdraw_remembered(&node).await, Ok(0), "the database has them all");
+    let since = |number| RememberedWithdrawal {
+        consent_id: Id::from_bytes([number; 16]),
+        withdrawal_id: Id::from_bytes([99; 16]),
+    };
+    node.head.append_withdrawn(&[since(1), since(77)]).unwrap();
+    let node = node.restart().await;
+    assert_eq!(withdraw_remembered(&node).await, Ok(1), "an unknown consent cannot be withdrawn");
+    assert_eq!(stands(&node, JOB).await.consent.state, ConsentState::Withdrawn, "which part it was is lost: all of it");
+    assert_eq!(towards(&node, YOUTH, 2).await[0].consent.state, ConsentState::Given, "and of no other consent");
+    assert_eq!(node.log().await.last(), Some(&EntryKind::ConsentWithdrawn));
+    assert_eq!(withdraw_remembered(&node).await, Ok(0));
 }
