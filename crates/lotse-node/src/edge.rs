@@ -1,13 +1,14 @@
 //! The ends of connections: ports that accept them, and channels that open them, both over `tls`.
 
 mod accept;
+mod calls;
 mod connect;
 mod connection;
 mod grpc;
 mod share;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use accept::{Accepted, Counts, Limits, Port};
 pub use connect::{Addresses, ConnectError, Connector, never_sent};

@@ -35,6 +35,8 @@ pub struct Limits {
     pub connections_per_caller: usize,
     /// Connections without a certificate from one address (the pages' port).
     pub connections_per_address: usize,
+    /// Calls at the same time on one connection; more are answered with OVERLOADED.
+    pub calls_per_connection: usize,
     /// Handshakes at the same time; more wait.
     pub handshakes: usize,
     /// Handshakes at the same time from one address, waiting ones included; more are refused.
@@ -53,6 +55,7 @@ impl Default for Limits {
             connections: 4096,
             connections_per_caller: 64,
             connections_per_address: 64,
+            calls_per_connection: 512,
             handshakes: 256,
             handshakes_per_address: 128,
             handshake: Duration::from_secs(10),

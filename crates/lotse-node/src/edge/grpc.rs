@@ -13,17 +13,15 @@ use tonic::transport::Server;
 use tonic::{Request, Status};
 
 use super::accept::{Accepted, Port};
+use super::calls::Calls;
 use super::connection::ConnectInfo;
 use crate::tls::Standing;
 
 /// The largest gRPC message, to be set on each service for both directions: tonic limits only what it decodes.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Calls at the same time on one connection; more are answered with RESOURCE_EXHAUSTED.
-const MAX_CALLS: usize = 512;
-
-/// Open streams of one connection.
-const MAX_STREAMS: u32 = 512;
+/// Open streams of one connection: more than the calls that are worked on at the same time, so that a call too many is told why.
+const MAX_STREAMS: u32 = 1024;
 
 /// Streams the caller opened and reset again before they were looked at (rapid reset).
 const MAX_PENDING_RESETS: usize = 32;
@@ -71,14 +69,15 @@ pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 pub async fn serve(port: Port, routes: Routes, stop: CancellationToken) {
     let routes = routes.prepare();
     let ages = Arc::new(Ages { max_age: port.limits().max_age, next: AtomicU32::new(0) });
+    let calls = port.limits().calls_per_connection;
     let handle = {
         let stop = stop.clone();
-        move |connection| serve_connection(connection, routes.clone(), ages.next(), stop.clone())
+        move |connection| serve_connection(connection, Calls::new(routes.clone(), calls), ages.next(), stop.clone())
     };
     port.run(stop, handle).await;
 }
 
-async fn serve_connection(connection: Accepted, routes: Routes, age: Duration, stop: CancellationToken) {
+async fn serve_connection(connection: Accepted, calls: Calls, age: Duration, stop: CancellationToken) {
     let closed = connection.closed();
     let end = async move {
         tokio::select! {
@@ -87,7 +86,7 @@ async fn serve_connection(connection: Accepted, routes: Routes, age: Duration, s
         }
     };
     let incoming = once(ready(Ok::<_, Infallible>(connection))).chain(pending());
-    if let Err(error) = server(age).serve_with_incoming_shutdown(routes, incoming, end).await {
+    if let Err(error) = server(age).serve_with_incoming_shutdown(calls, incoming, end).await {
         tracing::warn!(%error, "cannot serve a connection");
     }
 }
@@ -99,8 +98,6 @@ fn server(age: Duration) -> Server {
     Server::builder()
         .max_connection_age(age)
         .timeout(CALL_TIMEOUT)
-        .concurrency_limit_per_connection(MAX_CALLS)
-        .load_shed(true)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))

@@ -18,6 +18,7 @@ use tonic::server::{NamedService, StreamingService, UnaryService};
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::StatusExt;
 
 use super::{Addresses, Connector, Counts, Limits, caller, never_sent, serve};
 use crate::identity::Role;
@@ -108,7 +109,7 @@ impl tower::Service<http::Request<Body>> for Mirror {
     }
 }
 
-async fn open(limits: Limits) -> (World, Arc<Counts>) {
+pub(crate) async fn open(limits: Limits) -> (World, Arc<Counts>) {
     let mut counts = None;
     let world = World::open_with(Door::Peer, limits, |port, stop| {
         counts = Some(port.counts());
@@ -128,11 +129,11 @@ fn connector(world: &World) -> Connector {
     }
 }
 
-fn channel(world: &World) -> Channel {
+pub(crate) fn channel(world: &World) -> Channel {
     connector(world).channel(&world.address.to_string(), &world.own.id).unwrap()
 }
 
-async fn who(channel: &Channel) -> Result<String, Status> {
+pub(crate) async fn who(channel: &Channel) -> Result<String, Status> {
     let mut client = tonic::client::Grpc::new(channel.clone());
     client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let path = http::uri::PathAndQuery::from_static("/test.Mirror/Who");
@@ -224,6 +225,19 @@ async fn a_caller_has_only_so_many_connections() {
     who(&three).await.unwrap_err();
     who(&one).await.unwrap();
     assert!(counts.over_limit.load(Ordering::Relaxed) >= 1);
+}
+
+#[tokio::test]
+async fn a_call_too_many_on_a_connection_is_refused_with_its_reason_and_the_rest_are_served() {
+    let (world, _) = open(Limits { calls_per_connection: 0, ..Limits::default() }).await;
+    let refused = who(&channel(&world)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "OVERLOADED");
+    let (world, _) = open(Limits { calls_per_connection: 1, ..Limits::default() }).await;
+    let channel = channel(&world);
+    for _ in 0..3 {
+        who(&channel).await.unwrap();
+    }
 }
 
 #[tokio::test]

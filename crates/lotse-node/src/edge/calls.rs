@@ -1,0 +1,59 @@
+//! How many calls of one connection are worked on at the same time. One more is refused at once, with a reason, and does not wait:
+//! what waits takes memory.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use lotse_core::reason::Reason;
+use tokio::sync::Semaphore;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::Service;
+
+use crate::failure::{ErrorKind, Failure};
+
+/// The services of a port as one connection sees them.
+#[derive(Clone)]
+pub(super) struct Calls {
+    routes: Routes,
+    free: Arc<Semaphore>,
+}
+
+impl Calls {
+    /// Lets so many calls through at the same time; each counts until its answer begins.
+    pub(super) fn new(routes: Routes, limit: usize) -> Calls {
+        Calls { routes, free: Arc::new(Semaphore::new(limit)) }
+    }
+}
+
+impl Service<Request<Body>> for Calls {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request<Body>>::poll_ready(&mut self.routes, cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Ok(place) = self.free.clone().try_acquire_owned() else {
+            return Box::pin(async { Ok(too_many().into_http()) });
+        };
+        let answer = self.routes.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(place);
+            answer
+        })
+    }
+}
+
+fn too_many() -> Status {
+    let message =
+        "too many calls at the same time on this connection: wait for answers, or send the rest in one stream";
+    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message).into()
+}
