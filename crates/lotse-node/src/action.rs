@@ -44,4 +44,4 @@ pub mod withdraw_consent;
 #[cfg(test)]
 mod delivery_properties;
 #[cfg(test)]
-mod delivery_tests;
+pub(crate) mod delivery_tests;

@@ -24,6 +24,8 @@ pub mod lifecycle;
 pub mod link;
 pub mod node;
 pub mod pki;
+#[cfg(test)]
+mod reasons;
 pub mod record_file;
 pub mod sequencer;
 pub mod shipment;

@@ -1,7 +1,7 @@
 //! Stories of delivery between two nodes, told with the actions alone: what the stream carries is handed over by the test, so
 //! that it can be lost, doubled and delayed at will.
 
-mod pair;
+pub(crate) mod pair;
 
 use std::sync::Arc;
 use std::time::Duration;

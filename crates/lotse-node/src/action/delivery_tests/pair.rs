@@ -28,41 +28,63 @@ use crate::wire::referral::{Answer, Handover, parse_handover};
 use crate::wire::time;
 
 /// An owner and a holder.
-pub(super) struct Pair {
-    pub(super) owner: TestNode,
-    pub(super) holder: TestNode,
-    pub(super) clock: Arc<ManualClock>,
-    agreement: Id,
+pub(crate) struct Pair {
+    pub(crate) owner: TestNode,
+    pub(crate) holder: TestNode,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) agreement: Id,
 }
 
 impl TestNode {
     /// Counts the log's entries of a kind.
-    pub(super) async fn entries(&self, kind: EntryKind) -> usize {
+    pub(crate) async fn entries(&self, kind: EntryKind) -> usize {
         self.log().await.into_iter().filter(|&k| k == kind).count()
     }
 }
 
 impl Pair {
-    pub(super) async fn new() -> Pair {
+    /// A Jobcenter and an Agentur für Arbeit with an agreement in force.
+    pub(crate) async fn new() -> Pair {
+        Pair::between(AgencyKind::JobcenterGe, AgencyKind::EmploymentAgency).await
+    }
+
+    /// Agencies of two kinds with an agreement in force.
+    pub(crate) async fn between(owner: AgencyKind, holder: AgencyKind) -> Pair {
+        let pair = Pair::without_agreement(owner, holder).await;
+        agree_on(&[&pair.owner, &pair.holder], &pair.agreement_text()).await;
+        pair
+    }
+
+    /// Agencies that have accepted each other's cards and agreed on nothing.
+    pub(crate) async fn without_agreement(owner: AgencyKind, holder: AgencyKind) -> Pair {
         let clock = ManualClock::new();
-        let owner = TestNode::with("jc.example", AgencyKind::JobcenterGe, clock.clone()).await;
-        let holder = TestNode::with("aa.example", AgencyKind::EmploymentAgency, clock.clone()).await;
+        let owner = TestNode::with("jc.example", owner, clock.clone()).await;
+        let holder = TestNode::with("aa.example", holder, clock.clone()).await;
         introduce(&[&owner, &holder]).await;
         let agreement = Id::new(owner.now(), &*owner.random);
-        agree_on(&[&owner, &holder], &agreement_text(agreement, 0, &[&owner, &holder])).await;
         Pair { owner, holder, clock, agreement }
     }
 
-    pub(super) async fn next_agreement_version(&self, version: u32) {
+    /// The text of the agreement between them, in force from today.
+    pub(crate) fn agreement_text(&self) -> String {
+        agreement_text(self.agreement, 0, &[&self.owner, &self.holder])
+    }
+
+    pub(crate) async fn next_agreement_version(&self, version: u32) {
         let text = agreement_text(self.agreement, 2, &[&self.owner, &self.holder]);
         let text = text.replacen("version = 1", &format!("version = {version}"), 1);
         agree_on(&[&self.owner, &self.holder], &text).await;
     }
 
     /// Records a consent for orientation that covers identity, contact, languages and skills for half a year.
-    pub(super) async fn consent(&self, subject: &str) -> Id {
+    pub(crate) async fn consent(&self, subject: &str) -> Id {
+        self.consent_with(subject, |_| {}).await
+    }
+
+    /// Records such a consent with a change.
+    pub(crate) async fn consent_with(&self, subject: &str, change: impl FnOnce(&mut proto::Consent)) -> Id {
         let id = Id::new(self.owner.now(), &*self.owner.random);
-        let consent = proto::Consent {
+        let mut consent = proto::Consent {
             id: id.to_string(),
             subject_reference: subject.into(),
             subject_kind: proto::SubjectKind::Person as i32,
@@ -87,17 +109,18 @@ impl Pair {
             recorded_by: "mb-17".into(),
             ..proto::Consent::default()
         };
+        change(&mut consent);
         let parsed = crate::wire::consent::parse(Some(&consent), &self.owner.agency, self.owner.now()).unwrap();
         let actor = "spiffe://jc.example/system/akte";
         record_consents(&self.owner, actor, vec![parsed]).await.unwrap().remove(0).unwrap();
         id
     }
 
-    pub(super) fn handover(&self, key: &str, subject: &str) -> Handover {
+    pub(crate) fn handover(&self, key: &str, subject: &str) -> Handover {
         self.handover_with(key, subject, |_| {})
     }
 
-    pub(super) fn handover_with(
+    pub(crate) fn handover_with(
         &self,
         key: &str,
         subject: &str,
@@ -131,39 +154,32 @@ impl Pair {
         .unwrap()
     }
 
-    pub(super) async fn submit(&self, handovers: &[Handover], room: Room) -> Outcome {
-        let submission = |handover: &Handover| Submission {
-            system: "akte".into(),
-            actor: "spiffe://jc.example/system/akte".into(),
-            trace_id: vec![],
-            handover: handover.clone(),
-        };
-        let submissions = handovers.iter().map(submission).collect();
-        submit_referrals(&self.owner, &self.holder.agency, submissions, room).await.unwrap()
+    pub(crate) async fn submit(&self, handovers: &[Handover], room: Room) -> Outcome {
+        submit_referrals(&self.owner, &self.holder.agency, submissions(handovers), room).await.unwrap()
     }
 
-    pub(super) async fn deliver(&self, shipment: &Shipment) {
+    pub(crate) async fn deliver(&self, shipment: &Shipment) {
         let receipt = take_batch(&self.holder, &self.owner.agency, shipment.message()).await.unwrap();
         record_receipt(&self.owner, &self.holder.agency, receipt).await.unwrap();
     }
 
-    pub(super) async fn delivered(&self, key: &str, subject: &str) -> Id {
+    pub(crate) async fn delivered(&self, key: &str, subject: &str) -> Id {
         let outcome = self.submit(&[self.handover(key, subject)], Room::Free).await;
         self.deliver(&outcome.shipment.unwrap()).await;
         outcome.results[0].clone().unwrap().record_id
     }
 
-    pub(super) async fn lapse(&self, batch_id: Id) {
+    pub(crate) async fn lapse(&self, batch_id: Id) {
         let at = self.owner.now();
         let lapse = self.owner.store.transact("lapse", move |tx| Box::pin(lotse_store::batch::lapse(tx, batch_id, at)));
         lapse.await.unwrap();
     }
 
-    pub(super) async fn withdraw(&self, consent: Id, categories: &[Category]) {
+    pub(crate) async fn withdraw(&self, consent: Id, categories: &[Category]) {
         withdraw(self.owner.node.clone(), consent, categories.to_vec()).await;
     }
 
-    pub(super) async fn sent(&self, record_id: Id) -> Item {
+    pub(crate) async fn sent(&self, record_id: Id) -> Item {
         let find = self
             .owner
             .store
@@ -171,7 +187,7 @@ impl Pair {
         find.await.unwrap().remove(0)
     }
 
-    pub(super) async fn held(&self, record_id: Id) -> Option<Held> {
+    pub(crate) async fn held(&self, record_id: Id) -> Option<Held> {
         let find = self
             .holder
             .store
@@ -179,12 +195,12 @@ impl Pair {
         find.await.unwrap().pop()
     }
 
-    pub(super) async fn held_bytes(&self, record_id: Id) -> Vec<u8> {
+    pub(crate) async fn held_bytes(&self, record_id: Id) -> Vec<u8> {
         let held = self.held(record_id).await.unwrap();
         self.holder.vault.open(take_batch::place(&held.envelope_id), held.content.as_ref().unwrap()).unwrap()
     }
 
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         key: &str,
         referral: Id,
@@ -215,7 +231,18 @@ impl Pair {
     }
 }
 
-pub(super) async fn withdraw(node: Arc<Node>, consent: Id, categories: Vec<Category>) -> withdraw_consent::Outcome {
+/// What the system `akte` hands over.
+pub(crate) fn submissions(handovers: &[Handover]) -> Vec<Submission> {
+    let submission = |handover: &Handover| Submission {
+        system: "akte".into(),
+        actor: "spiffe://jc.example/system/akte".into(),
+        trace_id: vec![],
+        handover: handover.clone(),
+    };
+    handovers.iter().map(submission).collect()
+}
+
+pub(crate) async fn withdraw(node: Arc<Node>, consent: Id, categories: Vec<Category>) -> withdraw_consent::Outcome {
     let scope = proto::WithdrawalScope {
         categories: categories.iter().map(|category| category.number()).collect(),
         ..proto::WithdrawalScope::default()
