@@ -21,6 +21,7 @@ use crate::action::claim::{Claimed, claim_due};
 use crate::action::claim_again::claim_again;
 use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::edge::MAX_MESSAGE_BYTES;
+use crate::shipment::Shipment;
 
 /// How long the peer may take to say hello.
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
@@ -250,16 +251,9 @@ impl Session<'_> {
 
     /// Writes a batch to the stream, if its lease still runs.
     async fn send(&mut self, loaded: Loaded) -> Result<(), Problem> {
-        let lease_until = loaded.shipment.lease_until;
-        let frame = exchange_request::Frame::Batch(loaded.shipment.message());
-        let batch_id = loaded.shipment.batch_id;
-        self.in_flight.insert(batch_id, loaded);
-        let send = self.out.send(ExchangeRequest { frame: Some(frame) });
-        match tokio::time::timeout_at(lease_until, send).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Problem::Closed),
-            Err(_) => Err(Problem::Lapsed),
-        }
+        let written = write(&self.out, &loaded.shipment).await;
+        self.in_flight.insert(loaded.shipment.batch_id, loaded);
+        written
     }
 
     fn received(&mut self, message: Option<lotse_proto::peer::v1::ExchangeResponse>) -> Result<(), Problem> {
@@ -314,5 +308,55 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Writes a batch while its lease runs. One that waited longer, for instance for the stream to open, stays unwritten: a withdrawal
+/// that waited for its lease may have been answered since.
+async fn write(out: &mpsc::Sender<ExchangeRequest>, shipment: &Shipment) -> Result<(), Problem> {
+    // Asked first: a timeout polls what it guards before it looks at the clock.
+    if Instant::now() >= shipment.lease_until {
+        return Err(Problem::Lapsed);
+    }
+    let frame = exchange_request::Frame::Batch(shipment.message());
+    match tokio::time::timeout_at(shipment.lease_until, out.send(ExchangeRequest { frame: Some(frame) })).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Problem::Closed),
+        Err(_) => Err(Problem::Lapsed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lotse_core::id::Digest;
+
+    use super::*;
+
+    fn shipment(lease_until: Instant) -> Shipment {
+        Shipment {
+            peer: "aa.example".parse().unwrap(),
+            batch_id: Id::from_bytes([1; 16]),
+            root: Digest::of(b"root"),
+            items: vec![],
+            seal: proto::Seal::default(),
+            envelopes: vec![],
+            lease_until,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_written_only_while_its_lease_runs_however_free_the_stream_is() {
+        let (out, mut queued) = mpsc::channel(1);
+        let over = write(&out, &shipment(Instant::now())).await;
+        assert!(matches!(over, Err(Problem::Lapsed)));
+        assert!(queued.try_recv().is_err(), "nothing was written");
+        write(&out, &shipment(Instant::now() + Duration::from_secs(60))).await.unwrap();
+        let full = write(&out, &shipment(Instant::now() + Duration::from_millis(20))).await;
+        assert!(
+            matches!(full, Err(Problem::Lapsed)),
+            "a stream that takes nothing is waited for as long as the lease runs"
+        );
+        queued.try_recv().unwrap();
+        assert!(queued.try_recv().is_err());
     }
 }
