@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lotse_core::category::Category;
-use lotse_core::delivery::DeliveryState;
+use lotse_core::delivery::{DeliveryState, Outcome};
 use lotse_core::reason::Reason;
 use lotse_core::referral::{ReferralEvent, ReferralState};
 use lotse_core::release::Uncovered;
@@ -23,6 +23,7 @@ use super::suspend_peer::{resume_peer, suspend_peer};
 use super::take_batch::take_batch;
 use crate::entry::EntryKind;
 use crate::testing::admin;
+use crate::wire::batch::{ReceiptItem, encode_item, parse_item};
 use pair::Pair;
 
 #[tokio::test]
@@ -398,7 +399,12 @@ async fn a_receipt_that_does_not_fit_leaves_the_batch_in_doubt() {
     swapped.items = other.items.clone();
     let mut forged = good.clone();
     forged.seal.as_mut().unwrap().signatures[0].sig[5] ^= 1;
-    for bad in [swapped, forged] {
+    // The same envelope, and another outcome than the one that was sealed.
+    let mut turned = good.clone();
+    let item = parse_item(&good.items[0]).unwrap();
+    let refused = Outcome::Refused(Reason::EnvelopeExpired);
+    turned.items[0] = encode_item(&ReceiptItem { outcome: refused, first_taken_at: None, ..item });
+    for bad in [swapped, forged, turned] {
         let recorded = record_receipt(&pair.owner, &pair.holder.agency, bad).await.unwrap();
         assert!(matches!(recorded, Recorded::Rejected(_)), "{recorded:?}");
     }
