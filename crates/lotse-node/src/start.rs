@@ -14,7 +14,7 @@ use lotse_core::random::Random;
 use lotse_core::time::{Clock, DAY, Timestamp};
 use lotse_store::counter::{self, Counter};
 use lotse_store::vault::Vault;
-use lotse_store::{Store, StoreOptions, log};
+use lotse_store::{Opener, Store, StoreOptions, log};
 use services::Services;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -143,6 +143,7 @@ async fn assemble(
     let options = StoreOptions {
         readers: config.database.readers,
         waiting_works: config.database.waiting_works,
+        opener: Opener::node(),
         faults: overrides.faults.clone(),
         ..StoreOptions::default()
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Faults;
+use super::{Faults, Opener};
 
 /// Which database is behind a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,20 @@ pub struct StoreOptions {
     pub waiting_works: usize,
     /// How long one work, or one commit, may take before the writer gives up on it and on its connection.
     pub longest_work: Duration,
+    /// Who opens it: the node is alone, a command may read beside it.
+    pub opener: Opener,
     /// Failures to be played, for tests.
     pub faults: Option<Arc<Faults>>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        StoreOptions { readers: None, waiting_works: 1024, longest_work: Duration::from_secs(30), faults: None }
+        StoreOptions {
+            readers: None,
+            waiting_works: 1024,
+            longest_work: Duration::from_secs(30),
+            opener: Opener::default(),
+            faults: None,
+        }
     }
 }

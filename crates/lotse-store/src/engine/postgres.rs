@@ -9,8 +9,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use tracing::log::LevelFilter;
 
+use super::opener::lock_postgres;
 use super::sqlite::{KEPT_STATEMENTS, SLOW};
-use super::{StoreError, StoreOptions};
+use super::{Opener, StoreError, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -52,10 +53,23 @@ pub(super) fn readers(connect: PgConnectOptions, options: &StoreOptions) -> PgPo
         .connect_lazy_with(connect)
 }
 
+/// Opens a connection that writes; the node's holds the lock of the database.
+pub(super) async fn writer(options: &PgConnectOptions, opener: Opener) -> Result<PgConnection, StoreError> {
+    let mut connection = options.connect().await.map_err(StoreError::from_sqlx)?;
+    if let Opener::Node { patience } = opener {
+        lock_postgres(&mut connection, patience).await?;
+    }
+    Ok(connection)
+}
+
 /// Opens the connection that writes, brings the tables up to date, and returns the answer to `SHOW synchronous_commit`.
-pub(super) async fn prepare(options: &PgConnectOptions) -> Result<(PgConnection, String), StoreError> {
+pub(super) async fn prepare(options: &PgConnectOptions, opener: Opener) -> Result<(PgConnection, String), StoreError> {
     let failed = |error: &dyn Display| StoreError::Open(error.to_string());
-    let mut connection = options.connect().await.map_err(|error| failed(&error))?;
+    let opened = writer(options, opener).await;
+    let mut connection = opened.map_err(|error| match error {
+        StoreError::Open(_) => error,
+        other => failed(&other),
+    })?;
     MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| failed(&error))?;
     let synchronous = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut connection).await;
     let synchronous: String = synchronous.map_err(|error| failed(&error))?;

@@ -39,12 +39,22 @@ impl Store {
     /// to date. Needs a tokio runtime, on which the writer lives until the store is closed or dropped.
     pub async fn open(url: &str, options: StoreOptions) -> Result<Store, StoreError> {
         let target = Target::parse(url)?;
-        let (link, synchronous) = target.prepare().await?;
+        let opener = options.opener;
+        let lock = target.lock(opener).await?;
+        let (link, synchronous) = target.prepare(opener).await?;
         let readers = target.readers(&options);
         let shared = Arc::new(Shared { meter: Meter::default(), faults: options.faults, synchronous });
         let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
         let longest_work = options.longest_work;
-        let task = Writer { target, shared: Arc::clone(&shared), longest_work, requests, tx: Some(Tx::new(link)) };
+        let task = Writer {
+            target,
+            opener,
+            lock,
+            shared: Arc::clone(&shared),
+            longest_work,
+            requests,
+            tx: Some(Tx::new(link)),
+        };
         tokio::spawn(task.serve());
         Ok(Store { writer, readers, shared })
     }

@@ -1,5 +1,6 @@
 //! Where a URL points to, and how to get connections to it.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use sqlx::postgres::{PgConnectOptions, PgPool};
@@ -7,7 +8,8 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{ConnectOptions, SqlSafeStr};
 
 use super::link::{Connection, Link};
-use super::{EngineKind, StoreError, StoreOptions, postgres, sqlite};
+use super::opener::lock_sqlite;
+use super::{EngineKind, Opener, StoreError, StoreOptions, postgres, sqlite};
 
 /// A database that can be connected to.
 pub(super) enum Target {
@@ -39,26 +41,36 @@ impl Target {
     }
 
     /// Opens the connection that writes, brings the tables up to date, and returns what the database says about how it commits.
-    pub(super) async fn prepare(&self) -> Result<(Link, String), StoreError> {
+    pub(super) async fn prepare(&self, opener: Opener) -> Result<(Link, String), StoreError> {
         match self {
             Target::Sqlite(path) => {
                 let (connection, synchronous) = sqlite::prepare(path).await?;
                 Ok((Link::new(Connection::SqliteWriter(connection)), synchronous))
             }
             Target::Postgres(options) => {
-                let (connection, synchronous) = postgres::prepare(options).await?;
+                let (connection, synchronous) = postgres::prepare(options, opener).await?;
                 Ok((Link::new(Connection::PostgresWriter(connection)), synchronous))
             }
         }
     }
 
+    /// Locks a file for the node; a server's database is locked by the connection that writes.
+    pub(super) async fn lock(&self, opener: Opener) -> Result<Option<File>, StoreError> {
+        match (self, opener) {
+            (Target::Sqlite(path), Opener::Node { patience }) => lock_sqlite(path, patience).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Opens another connection that writes, after the one before was lost.
-    pub(super) async fn connect(&self) -> Result<Link, StoreError> {
+    pub(super) async fn connect(&self, opener: Opener) -> Result<Link, StoreError> {
         let connection = match self {
-            Target::Sqlite(path) => sqlite::writer(path).connect().await.map(Connection::SqliteWriter),
-            Target::Postgres(options) => options.connect().await.map(Connection::PostgresWriter),
+            Target::Sqlite(path) => {
+                sqlite::writer(path).connect().await.map(Connection::SqliteWriter).map_err(StoreError::from_sqlx)
+            }
+            Target::Postgres(options) => postgres::writer(options, opener).await.map(Connection::PostgresWriter),
         };
-        connection.map(Link::new).map_err(StoreError::from_sqlx)
+        connection.map(Link::new)
     }
 
     /// Makes the pool of connections that read; they are opened when needed.

@@ -3,6 +3,7 @@
 mod answers;
 mod durability;
 mod many;
+mod opener;
 mod reading;
 mod speed;
 

@@ -7,6 +7,7 @@
 //! PostgreSQL has one writer too: works of a node meet in the same few rows (the next leaf of the log, the next revision of a
 //! peer), so that side by side they would only roll each other back, and would not share a flush.
 
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::StoreError;
 use super::faults::Fault;
 use super::job::Job;
 use super::store::Shared;
 use super::target::Target;
 use super::tx::Tx;
+use super::{Opener, StoreError};
 
 /// Works that share one commit at most.
 const GROUP: usize = 64;
@@ -39,6 +40,9 @@ pub(super) enum Request {
 /// The task's state.
 pub(super) struct Writer {
     pub(super) target: Target,
+    pub(super) opener: Opener,
+    /// Held until the last connection is closed.
+    pub(super) lock: Option<File>,
     pub(super) shared: Arc<Shared>,
     pub(super) longest_work: Duration,
     pub(super) requests: mpsc::Receiver<Request>,
@@ -75,6 +79,7 @@ impl Writer {
         if let Some(tx) = self.tx {
             tx.into_link().close().await;
         }
+        drop(self.lock);
         for caller in closing {
             let _ = caller.send(());
         }
@@ -192,7 +197,7 @@ impl Writer {
     async fn tx(&mut self) -> Result<&mut Tx, StoreError> {
         match &mut self.tx {
             Some(tx) => Ok(tx),
-            none => Ok(none.insert(Tx::new(self.target.connect().await?))),
+            none => Ok(none.insert(Tx::new(self.target.connect(self.opener).await?))),
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use lotse_core::card::{Card, KnownCard, judge};
 use lotse_core::id::Digest;
-use lotse_store::Store;
+use lotse_store::{Opener, Store};
 
 use super::source::open_store;
 use crate::action::resume_log::{self, Resumed, next_generation, resume_log};
@@ -49,7 +49,7 @@ impl Resume {
         let config = Config::load(&folder)?;
         let desk = Desk {
             keys: NodeKeyFile::read(&config.files.node_keys(&folder))?,
-            store: open_store(&folder, &config).await?,
+            store: open_store(&folder, &config, Opener::node()).await?,
             head: HeadStore::open(&config.files.head_store(&folder))?,
             config,
             folder,

@@ -10,7 +10,7 @@ use lotse_proto::audit::v1::{
     GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse, ListEntriesRequest,
     ListEntriesResponse,
 };
-use lotse_store::{Store, StoreOptions, meta};
+use lotse_store::{Opener, Store, StoreOptions, meta};
 use tonic::transport::Channel;
 
 use crate::action::get_checkpoint::get_checkpoint;
@@ -51,7 +51,7 @@ impl Source {
         }
         let lock = folder.lock()?;
         let config = Config::load(folder)?;
-        let store = open_store(folder, &config).await?;
+        let store = open_store(folder, &config, Opener::Command).await?;
         let generation = store.read("generation", |tx| Box::pin(meta::generation(tx))).await?;
         let key = NodeKeyFile::read(&config.files.node_keys(folder))?.log.key.public();
         let generation = generation.context("the log has not begun: start the node once with `lotse run`")?;
@@ -112,12 +112,13 @@ impl StoppedLog {
 }
 
 /// Opens the database of a folder; one that is not there is not made.
-pub(super) async fn open_store(folder: &Folder, config: &Config) -> anyhow::Result<Store> {
+pub(super) async fn open_store(folder: &Folder, config: &Config, opener: Opener) -> anyhow::Result<Store> {
     let url = config.database.url(folder);
     if let Some(path) = url.strip_prefix("sqlite://")
         && !Path::new(path).exists()
     {
         bail!("there is no database at {path}: start the node once with `lotse run`");
     }
-    Store::open(&url, StoreOptions::default()).await.context("the node's database")
+    let options = StoreOptions { opener, ..StoreOptions::default() };
+    Store::open(&url, options).await.context("the node's database")
 }

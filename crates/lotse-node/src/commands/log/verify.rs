@@ -4,6 +4,7 @@ use anyhow::bail;
 use clap::Args;
 use lotse_core::card::KeyUse;
 use lotse_core::key::PublicKey;
+use lotse_store::Opener;
 use serde_json::json;
 
 use super::source::open_store;
@@ -45,7 +46,7 @@ impl Verify {
 /// Verifies the log of a folder.
 async fn verify(folder: &Folder, is_running: bool) -> anyhow::Result<Report> {
     let config = Config::load(folder)?;
-    let store = open_store(folder, &config).await?;
+    let store = open_store(folder, &config, Opener::Command).await?;
     let keys = log_keys(folder, &config)?;
     let head = HeadStore::look(&config.files.head_store(folder))?; // before the snapshot of the database
     let agency = config.agency.id;
