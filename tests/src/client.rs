@@ -1,7 +1,7 @@
 //! Clients that do not give up: one hands referrals over and asks again for what was not answered, one reads an inbox. Both write
 //! down what they see.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,24 +66,37 @@ impl Way {
 
 /// A client that hands referrals over, as many as it is allowed to.
 pub struct Submitter {
-    allowed: watch::Sender<usize>,
+    allowed: watch::Sender<Allowed>,
     answered: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
 
+/// How many referrals may be handed over in all.
+#[derive(Clone, Copy, Default)]
+struct Allowed {
+    count: usize,
+    /// Whether no more will ever be allowed.
+    is_final: bool,
+}
+
 impl Submitter {
-    /// Starts a client of an agency; it hands nothing over yet.
-    pub fn start(agency: &Agency, handovers: Vec<ReferralHandover>, diary: Diary) -> Submitter {
-        let (allowed, limit) = watch::channel(0);
+    /// Starts a client of an agency that hands over what `referral` makes of 0, 1, 2 and so on; nothing yet.
+    pub fn start(agency: &Agency, referral: fn(usize) -> ReferralHandover, diary: Diary) -> Submitter {
+        let (allowed, limit) = watch::channel(Allowed::default());
         let (progress, answered) = watch::channel(0);
-        let open = Open { waiting: VecDeque::new(), asked: BTreeSet::new(), next: 0, answered: 0 };
-        let work = Submission { way: Way::of(agency), handovers, diary, limit, progress, open };
+        let open = Open { waiting: VecDeque::new(), asked: BTreeMap::new(), next: 0, answered: 0 };
+        let work = Submission { way: Way::of(agency), referral, diary, limit, progress, open };
         Submitter { allowed, answered, task: tokio::spawn(work.run()) }
     }
 
-    /// Lets the client hand over so many referrals in all.
-    pub fn allow(&self, count: usize) {
-        self.allowed.send_replace(count);
+    /// Lets the client hand over so many more referrals.
+    pub fn allow(&self, more: usize) {
+        self.allowed.send_modify(|allowed| allowed.count += more);
+    }
+
+    /// Tells how many referrals the client may hand over in all.
+    pub fn allowed(&self) -> usize {
+        self.allowed.borrow().count
     }
 
     /// Tells how many are answered.
@@ -91,20 +104,21 @@ impl Submitter {
         *self.answered.borrow()
     }
 
-    /// Waits until every referral is answered.
-    pub async fn finish(self, patience: Duration) -> Result<()> {
+    /// Waits until every referral that was allowed is answered; returns how many.
+    pub async fn finish(self, patience: Duration) -> Result<usize> {
+        self.allowed.send_modify(|allowed| allowed.is_final = true);
         let answered = self.answered;
         let finished = tokio::time::timeout(patience, self.task).await;
         finished.with_context(|| format!("only {} were answered in {patience:?}", *answered.borrow()))??;
-        Ok(())
+        Ok(self.allowed.borrow().count)
     }
 }
 
 struct Submission {
     way: Way,
-    handovers: Vec<ReferralHandover>,
+    referral: fn(usize) -> ReferralHandover,
     diary: Diary,
-    limit: watch::Receiver<usize>,
+    limit: watch::Receiver<Allowed>,
     progress: watch::Sender<usize>,
     open: Open,
 }
@@ -113,51 +127,50 @@ struct Submission {
 struct Open {
     /// To be asked again.
     waiting: VecDeque<usize>,
-    /// Asked on the present stream.
-    asked: BTreeSet<usize>,
+    /// Asked on the present stream, by key.
+    asked: BTreeMap<String, usize>,
     /// The first that was never asked.
     next: usize,
     answered: usize,
 }
 
 impl Open {
-    fn is_done(&self, count: usize) -> bool {
-        self.answered == count
-    }
-
     /// Takes the next one to be asked, if there is one and room for it.
     fn take(&mut self, limit: usize) -> Option<usize> {
         if self.asked.len() >= IN_FLIGHT {
             return None;
         }
-        let next = self.waiting.pop_front().or_else(|| {
+        self.waiting.pop_front().or_else(|| {
             let fresh = (self.next < limit).then_some(self.next);
             self.next += usize::from(fresh.is_some());
             fresh
-        });
-        self.asked.extend(next);
-        next
+        })
     }
 }
 
 impl Submission {
     async fn run(mut self) {
-        while !self.open.is_done(self.handovers.len()) {
+        while !self.is_done() {
             // Why a stream ended is of no interest: what it left open is asked again on the next one.
             let _ = self.stream().await;
-            for place in std::mem::take(&mut self.open.asked) {
-                self.diary.write(Seen::Unknown(self.handovers[place].idempotency_key.clone()));
+            for (key, place) in std::mem::take(&mut self.open.asked) {
+                self.diary.write(Seen::Unknown(key));
                 self.open.waiting.push_back(place);
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
+    fn is_done(&self) -> bool {
+        let allowed = *self.limit.borrow();
+        allowed.is_final && self.open.answered == allowed.count
+    }
+
     async fn stream(&mut self) -> Result<()> {
         let (requests, queued) = mpsc::channel(IN_FLIGHT);
         let mut service = ReferralServiceClient::new(self.way.channel()?);
         let mut answers = service.submit_referrals(ReceiverStream::new(queued)).await?.into_inner();
-        while !self.open.is_done(self.handovers.len()) {
+        while !self.is_done() {
             self.ask(&requests).await?;
             tokio::select! {
                 answer = answers.message() => self.hear(answer?.context("the stream ended")?),
@@ -169,9 +182,10 @@ impl Submission {
 
     /// Hands over what may be handed over now.
     async fn ask(&mut self, requests: &mpsc::Sender<SubmitReferralsRequest>) -> Result<()> {
-        let limit = (*self.limit.borrow()).min(self.handovers.len());
+        let limit = self.limit.borrow().count;
         while let Some(place) = self.open.take(limit) {
-            let handover = self.handovers[place].clone();
+            let handover = (self.referral)(place);
+            self.open.asked.insert(handover.idempotency_key.clone(), place);
             self.diary.write(Seen::Invoked(handover.idempotency_key.clone()));
             requests.send(SubmitReferralsRequest { handover: Some(handover) }).await?;
         }
@@ -180,8 +194,7 @@ impl Submission {
 
     fn hear(&mut self, answer: SubmitReferralsResponse) {
         let key = answer.idempotency_key;
-        let place = self.handovers.iter().position(|handover| handover.idempotency_key == key);
-        let Some(place) = place.filter(|place| self.open.asked.remove(place)) else { return };
+        let Some(place) = self.open.asked.remove(&key) else { return };
         match answer.result {
             Some(Answer::Submitted(submitted)) => {
                 self.diary.write(Seen::Acknowledged(key, submitted.referral_id));

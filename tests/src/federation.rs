@@ -184,6 +184,11 @@ impl Agency {
         Ok(std::fs::write(self.folder.config(), text.replace(old, new))?)
     }
 
+    /// Makes the node, which must not run, keep its tables in the database of a URL.
+    pub fn keep_in(&self, url: &str) -> Result<()> {
+        self.configure("# url = \"postgres://lotse@db.intern/lotse\"", &format!("url = \"{url}\""))
+    }
+
     /// Starts the node.
     pub async fn start(&mut self) -> Result<()> {
         let overrides = Overrides { clock: self.clock.clone(), ..Overrides::default() };

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use lotse_core::agency::AgencyKind;
 use lotse_proto::admin::v1::GetStatusRequest;
+use lotse_proto::agency::v1::ReferralHandover;
 use lotse_store::testing::Database;
 use lotse_store::testing::look::{self, Doubt};
 use lotse_tests::client::{Diary, Reader, Submitter, read_inbox};
@@ -23,19 +24,16 @@ const SENDER: &str = "jc-hanau.example";
 const RECEIVER: &str = "aa-hanau.example";
 const BOTH: [(&str, AgencyKind); 2] = [(SENDER, AgencyKind::JobcenterGe), (RECEIVER, AgencyKind::EmploymentAgency)];
 
-/// Referrals of a run.
+/// Referrals of a run, at least: they flow until the last kill.
 const REFERRALS: usize = 5_000;
-/// Of these, referrals that are kept back until a kill finds nothing in doubt.
-const RESERVE: usize = REFERRALS / 2;
-/// How many of them are then let go at once, and how long it is waited before more are.
-const DOSE: usize = 10;
-const DOSE_LASTS: Duration = Duration::from_millis(300);
+/// How many are let go at once, in the moment before something is looked for that is in doubt.
+const DOSE: usize = 6;
+/// How long they may go at most before the nodes are held still.
+const LONGEST_GO_MS: u64 = 25;
 /// Kills of a run in the gate.
 const FEW_KILLS: usize = 9;
 /// How long the flow may take to come to rest after the last kill.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// The line of a fresh configuration that names no database.
-const NO_DATABASE: &str = "# url = \"postgres://lotse@db.intern/lotse\"";
 
 /// Who is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +58,7 @@ async fn nothing_is_lost_and_nothing_happens_twice_when_nodes_are_killed_on_post
     let other = Database::postgres().await.context("a second database")?;
     let configure = |agency: &Agency| {
         let database = if agency.id.as_str() == SENDER { &one } else { &other };
-        agency.configure(NO_DATABASE, &format!("url = \"{}\"", database.url()))?;
+        agency.keep_in(database.url())?;
         agency.configure("# filter = \"info\"", "filter = \"warn\"")
     };
     let processes = Processes::start(&BOTH, configure).await?;
@@ -80,37 +78,36 @@ struct Run {
     /// The sender's database.
     url: String,
     dice: Dice,
-    allowed: usize,
 }
 
 impl Run {
     fn new(engine: &'static str, sender: Member, receiver: Member, url: String) -> Result<Run> {
-        Ok(Run { engine, sender, receiver, url, dice: Dice::from_environment()?, allowed: 0 })
+        Ok(Run { engine, sender, receiver, url, dice: Dice::from_environment()? })
     }
 
     async fn play_out(mut self) -> Result<()> {
         record(&self.sender.agency, consent("0198c5a4-7d3e-7cc0-8000-000000000001", "person-1", &[RECEIVER])).await?;
         let diary = Diary::default();
-        let handovers = (0..REFERRALS).map(|n| handover(&format!("key-{n}"), "person-1", RECEIVER)).collect();
-        let submitter = Submitter::start(&self.sender.agency, handovers, diary.clone());
+        let submitter = Submitter::start(&self.sender.agency, referral, diary.clone());
         let reader = Reader::start(&self.receiver.agency, diary.clone());
         let victims = self.victims()?;
         println!("{}: {} kills, LOTSE_SEED={}", self.engine, victims.len(), self.dice.seed());
         println!("{:>4}  {:<9} {:>9} {:>9} {:>9}", "kill", "victim", "answered", "in doubt", "on way");
-        let portion = (REFERRALS - RESERVE) / victims.len().max(1);
+        let portion = REFERRALS / 2 / victims.len().max(1);
         for (number, &victim) in victims.iter().enumerate() {
-            self.allow(&submitter, portion);
+            submitter.allow(portion);
             self.let_flow(&submitter).await?;
             let doubt = self.kill(victim, &submitter).await?;
             let (number, victim_name, answered) = (number + 1, format!("{victim:?}"), submitter.answered());
             println!("{number:>4}  {victim_name:<9} {answered:>9} {:>9} {:>9}", doubt.items, doubt.on_their_way);
             self.start_again(victim).await?;
         }
-        self.allow(&submitter, REFERRALS);
-        submitter.finish(PATIENCE).await?;
+        submitter.allow(REFERRALS.saturating_sub(submitter.allowed()));
+        let referrals = submitter.finish(PATIENCE).await?;
         self.come_to_rest().await?;
         drop(reader);
-        self.judge(&diary).await
+        println!("{}: {}", self.engine, count(&victims));
+        self.judge(&diary, referrals).await
     }
 
     /// As many of each, in random order.
@@ -122,29 +119,27 @@ impl Run {
         Ok(victims)
     }
 
-    fn allow(&mut self, submitter: &Submitter, more: usize) {
-        self.allowed = (self.allowed + more).min(REFERRALS);
-        submitter.allow(self.allowed);
-    }
-
     /// Waits, before every other kill, until the nodes have recovered from the last one and answer again.
     async fn let_flow(&mut self, submitter: &Submitter) -> Result<()> {
         if self.dice.below(2) == 0 {
             return Ok(());
         }
-        let wanted = (submitter.answered() + 30).min(self.allowed);
+        let wanted = (submitter.answered() + 30).min(submitter.allowed());
         eventually_within(PATIENCE, "answers after a kill", async || Ok(submitter.answered() >= wanted)).await
     }
 
     /// Kills at a random moment at which something is in doubt; returns how much. Every other kill waits until something is on
-    /// its way.
+    /// its way. Where all is answered a few more are let go, so that there is a way to be on.
     async fn kill(&mut self, victim: Victim, submitter: &Submitter) -> Result<Doubt> {
         tokio::time::sleep(Duration::from_millis(self.dice.below(400))).await;
         let begin = Instant::now();
-        let mut dose_ends = begin + DOSE_LASTS;
         let amid = self.dice.below(2) == 0;
         loop {
             ensure!(begin.elapsed() < PATIENCE, "nothing is ever in doubt");
+            if submitter.answered() == submitter.allowed() {
+                submitter.allow(DOSE);
+            }
+            tokio::time::sleep(Duration::from_millis(self.dice.below(LONGEST_GO_MS))).await;
             self.sender.freeze().await?;
             self.receiver.freeze().await?;
             let doubt = look::in_doubt(&self.url).await.unwrap_or_default();
@@ -154,11 +149,6 @@ impl Run {
             }
             self.sender.thaw().await?;
             self.receiver.thaw().await?;
-            if submitter.answered() == self.allowed && Instant::now() > dose_ends {
-                self.allow(submitter, DOSE);
-                dose_ends = Instant::now() + DOSE_LASTS;
-            }
-            tokio::time::sleep(Duration::from_millis(self.dice.below(5))).await;
         }
     }
 
@@ -199,7 +189,7 @@ impl Run {
         .await
     }
 
-    async fn judge(&mut self, diary: &Diary) -> Result<()> {
+    async fn judge(&mut self, diary: &Diary, referrals: usize) -> Result<()> {
         let inbox = read_inbox(&self.receiver.agency).await?;
         self.sender.stop().await?;
         self.receiver.stop().await?;
@@ -214,9 +204,20 @@ impl Run {
         let tally = check(&diary.history(), &Ledger { inbox, released, taken });
         let tally = tally.map_err(|findings| anyhow::anyhow!("{}", findings.join("\n")))?;
         println!("{}: 0 lost, 0 twice, {tally:?}", self.engine);
-        ensure!(tally.acknowledged == REFERRALS && tally.effects == REFERRALS, "{tally:?}");
+        ensure!(referrals >= REFERRALS && tally.acknowledged == referrals && tally.effects == referrals, "{tally:?}");
         Ok(())
     }
+}
+
+fn referral(number: usize) -> ReferralHandover {
+    handover(&format!("key-{number}"), "person-1", RECEIVER)
+}
+
+/// Says how often each was killed.
+fn count(victims: &[Victim]) -> String {
+    let times = |victim| victims.iter().filter(|one| **one == victim).count();
+    let each = [Victim::Sender, Victim::Receiver, Victim::Both];
+    each.map(|victim| format!("{} x {victim:?}", times(victim))).join(", ")
 }
 
 /// Reads the leaves of a kind from the log of a stopped node.
