@@ -11,3 +11,4 @@ pub mod json_schema;
 pub mod process;
 pub mod processes;
 pub mod records;
+pub mod trap;

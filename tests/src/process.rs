@@ -57,15 +57,30 @@ impl NodeProcess {
     }
 
     async fn start_with(folder: &Folder, outputs: impl FnOnce(&mut Command) -> &mut Command) -> Result<NodeProcess> {
-        let _ = std::fs::remove_file(folder.ports());
-        let path = folder.path().to_str().context("the folder's name is no UTF-8")?;
-        let mut child = outputs(&mut lotse(&["run", "--folder", path])?).spawn()?;
-        eventually("the node's ports", async || match child.try_wait()? {
+        let mut node = NodeProcess::spawn(folder, outputs)?;
+        eventually("the node's ports", async || match node.child.try_wait()? {
             Some(status) => bail!("the node ended: {status}"),
             None => Ok(folder.ports().exists()),
         })
         .await?;
-        Ok(NodeProcess { child })
+        Ok(node)
+    }
+
+    /// Starts the node of a folder and waits for nothing.
+    pub fn spawn(folder: &Folder, outputs: impl FnOnce(&mut Command) -> &mut Command) -> Result<NodeProcess> {
+        let _ = std::fs::remove_file(folder.ports());
+        let path = folder.path().to_str().context("the folder's name is no UTF-8")?;
+        Ok(NodeProcess { child: outputs(&mut lotse(&["run", "--folder", path])?).spawn()? })
+    }
+
+    /// Returns the process id; none if the node has ended.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Tells how the node has ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Kills the node as kill -9 does.

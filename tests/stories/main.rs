@@ -13,6 +13,7 @@ mod demo;
 mod exchange;
 mod federate;
 mod files;
+mod head_store;
 mod json_schema;
 mod kill;
 mod secrecy;
