@@ -16,6 +16,7 @@ mod files;
 mod head_store;
 mod json_schema;
 mod kill;
+mod postgres;
 mod secrecy;
 mod stop;
 mod tidy;

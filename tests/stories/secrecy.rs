@@ -1,7 +1,9 @@
 //! Personal data stay where they belong: canaries in every personal field of consents and referrals turn up in no log, no error, no
 //! file of a node that is not entitled, and in no database in clear.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use lotse_core::agency::AgencyKind;
@@ -19,7 +21,8 @@ use lotse_proto::record::v1::{
     ResidenceTitle, ResidenceTitleKind, Skills, WithdrawalScope, WorkHistory, WorkHistoryItem, WorkPermission,
     WorkPermissionKind, referral_answer,
 };
-use lotse_tests::canary::{self, files_below, find, find_below, text};
+use lotse_store::testing::Server;
+use lotse_tests::canary::{self, Needles, files_below, find, find_below, text};
 use lotse_tests::client::read_inbox;
 use lotse_tests::federation::{Agency, eventually};
 use lotse_tests::processes::Processes;
@@ -288,8 +291,56 @@ async fn fetch(holder: &Agency, id: &str) -> Result<Referral> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn personal_data_are_in_no_log_no_error_no_foreign_file_and_no_database_in_clear() -> Result<()> {
-    let mut processes =
-        Processes::start(&ALL, |agency| agency.configure("# filter = \"info\"", "filter = \"trace\"")).await?;
+    let mut processes = Processes::start(&ALL, say_everything).await?;
+    let told = exchange(&mut processes).await?;
+    search_everything(&processes, &told)?;
+    for member in &mut processes.members {
+        member.stop().await?;
+    }
+    let databases = files_below(processes.place())?.into_iter().filter(|path| path.ends_with("data/lotse.sqlite"));
+    ensure!(databases.count() == ALL.len(), "the databases are searched");
+    search_everything(&processes, &told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn personal_data_are_in_no_file_of_a_postgresql_server_in_clear() -> Result<()> {
+    let Some(server) = Server::alone() else { return Ok(()) };
+    let mut urls = BTreeMap::new();
+    for (id, _) in ALL {
+        urls.insert(id, server.new_database().await);
+    }
+    let configure = |agency: &Agency| {
+        agency.keep_in(urls.get(agency.id.as_str()).context("a database of its own")?)?;
+        say_everything(agency)
+    };
+    let mut processes = Processes::start(&ALL, configure).await?;
+    let told = exchange(&mut processes).await?;
+    for member in &mut processes.members {
+        member.stop().await?;
+    }
+    server.flush().await;
+    search_everything(&processes, &told)?;
+    ensure!(
+        contain(server.folder(), OWNER)?,
+        "a search that finds nothing must be able to find what is there in clear"
+    );
+    let found = find_below(server.folder())?;
+    ensure!(found.is_empty(), "{} canaries:\n{}", found.len(), found.join("\n"));
+    Ok(())
+}
+
+fn say_everything(agency: &Agency) -> Result<()> {
+    agency.configure("# filter = \"info\"", "filter = \"trace\"")
+}
+
+/// Tells whether files below a folder contain a text.
+fn contain(folder: &Path, text: &str) -> Result<bool> {
+    let found = Needles::of([text.to_string()]).find_below(folder)?;
+    Ok(!found.is_empty())
+}
+
+/// Lets canaries travel, with refusals, answers, crashes and a withdrawal on the way; returns what callers were told.
+async fn exchange(processes: &mut Processes) -> Result<Told> {
     let mut told = Told::default();
     let first = {
         let [owner, holder, _] = &processes.members[..] else { anyhow::bail!("three agencies") };
@@ -306,32 +357,26 @@ async fn personal_data_are_in_no_log_no_error_no_foreign_file_and_no_database_in
         processes.members[place].kill().await?;
         processes.members[place].start().await?;
     }
-    {
-        let (owner, holder) = (&processes.members[0].agency, &processes.members[1].agency);
-        ensure!(fetch(holder, &first).await? == referral(), "the holder has every canary");
-        deliver(owner, holder, "after-the-kill").await?;
-        let scope = WithdrawalScope { categories: vec![Category::Contact as i32], ..WithdrawalScope::default() };
-        let consent_id = CONSENT.to_string();
-        let request = WithdrawConsentRequest { consent_id, scope: Some(scope), on_behalf_of: String::new() };
-        ConsentServiceClient::new(owner.system()?).withdraw_consent(request).await?;
-        told.submit(owner, vec![handover("withdrawn", |_, _| {})], Code::FailedPrecondition).await?;
-        for agency in [owner, holder] {
-            let logged = agency.command(&["log", "list", "--officer", "sommer", "--json", "--limit", "1000"]).await?;
-            told.0.push(logged);
-        }
+    let (owner, holder) = (&processes.members[0].agency, &processes.members[1].agency);
+    ensure!(fetch(holder, &first).await? == referral(), "the holder has every canary");
+    deliver(owner, holder, "after-the-kill").await?;
+    let scope = WithdrawalScope { categories: vec![Category::Contact as i32], ..WithdrawalScope::default() };
+    let consent_id = CONSENT.to_string();
+    let request = WithdrawConsentRequest { consent_id, scope: Some(scope), on_behalf_of: String::new() };
+    ConsentServiceClient::new(owner.system()?).withdraw_consent(request).await?;
+    told.submit(owner, vec![handover("withdrawn", |_, _| {})], Code::FailedPrecondition).await?;
+    for agency in [owner, holder] {
+        let logged = agency.command(&["log", "list", "--officer", "sommer", "--json", "--limit", "1000"]).await?;
+        told.0.push(logged);
     }
-    search_everything(&processes, &told)?;
-    for member in &mut processes.members {
-        member.stop().await?;
-    }
-    search_everything(&processes, &told)
+    Ok(told)
 }
 
 /// Searches what was told, and every file: folders with databases and their logs, and what the processes have said.
 fn search_everything(processes: &Processes, told: &Told) -> Result<()> {
     let files = files_below(processes.place())?;
-    let ends = |end: &str| files.iter().filter(|path| path.to_string_lossy().ends_with(end)).count();
-    ensure!(ends(".sqlite") == ALL.len() && ends(".output") == ALL.len(), "all that is to be searched is there");
+    let outputs = files.iter().filter(|path| path.to_string_lossy().ends_with(".output")).count();
+    ensure!(outputs == ALL.len(), "all that is to be searched is there");
     let said = fs::read_to_string(&processes.members[0].output)?;
     ensure!(said.contains("TRACE"), "the nodes were asked to say everything");
     let mut found = find_below(processes.place())?;

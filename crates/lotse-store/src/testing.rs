@@ -6,6 +6,8 @@ pub mod look;
 mod postgres;
 pub mod tamper;
 
+pub use postgres::Server;
+
 use crate::{Store, StoreOptions};
 
 /// An empty database that goes away with this value or with the process.

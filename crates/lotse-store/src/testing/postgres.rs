@@ -1,4 +1,4 @@
-//! A PostgreSQL server for one test process.
+//! A PostgreSQL server for one test process, or for one test.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// A running server. A shell waits for the end of its input, which is the end of the test process, and then stops the server and
-/// removes its folder; so nothing is left even after a crash.
-pub(super) struct Server {
+/// A running server. A shell waits for the end of its input, which ends with this value or with the test process, and then stops
+/// the server and removes its folder; so nothing is left even after a crash.
+pub struct Server {
     folder: String,
     databases: AtomicU32,
     _shell: Child,
@@ -44,32 +44,35 @@ impl Server {
     /// Returns the server of this process and starts it the first time.
     pub(super) fn shared() -> Option<&'static Server> {
         static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-        SERVER
-            .get_or_init(|| {
-                let programs = programs();
-                if programs.is_none() {
-                    let is_set = |name: &str, value: &str| std::env::var(name).is_ok_and(|set| set == value);
-                    let required = is_set("CI", "true") || is_set("LOTSE_REQUIRE_POSTGRES", "1");
-                    assert!(!required, "PostgreSQL is not installed and CI or LOTSE_REQUIRE_POSTGRES asks for it");
-                    // Not eprintln: the test harness would hide it.
-                    let _ = writeln!(
-                        std::io::stderr(),
-                        "\n*** SKIPPED: the PostgreSQL half of the tests, for no server is installed under {PROGRAMS} \
-                         (apt install postgresql, or set LOTSE_POSTGRES_BIN) ***\n"
-                    );
-                }
-                programs.map(|programs| Server::start(&programs))
-            })
-            .as_ref()
+        SERVER.get_or_init(Server::alone).as_ref()
+    }
+
+    /// Starts a server of its own for a test that looks into the server's files; `None`, said loudly, where PostgreSQL is not
+    /// installed.
+    pub fn alone() -> Option<Server> {
+        installed().map(|programs| Server::start(&programs))
     }
 
     /// Creates an empty database and returns its URL.
-    pub(super) async fn new_database(&self) -> String {
+    pub async fn new_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the test server answers");
-        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::query(create).execute(&mut connection).await.expect("the test server makes a database");
+        self.run(format!("CREATE DATABASE {name}")).await;
         self.url(&name)
+    }
+
+    /// Has the server write everything that it keeps in memory into its files.
+    pub async fn flush(&self) {
+        self.run("CHECKPOINT".to_owned()).await;
+    }
+
+    /// Returns where the server's files lie.
+    pub fn folder(&self) -> &Path {
+        Path::new(&self.folder)
+    }
+
+    async fn run(&self, sql: String) {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the test server answers");
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the test server does it");
     }
 
     fn url(&self, database: &str) -> String {
@@ -91,6 +94,23 @@ impl Server {
         assert!(!folder.is_empty(), "the PostgreSQL server did not start, see above");
         Server { folder: folder.trim().to_owned(), databases: AtomicU32::new(0), _shell: shell }
     }
+}
+
+/// Finds the server's programs. Where there are none it is said loudly, and may be a failure.
+fn installed() -> Option<PathBuf> {
+    let programs = programs();
+    if programs.is_none() {
+        let is_set = |name: &str, value: &str| std::env::var(name).is_ok_and(|set| set == value);
+        let required = is_set("CI", "true") || is_set("LOTSE_REQUIRE_POSTGRES", "1");
+        assert!(!required, "PostgreSQL is not installed and CI or LOTSE_REQUIRE_POSTGRES asks for it");
+        // Not eprintln: the test harness would hide it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\n*** SKIPPED: the PostgreSQL half of the tests, for no server is installed under {PROGRAMS} \
+             (apt install postgresql, or set LOTSE_POSTGRES_BIN) ***\n"
+        );
+    }
+    programs
 }
 
 /// Finds the server's programs: where `LOTSE_POSTGRES_BIN` says, else the newest that are installed.
