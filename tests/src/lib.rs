@@ -8,6 +8,7 @@ pub mod federation;
 pub mod generated_file;
 pub mod history;
 pub mod json_schema;
+pub mod planted;
 pub mod process;
 pub mod processes;
 pub mod records;
