@@ -11,11 +11,13 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
+use crate::agreement::text::PARTIES;
 use crate::id::AgencyId;
 use crate::key::{PublicKey, SIGNATURE_BYTES, SigningKey};
 
-/// The most signatures a seal may carry: above the number of parties of an agreement, and a bound on the work of a check.
-pub const MAX_SIGNATURES: usize = 64;
+/// The most signatures a seal may carry: one of each party of an agreement's version and of the version before, which has to agree
+/// to its end. A bound on the work of a check.
+pub const MAX_SIGNATURES: usize = 2 * *PARTIES.end();
 
 /// What a sealed document is. The closed list of v1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -118,6 +118,22 @@ fn a_key_signs_once_and_there_is_a_limit() {
 }
 
 #[test]
+fn a_seal_holds_a_signature_of_every_party_of_the_largest_agreement_and_of_the_version_before() {
+    let seed = |number: usize| {
+        let mut seed = [3; 32];
+        seed[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        SigningKey::from_seed(seed)
+    };
+    let mut seal = Seal::new(DocumentType::Agreement, b"agreement".to_vec());
+    let parties = 2 * *crate::agreement::text::PARTIES.end();
+    (0..parties).for_each(|number| seal.sign(&seed(number), format!("a{number}.example").parse().ok()));
+    let read = read(&write(&seal)).unwrap();
+    for number in 0..parties {
+        assert!(read.verify(DocumentType::Agreement, &[seed(number).public()]).is_ok(), "party {number}");
+    }
+}
+
+#[test]
 fn a_signature_of_another_length_is_refused() {
     let from = |bytes: &[u8]| Signature::from_parts(String::new(), None, bytes);
     assert!(from(&[0; 64]).is_ok());
