@@ -109,11 +109,9 @@ async fn close(tx: &mut Tx, closing: &Closing) -> Result<LogStart, StoreError> {
     let Closing { resume, agency, head, at, drawn } = closing;
     let old = meta::generation(tx).await?.unwrap_or(0);
     let stored = log::newest_checkpoint(tx, old).await?.map_or(empty_tree(), |newest| newest.head);
-    let written = counter::read(tx, &Counter::Leaf).await?;
     let newest = log::list(tx, old, &log::Filter::default(), None, 1).await?;
     let carried = log::carry(tx, (old, stored.size), (resume.generation, 1)).await?;
-    let start =
-        start(&Origin { generation: old, ..agency.clone() }, stored, head.as_ref(), written, carried, &resume.reason);
+    let start = start(&Origin { generation: old, ..agency.clone() }, stored, head.as_ref(), carried, &resume.reason);
     let draft = Draft {
         actor: resume.actor.clone(),
         remark: resume.reason.clone(),
@@ -135,29 +133,22 @@ async fn close(tx: &mut Tx, closing: &Closing) -> Result<LogStart, StoreError> {
 /// Says what the new log follows: the newest head that is known, and how much of it is here.
 ///
 /// Entries behind the database's own newest head are carried on, whether the lost part of the log had them or not: under the new
-/// log they can be proven, under the lost head they cannot.
-fn start(
-    stored_log: &Origin,
-    stored: TreeHead,
-    head: Option<&Head>,
-    written: u64,
-    carried: u64,
-    reason: &str,
-) -> LogStart {
+/// log they can be proven, under the lost head they cannot. So they count as lost too: after a restore the node may have written
+/// others in their places.
+fn start(stored_log: &Origin, stored: TreeHead, head: Option<&Head>, carried: u64, reason: &str) -> LogStart {
     let rank = |head: &&Head| (head.origin.generation, head.tree.size) >= (stored_log.generation, stored.size);
     let (origin, last) = match head.filter(rank) {
         Some(head) => (&head.origin, head.tree),
         None => (stored_log, stored),
     };
-    let is_same_log = origin == stored_log;
-    let restored_size = if is_same_log { stored.size } else { 0 };
-    let here = if is_same_log { written } else { 0 };
+    let is_forked = last.size == stored.size && last.root != stored.root;
+    let restored_size = if origin == stored_log && !is_forked { stored.size } else { 0 };
     LogStart {
         previous_origin: origin.to_string(),
         previous_size: last.size,
         previous_root: last.root.to_vec(),
         restored_size,
-        lost_entries: last.size.saturating_sub(here.max(restored_size)),
+        lost_entries: last.size.saturating_sub(restored_size),
         carried_entries: carried,
         reason: reason.to_owned(),
     }
@@ -203,6 +194,37 @@ mod tests {
         assert_eq!(start.previous_origin, "jc-hanau.hessen.example/exchange-log/1");
         assert_eq!((start.previous_size, start.restored_size, start.lost_entries), (8, 4, 4));
         assert_eq!(start.previous_root, head.tree.root.to_vec());
+    }
+
+    #[tokio::test]
+    async fn what_a_restored_node_wrote_in_the_places_of_lost_entries_does_not_make_them_fewer() {
+        let log = TestLog::new();
+        log.grown(&[3]).await;
+        let copy = fs::read(log.file()).unwrap();
+        log.grown(&[4]).await;
+        fs::write(log.file(), &copy).unwrap();
+        let open = log.open().await;
+        open.append(4).await;
+        open.close().await;
+        let Resumed { start, doubt } = resumed(&log, 2).await;
+        assert_eq!(doubt, Some(Doubt::OtherRoot { size: 8 }));
+        assert_eq!((start.restored_size, start.lost_entries, start.carried_entries), (4, 4, 4));
+    }
+
+    #[tokio::test]
+    async fn of_a_log_that_went_two_ways_nothing_counts_as_here() {
+        let log = TestLog::new();
+        log.grown(&[3]).await;
+        let head = log.head_folder().join("head.toml");
+        let copies = [log.file(), head.clone()].map(|path| (fs::read(&path).unwrap(), path));
+        log.grown(&[4]).await;
+        let one_way = fs::read(&head).unwrap();
+        copies.iter().for_each(|(bytes, path)| fs::write(path, bytes).unwrap());
+        log.grown(&[4]).await;
+        fs::write(&head, one_way).unwrap();
+        let Resumed { start, doubt } = resumed(&log, 2).await;
+        assert_eq!(doubt, Some(Doubt::OtherRoot { size: 8 }));
+        assert_eq!((start.previous_size, start.restored_size, start.lost_entries), (8, 0, 8));
     }
 
     #[tokio::test]
