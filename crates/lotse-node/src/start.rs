@@ -88,7 +88,8 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     services.spawn(&lifecycle);
     let ports = ports::open(&node, &credentials, &services, &lifecycle).await?;
     ports.write(folder)?;
-    tracing::info!(agency = %node.agency, generation = node.generation, peer = %ports.peer, port = %ports.agency, "the node runs");
+    let Ports { peer, agency } = &ports;
+    tracing::info!(agency = %node.agency, generation = node.generation, peer_address = %peer, agency_address = %agency, "the node runs");
     Ok(RunningNode { node, ports, lifecycle, folder: folder.clone(), _lock: lock })
 }
 

@@ -18,7 +18,7 @@ pub struct Prove {
     #[command(flatten)]
     reader: ReaderArguments,
     /// Which entry.
-    #[arg(long)]
+    #[arg(value_name = "INDEX")]
     index: u64,
     /// Where to write the proof.
     #[arg(long, value_name = "FILE")]

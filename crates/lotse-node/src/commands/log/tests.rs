@@ -97,7 +97,7 @@ async fn a_changed_log_is_told_with_its_place_and_fails_the_command() {
 async fn a_proof_is_verified_offline_by_key_or_by_card() {
     let desk = Desk::new().await;
     let file = desk.path("entry.tlog-proof");
-    let written = desk.give(&format!("log prove --index 1 --out {file}")).await.unwrap();
+    let written = desk.give(&format!("log prove 1 --out {file}")).await.unwrap();
     let vkey = written.trim_end().trim_end_matches('\'').rsplit('\'').next().unwrap().to_owned();
     let verified = desk.give(&format!("verify {file} --vkey {vkey}")).await.unwrap();
     assert!(verified.contains("Verified: entry 1 of jc.example/exchange-log/1"), "{verified}");
@@ -168,7 +168,7 @@ async fn a_running_nodes_log_is_read_with_an_officers_certificate_and_each_look_
     let narrowed = desk.give("log list --officer anna --kind officer-looked").await.unwrap();
     assert_eq!(narrowed.lines().count(), 1, "all looks of a minute are one entry: {narrowed}");
     let file = desk.path("entry.tlog-proof");
-    desk.give(&format!("log prove --index 0 --out {file} --officer anna")).await.unwrap();
+    desk.give(&format!("log prove 0 --out {file} --officer anna")).await.unwrap();
     let card = desk.folder().own_card();
     let fingerprint = crate::commands::card::file::read(&card).unwrap().card.root.fingerprint().to_string();
     let fingerprint = fingerprint.replace(' ', "-");
