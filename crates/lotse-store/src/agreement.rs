@@ -110,6 +110,20 @@ pub async fn all_seals(tx: &mut Tx) -> Result<Vec<StoredSeal>, StoreError> {
     tx.fetch(sql, []).await?.iter().map(stored_seal).collect()
 }
 
+/// Reads versions by their digests; those that are not known are left out.
+pub async fn find(tx: &mut Tx, digests: &[Digest]) -> Result<Vec<StoredAgreement>, StoreError> {
+    let sql = "SELECT digest, agreement_id, version, payload, offered_at, completed_at FROM agreement WHERE digest";
+    let keys = digests.iter().map(|&digest| digest.into()).collect();
+    tx.fetch_in(sql, keys, " ORDER BY digest", []).await?.iter().map(stored).collect()
+}
+
+/// Reads the seals of versions, by version and agency.
+pub async fn seals_of(tx: &mut Tx, digests: &[Digest]) -> Result<Vec<StoredSeal>, StoreError> {
+    let sql = "SELECT digest, agency, signature, sealed_at FROM agreement_seal WHERE digest";
+    let keys = digests.iter().map(|&digest| digest.into()).collect();
+    tx.fetch_in(sql, keys, " ORDER BY digest, agency", []).await?.iter().map(stored_seal).collect()
+}
+
 /// Reads which agreements are suspended here.
 pub async fn suspended(tx: &mut Tx) -> Result<Vec<Id>, StoreError> {
     let rows = tx.fetch("SELECT agreement_id FROM agreement_suspension ORDER BY agreement_id", []).await?;

@@ -126,6 +126,26 @@ pub async fn find(tx: &mut Tx, batch_id: Id) -> Result<Option<OpenBatch>, StoreE
     tx.fetch_optional(sql, [batch_id.into()]).await?.as_ref().map(open_batch).transpose()
 }
 
+/// What was signed about a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchSeals {
+    /// Batch.
+    pub batch_id: Id,
+    /// The seal that was sent, encoded.
+    pub seal: Vec<u8>,
+    /// The receipt that came back, encoded.
+    pub receipt: Option<Vec<u8>>,
+}
+
+/// Reads what was signed about batches, in the order of their ids; those that are not known are left out.
+pub async fn seals(tx: &mut Tx, batch_ids: &[Id]) -> Result<Vec<BatchSeals>, StoreError> {
+    let keys = batch_ids.iter().map(|&id| id.into()).collect();
+    let sql = "SELECT batch_id, seal, receipt FROM batch WHERE batch_id";
+    let rows = tx.fetch_in(sql, keys, " ORDER BY batch_id", []).await?;
+    let read = |row: &Row| Ok(BatchSeals { batch_id: row.get(0)?, seal: row.get(1)?, receipt: row.get(2)? });
+    rows.iter().map(read).collect()
+}
+
 /// Finds the batches whose lease may still run.
 pub async fn leased(tx: &mut Tx) -> Result<Vec<OpenBatch>, StoreError> {
     let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch WHERE state <> 3 AND state = $1";
@@ -166,4 +186,38 @@ fn open_batch(row: &Row) -> Result<OpenBatch, StoreError> {
     let items: Vec<BatchItem> = items.iter().map(item).collect::<Result<_, _>>()?;
     let moved = row.get::<i64>(5)? != items.len() as i64;
     Ok(OpenBatch { batch_id: row.get(0)?, peer: row.get(1)?, root: row.get(2)?, items, attempts: row.get(4)?, moved })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Database, on_both_engines};
+
+    on_both_engines! {
+        seals_are_read_with_the_receipt_once_it_is_here
+    }
+
+    async fn seals_are_read_with_the_receipt_once_it_is_here(database: Database) {
+        let store = database.open().await;
+        let [one, two, unknown] = [1, 2, 3].map(|number| Id::from_bytes([number; 16]));
+        let batch = |batch_id: Id| NewBatch {
+            batch_id,
+            peer: "b.example".parse().unwrap(),
+            created_at: Timestamp::from_micros(1),
+            root: Digest::of(b"root"),
+            seal: batch_id.to_vec(),
+            items: Vec::new(),
+            attempts: 0,
+        };
+        let read = store.transact("test", move |tx| {
+            Box::pin(async move {
+                insert(tx, &batch(two)).await?;
+                insert(tx, &batch(one)).await?;
+                answer(tx, two, vec![7], Timestamp::from_micros(2)).await?;
+                seals(tx, &[two, unknown, one]).await
+            })
+        });
+        let seals = |batch_id: Id, receipt| BatchSeals { batch_id, seal: batch_id.to_vec(), receipt };
+        assert_eq!(read.await.unwrap(), [seals(one, None), seals(two, Some(vec![7]))]);
+    }
 }

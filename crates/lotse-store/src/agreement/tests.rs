@@ -12,6 +12,7 @@ on_both_engines! {
     a_later_seal_of_a_party_takes_the_place_of_the_one_before
     an_incomplete_version_makes_room_with_its_seals_a_complete_one_never
     an_agreement_is_suspended_and_resumed
+    versions_seals_and_cards_are_found_by_what_names_them
 }
 
 fn agency(name: &str) -> AgencyId {
@@ -158,4 +159,29 @@ async fn an_agreement_is_suspended_and_resumed(database: Database) {
         Ok((during, suspended(tx).await?))
     });
     assert_eq!(read.unwrap(), (vec![id], vec![]));
+}
+
+async fn versions_seals_and_cards_are_found_by_what_names_them(database: Database) {
+    let store = database.open().await;
+    let card = |name: &str| StoredCard {
+        agency: agency(name),
+        version: 1,
+        digest: Digest::of(name.as_bytes()),
+        seal: vec![1],
+        taken_at: at(1),
+    };
+    let found = run!(store, tx => {
+        insert(tx, &version(1, 1)).await?;
+        insert(tx, &version(2, 2)).await?;
+        put_seals(tx, &[seal(1, "a.example", 1), seal(2, "b.example", 2), seal(2, "a.example", 3)]).await?;
+        card::put(tx, &card("a.example")).await?;
+        card::put(tx, &card("b.example")).await?;
+        let asked = [Digest::of(&[2]), Digest::of(&[9])];
+        let cards = card::find(tx, &[agency("b.example"), agency("c.example")]).await?;
+        Ok((find(tx, &asked).await?, seals_of(tx, &asked).await?, cards))
+    });
+    let (versions, seals, cards) = found.unwrap();
+    assert_eq!(versions, [version(2, 2)]);
+    assert_eq!(seals, [seal(2, "a.example", 3), seal(2, "b.example", 2)]);
+    assert_eq!(cards, [card("b.example")]);
 }
