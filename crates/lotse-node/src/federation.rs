@@ -24,6 +24,7 @@ pub(crate) use cache::bundle;
 pub use change::Act;
 pub(crate) use change::{Change, Write, change};
 pub use load::refresh;
+pub(crate) use load::sealed;
 pub use throttle::Throttle;
 
 /// An accepted peer.

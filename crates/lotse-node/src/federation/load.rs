@@ -73,7 +73,11 @@ fn known(row: &StoredAgreement, suspended: &BTreeSet<Id>) -> Result<KnownAgreeme
     })
 }
 
-fn sealed(rows: Vec<StoredAgreement>, seals: Vec<StoredSeal>) -> Result<BTreeMap<Digest, Arc<Seal>>, StoreError> {
+/// Puts agreements' sealed bytes and their signatures together, by digest.
+pub(crate) fn sealed(
+    rows: Vec<StoredAgreement>,
+    seals: Vec<StoredSeal>,
+) -> Result<BTreeMap<Digest, Arc<Seal>>, StoreError> {
     let mut signatures: BTreeMap<Digest, Vec<Signature>> = BTreeMap::new();
     for seal in seals {
         let signature = wire::seal::decode_signature(&seal.signature).ok_or(UNREADABLE_AGREEMENT)?;

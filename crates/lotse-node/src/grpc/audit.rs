@@ -9,13 +9,15 @@ use tonic::{Request, Response, Status};
 
 use crate::action::get_checkpoint::get_checkpoint;
 use crate::action::get_entry::get_entry;
+use crate::action::get_seals::get_seals;
 use crate::action::list_entries::{MAX_PAGE, list_entries};
+use crate::action::read_entries::read_entries;
 use crate::action::record_look::{Looks, record_look};
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::Failure;
 use crate::grpc::access;
 use crate::node::Node;
-use crate::wire::audit::{answer, logged, parse_filter};
+use crate::wire::audit::{answer, documents, logged, parse_filter, parse_wanted};
 
 /// Entries of a page where none is asked for.
 const USUAL_PAGE: u32 = 100;
@@ -77,10 +79,33 @@ impl AuditService for Audit {
         request: Request<audit::GetCheckpointRequest>,
     ) -> Result<Response<audit::GetCheckpointResponse>, Status> {
         access::act(&self.node, &request, access::GET_CHECKPOINT)?;
-        let Node { store, agency, keys, generation, .. } = &*self.node;
-        let head = get_checkpoint(store, agency, keys.log.public(), *generation).await.map_err(Failure::from)?;
+        let generation = self.generation(request.into_inner().generation);
+        let Node { store, agency, keys, .. } = &*self.node;
+        let head = get_checkpoint(store, agency, keys.log.public(), generation).await.map_err(Failure::from)?;
         let checkpoint = head.checkpoint.unwrap_or_default();
         Ok(Response::new(audit::GetCheckpointResponse { checkpoint, verifier_key: head.verifier_key }))
+    }
+
+    async fn read_entries(
+        &self,
+        request: Request<audit::ReadEntriesRequest>,
+    ) -> Result<Response<audit::ReadEntriesResponse>, Status> {
+        let actor = access::act(&self.node, &request, access::READ_ENTRIES)?.actor;
+        let audit::ReadEntriesRequest { first, generation } = request.into_inner();
+        record_look(&self.node, &self.looks, &actor).await?;
+        let read = read_entries(&self.node.store, self.generation(generation), first).await;
+        Ok(Response::new(audit::ReadEntriesResponse { entries: read.map_err(Failure::from)? }))
+    }
+
+    async fn get_seals(
+        &self,
+        request: Request<audit::GetSealsRequest>,
+    ) -> Result<Response<audit::GetSealsResponse>, Status> {
+        let actor = access::act(&self.node, &request, access::GET_SEALS)?.actor;
+        let wanted = parse_wanted(request.into_inner())?;
+        record_look(&self.node, &self.looks, &actor).await?;
+        let found = get_seals(&self.node.store, wanted).await.map_err(Failure::from)?;
+        Ok(Response::new(documents(found)))
     }
 }
 

@@ -1,15 +1,18 @@
 //! The exchange log on the wire, as officers read it.
 
 use lotse_core::agreement::words::Language;
+use lotse_core::id::Digest;
 use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
 use lotse_proto::audit::v1 as audit;
-use lotse_proto::exchange::v1::LogEntry;
+use lotse_proto::exchange::v1::{LogEntry, Receipt, Seal};
+use lotse_store::batch::BatchSeals;
 use lotse_store::log::{Filter, Leaf};
 use prost::Message;
 
-use super::time;
+use super::{seal, time};
 use crate::action::get_entry::ProvenEntry;
+use crate::action::get_seals::{Documents, MAX_DOCUMENTS, Wanted};
 use crate::entry::sentence::{explanation, sentence};
 use crate::failure::Failure;
 
@@ -52,4 +55,36 @@ pub fn parse_filter(filter: audit::EntryFilter) -> Result<Filter, Failure> {
         from: moment("filter.from", filter.from)?,
         until: moment("filter.until", filter.until)?,
     })
+}
+
+/// Reads which sealed documents are wanted.
+pub fn parse_wanted(request: audit::GetSealsRequest) -> Result<Wanted, Failure> {
+    let audit::GetSealsRequest { batch_ids, agreement_digests, agencies } = request;
+    if batch_ids.len() + agreement_digests.len() + agencies.len() > MAX_DOCUMENTS {
+        return Err(Failure::field(Reason::FieldInvalid, "batch_ids", format!("at most {MAX_DOCUMENTS} documents")));
+    }
+    let invalid = |field: &str, message: &str| Failure::field(Reason::FieldInvalid, field, message);
+    let batch = |id: &String| id.parse().map_err(|_| invalid("batch_ids", "is no id"));
+    let digest =
+        |digest: &Vec<u8>| Digest::from_slice(digest).map_err(|_| invalid("agreement_digests", "needs 32 bytes"));
+    let agency = |id: &String| id.parse().map_err(|_| invalid("agencies", "is no agency id"));
+    Ok(Wanted {
+        batches: batch_ids.iter().map(batch).collect::<Result<_, _>>()?,
+        agreements: agreement_digests.iter().map(digest).collect::<Result<_, _>>()?,
+        agencies: agencies.iter().map(agency).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Writes sealed documents. What cannot be read any more is left out, as if it were not here.
+pub fn documents(found: Documents) -> audit::GetSealsResponse {
+    let batch = |seals: BatchSeals| audit::BatchSeals {
+        batch_id: seals.batch_id.to_string(),
+        batch: Seal::decode(seals.seal.as_slice()).ok(),
+        receipt: seals.receipt.and_then(|receipt| Receipt::decode(receipt.as_slice()).ok()),
+    };
+    audit::GetSealsResponse {
+        batches: found.batches.into_iter().map(batch).collect(),
+        agreements: found.agreements.iter().map(seal::message).collect(),
+        cards: found.cards.iter().filter_map(|card| Seal::decode(card.as_slice()).ok()).collect(),
+    }
 }

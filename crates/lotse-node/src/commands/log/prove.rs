@@ -42,7 +42,7 @@ impl Prove {
         };
         fs::write(&self.out, proof.to_text()).with_context(|| format!("cannot write {}", self.out.display()))?;
         let out = self.out.display();
-        let key = source.head().await?.verifier_key;
+        let key = source.head(self.reader.generation).await?.verifier_key;
         context
             .terminal
             .line(format_args!("Written to {out}. Anyone verifies it with: lotse verify {out} --vkey '{key}'"))

@@ -7,22 +7,24 @@ use lotse_core::id::AgencyId;
 use lotse_core::key::PublicKey;
 use lotse_proto::audit::v1::audit_service_client::AuditServiceClient;
 use lotse_proto::audit::v1::{
-    GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse, ListEntriesRequest,
-    ListEntriesResponse,
+    GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse, GetSealsRequest, GetSealsResponse,
+    ListEntriesRequest, ListEntriesResponse, ReadEntriesRequest,
 };
 use lotse_store::{Opener, Store, StoreOptions, meta};
 use tonic::transport::Channel;
 
 use crate::action::get_checkpoint::get_checkpoint;
 use crate::action::get_entry::get_entry;
+use crate::action::get_seals::get_seals;
 use crate::action::list_entries::list_entries;
+use crate::action::read_entries::read_entries;
 use crate::commands::{Context, client};
 use crate::config::Config;
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::folder::{Folder, FolderLock};
 use crate::identity::Role;
 use crate::key_file::NodeKeyFile;
-use crate::wire::audit::{answer, logged, parse_filter};
+use crate::wire::audit::{answer, documents, logged, parse_filter, parse_wanted};
 
 /// Where the log is read.
 pub(super) enum Source {
@@ -90,16 +92,39 @@ impl Source {
         }
     }
 
-    /// Gets the newest head and the key that verifies it.
-    pub(super) async fn head(&mut self) -> anyhow::Result<GetCheckpointResponse> {
+    /// Gets the newest head of a generation and the key that verifies those of the present one.
+    pub(super) async fn head(&mut self, generation: u32) -> anyhow::Result<GetCheckpointResponse> {
         match self {
             Source::Running(service) => {
-                Ok(service.get_checkpoint(GetCheckpointRequest {}).await.map_err(client::explained)?.into_inner())
+                let request = GetCheckpointRequest { generation };
+                Ok(service.get_checkpoint(request).await.map_err(client::explained)?.into_inner())
             }
             Source::Stopped(log) => {
-                let head = get_checkpoint(&log.store, &log.agency, log.key, log.generation).await?;
+                let head = get_checkpoint(&log.store, &log.agency, log.key, log.generation(generation)).await?;
                 let checkpoint = head.checkpoint.unwrap_or_default();
                 Ok(GetCheckpointResponse { checkpoint, verifier_key: head.verifier_key })
+            }
+        }
+    }
+
+    /// Reads entries' exact bytes from a leaf index on; nothing at the end.
+    pub(super) async fn entries(&mut self, generation: u32, first: u64) -> anyhow::Result<Vec<Vec<u8>>> {
+        match self {
+            Source::Running(service) => {
+                let request = ReadEntriesRequest { first, generation };
+                Ok(service.read_entries(request).await.map_err(client::explained)?.into_inner().entries)
+            }
+            Source::Stopped(log) => Ok(read_entries(&log.store, log.generation(generation), first).await?),
+        }
+    }
+
+    /// Gets sealed documents.
+    pub(super) async fn seals(&mut self, request: GetSealsRequest) -> anyhow::Result<GetSealsResponse> {
+        match self {
+            Source::Running(service) => Ok(service.get_seals(request).await.map_err(client::explained)?.into_inner()),
+            Source::Stopped(log) => {
+                let wanted = parse_wanted(request).map_err(|failure| anyhow!("{failure}"))?;
+                Ok(documents(get_seals(&log.store, wanted).await?))
             }
         }
     }

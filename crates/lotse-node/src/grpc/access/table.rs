@@ -70,7 +70,9 @@ table! {
     "lotse.audit.v1.AuditService" for Callers::Officers =>
         LIST_ENTRIES "ListEntries"
         GET_ENTRY "GetEntry"
-        GET_CHECKPOINT "GetCheckpoint";
+        GET_CHECKPOINT "GetCheckpoint"
+        READ_ENTRIES "ReadEntries"
+        GET_SEALS "GetSeals";
     "lotse.admin.v1.AdminService" for Callers::Admins =>
         GET_STATUS "GetStatus"
         GET_OWN_CARD "GetOwnCard"
