@@ -11,6 +11,7 @@
 mod catalogue;
 mod demo;
 mod exchange;
+mod export;
 mod federate;
 mod files;
 mod head_store;

@@ -70,7 +70,7 @@ enum Command {
     Bench(bench::Bench),
     #[command(subcommand)]
     Log(log::LogCommand),
-    Verify(log::verify_proof::VerifyProof),
+    Verify(log::verify_offline::VerifyOffline),
 }
 
 /// Which node a command is about.

@@ -14,6 +14,7 @@ import uuid
 
 import grpc
 import lotse_client as client
+import seals
 from lotse.agency.v1 import referral_service_pb2 as referrals
 from lotse.record.v1 import code_list_pb2 as codes
 from lotse.record.v1 import referral_pb2 as referral
@@ -171,6 +172,28 @@ def a_certificate_of_another_agency_gets_no_connection(jobcenter, employment):
             raise AssertionError("the node answered a certificate of another agency")
 
 
+def the_exported_seals_verify_with_securesystemslib(jobcenter, employment):
+    jobcenter.lotse("cert", "issue", "--role", "officer", "default")
+    export = PLACE / "export"
+    jobcenter.lotse("log", "export", "--out", export)
+    verified = subprocess.run(
+        [LOTSE, "verify", export, "--fingerprint", jobcenter.fingerprint], capture_output=True, text=True
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    exported = seals.Seals(export)
+    assert sorted(exported.keys) == sorted([jobcenter.id, employment.id]), exported.keys
+    batches, receipts, agreements = (exported.documents(kind) for kind in ("batch", "receipt", "agreement"))
+    assert len(batches) == len(receipts) > 0 and len(agreements) == 1, (len(batches), len(receipts), len(agreements))
+    expected = [(batches, [jobcenter.id]), (receipts, [employment.id]), (agreements, [jobcenter.id, employment.id])]
+    for documents, agencies in expected:
+        for seal in documents:
+            assert sorted(exported.signers(seal)) == sorted(agencies), seal["signatures"]
+            assert exported.sealed_by(seal, agencies), "a seal does not verify"
+            assert not exported.sealed_by(seals.changed(seal), agencies), "a changed seal verifies"
+    anothers = seals.key(exported.keys[employment.id], batches[0]["signatures"][0]["keyid"])
+    assert not seals.verifies(batches[0], [anothers]), "a seal verifies with another agency's key"
+
+
 def both_logs_verify(jobcenter, employment):
     for agency in (jobcenter, employment):
         assert agency.stop() == 0, "the node ends with 0 on SIGTERM"
@@ -187,6 +210,7 @@ STORY = [
     what_is_handed_over_while_the_recipient_is_down_arrives_later,
     a_system_without_a_grant_may_call_nothing,
     a_certificate_of_another_agency_gets_no_connection,
+    the_exported_seals_verify_with_securesystemslib,
     both_logs_verify,
 ]
 

@@ -1,5 +1,6 @@
 //! `lotse log`: the exchange log. Read through the running node with an officer's certificate, or from the folder of a stopped one.
 
+pub(super) mod export;
 mod list;
 mod proof_file;
 mod prove;
@@ -7,7 +8,8 @@ mod resume;
 mod show;
 mod source;
 mod verify;
-pub mod verify_proof;
+mod verify_export;
+pub mod verify_offline;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ use lotse_core::agreement::words;
 
 use super::Context;
 
-/// Lists, shows, proves and verifies the exchange log, and begins a new one after a restore.
+/// Lists, shows, proves, exports and verifies the exchange log, and begins a new one after a restore.
 #[derive(Subcommand)]
 pub enum LogCommand {
     /// Lists entries, newest first.
@@ -26,6 +28,8 @@ pub enum LogCommand {
     Show(show::Show),
     /// Writes the proof that an entry is in the log, for `lotse verify` and other people's tools.
     Prove(prove::Prove),
+    /// Writes the log as files that anyone verifies without a node.
+    Export(export::Export),
     /// Verifies everything that is stored: entries, tiles, checkpoints, head store.
     Verify(verify::Verify),
     /// Begins a new generation on a stopped node, after a restore or any doubt about its log.
@@ -39,6 +43,7 @@ impl LogCommand {
             LogCommand::List(list) => list.run(context).await,
             LogCommand::Show(show) => show.run(context).await,
             LogCommand::Prove(prove) => prove.run(context).await,
+            LogCommand::Export(export) => export.run(context).await,
             LogCommand::Verify(verify) => verify.run(context).await,
             LogCommand::Resume(resume) => resume.run(context).await,
         }

@@ -88,3 +88,31 @@ pub fn documents(found: Documents) -> audit::GetSealsResponse {
         cards: found.cards.iter().filter_map(|card| Seal::decode(card.as_slice()).ok()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(request: audit::GetSealsRequest) -> String {
+        parse_wanted(request).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn sealed_documents_are_asked_for_by_well_formed_names_and_sixty_four_at_most() {
+        let id = "0198c5a4-7d3e-7cc0-8000-000000000001".to_owned();
+        let most = audit::GetSealsRequest {
+            batch_ids: vec![id.clone(); MAX_DOCUMENTS - 2],
+            agreement_digests: vec![vec![1; 32]],
+            agencies: vec!["jc.example".into()],
+        };
+        let wanted = parse_wanted(most.clone()).unwrap();
+        assert_eq!((wanted.batches.len(), wanted.agreements.len(), wanted.agencies.len()), (62, 1, 1));
+        let more = audit::GetSealsRequest { agencies: vec!["jc.example".into(); 2], ..most.clone() };
+        assert!(refused(more).contains("at most 64 documents"));
+        let none = audit::GetSealsRequest::default();
+        assert!(refused(audit::GetSealsRequest { batch_ids: vec!["7".into()], ..none.clone() }).contains("batch_ids"));
+        let digest = audit::GetSealsRequest { agreement_digests: vec![vec![1; 31]], ..none.clone() };
+        assert!(refused(digest).contains("agreement_digests"));
+        assert!(refused(audit::GetSealsRequest { agencies: vec!["JC".into()], ..none }).contains("agencies"));
+    }
+}

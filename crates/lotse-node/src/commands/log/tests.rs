@@ -182,3 +182,98 @@ async fn a_running_nodes_log_is_read_with_an_officers_certificate_and_each_look_
     running.stop().await.unwrap();
     assert!(desk.give("log verify").await.unwrap().contains("Everything is as it was written"));
 }
+
+impl Desk {
+    fn fingerprint(&self) -> String {
+        let card = crate::commands::card::file::read(&self.folder().own_card()).unwrap().card;
+        card.root.fingerprint().to_string().replace(' ', "")
+    }
+
+    /// Verifies an export by the fingerprint alone.
+    async fn verify_export(&self, out: &str) -> anyhow::Result<String> {
+        self.give(&format!("verify {out} --fingerprint {}", self.fingerprint())).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_nodes_log_is_exported_and_verified_by_fingerprint_or_key() {
+    let desk = Desk::new().await;
+    let out = desk.path("export");
+    let exported = desk.give(&format!("log export --out {out}")).await.unwrap();
+    assert!(exported.contains("2 entries of jc.example/exchange-log/1, 2 of them new"), "{exported}");
+    let verified = desk.verify_export(&out).await.unwrap();
+    assert!(verified.contains("Verified: 2 entries of jc.example/exchange-log/1"), "{verified}");
+    let again = desk.give(&format!("log export --out {out}")).await.unwrap();
+    assert!(again.contains("0 of them new; new documents: 0"), "{again}");
+    let vkey = fs::read_to_string(format!("{out}/log.vkey")).unwrap();
+    desk.give(&format!("verify {out} --vkey {}", vkey.trim_end())).await.unwrap();
+    let card = desk.folder().own_card();
+    let fingerprint = desk.fingerprint();
+    desk.give(&format!("verify {out} --fingerprint {fingerprint} --card {}", card.display())).await.unwrap();
+    let other = fingerprint.replace(|digit: char| digit.is_ascii_digit(), "1");
+    let refused = desk.give(&format!("verify {out} --fingerprint {other}")).await.unwrap_err();
+    assert!(refused.to_string().contains("not signed by the root key with this fingerprint"), "{refused}");
+    fs::write(format!("{out}/tile/entries/000.p/2"), "other").unwrap();
+    let (printed, ended) = desk.ended(&format!("verify {out} --fingerprint {fingerprint}")).await;
+    assert!(printed.contains("FINDING: tile/entries/000.p/2: "), "{printed}");
+    ended.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_generation_is_a_log_of_its_own_with_an_export_of_its_own() {
+    let desk = Desk::new().await;
+    let (first, second) = (desk.path("first"), desk.path("second"));
+    desk.give(&format!("log export --out {first}")).await.unwrap();
+    desk.give("log resume --reason restored").await.unwrap();
+    desk.run_once().await;
+    let refused = desk.give(&format!("log export --out {first}")).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("holds the export of another log than jc.example/exchange-log/2"),
+        "{refused}"
+    );
+    desk.verify_export(&first).await.unwrap();
+    desk.give(&format!("log export --generation 1 --out {first}")).await.unwrap();
+    desk.give(&format!("log export --out {second}")).await.unwrap();
+    for (out, generation) in [(&first, 1), (&second, 2)] {
+        let verified = desk.verify_export(out).await.unwrap();
+        assert!(verified.contains(&format!("jc.example/exchange-log/{generation}")), "{verified}");
+    }
+    let proof = format!("verify {second} --fingerprint {} --since {first}/checkpoint", desk.fingerprint());
+    assert!(desk.give(&proof).await.is_err(), "one log does not continue another");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_that_was_interrupted_says_so_and_is_completed_by_the_next() {
+    let desk = Desk::new().await;
+    let out = desk.path("export");
+    desk.give(&format!("log export --out {out}")).await.unwrap();
+    for left in ["INCOMPLETE", "tile/0/000.p/1", "tile/entries/000.p/2.new"] {
+        fs::write(format!("{out}/{left}"), "").unwrap();
+    }
+    let (printed, ended) = desk.ended(&format!("verify {out} --fingerprint {}", desk.fingerprint())).await;
+    assert!(printed.contains("FINDING: INCOMPLETE: the export was interrupted"), "{printed}");
+    assert!(printed.contains("FINDING: tile/0/000.p/1: does not belong to this export"), "{printed}");
+    ended.unwrap_err();
+    desk.give(&format!("log export --out {out}")).await.unwrap();
+    desk.verify_export(&out).await.unwrap();
+    fs::remove_file(format!("{out}/checkpoint")).unwrap();
+    let refused = desk.give(&format!("log export --out {out}")).await.unwrap_err();
+    assert!(refused.to_string().contains("holds something else than an export"), "{refused}");
+    let damaged = desk.verify_export(&out).await.unwrap_err();
+    assert!(damaged.to_string().contains("there is no checkpoint"), "{damaged}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_that_the_nodes_log_does_not_continue_is_left_as_it_is() {
+    let desk = Desk::new().await;
+    let out = desk.path("export");
+    desk.give(&format!("log export --out {out}")).await.unwrap();
+    let url = format!("sqlite://{}", desk.folder().database().display());
+    tamper::flip_entry_bit(&url, 1, 300).await;
+    let refused = desk.give(&format!("log export --out {out}")).await.unwrap_err();
+    assert!(refused.to_string().contains("the log does not continue the exported one of 2 entries"), "{refused}");
+    desk.verify_export(&out).await.unwrap();
+    let empty = desk.path("empty");
+    let refused = desk.give(&format!("log export --out {empty}")).await.unwrap_err();
+    assert!(refused.to_string().contains("do not hash to the head"), "{refused}");
+}
