@@ -38,3 +38,24 @@ async fn a_node_waits_until_the_one_before_has_let_go_of_the_database(database: 
     second.await.expect("no panic").expect("the second node opens the database").close().await;
     database.open_with(node(Duration::from_secs(5))).await.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lost_its_session_writes_again_only_when_no_other_node_has_come() {
+    let Some(database) = Database::postgres().await else { return };
+    let first = database.open_with(node(Duration::ZERO)).await;
+    create_items(&first).await;
+    let command = database.open().await;
+    fn end_other_sessions(tx: &mut Tx) -> BoxFuture<'_, Result<(), StoreError>> {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE pid <> pg_backend_pid() AND datname = current_database()";
+        Box::pin(async move { tx.fetch(sql, []).await.map(drop) })
+    }
+    command.transact("end", end_other_sessions).await.expect("runs");
+    let second = database.open_with(node(Duration::from_secs(5))).await;
+    second.transact("insert", insert(1)).await.expect("the second node writes");
+    let refused = first.transact("insert", insert(2)).await;
+    assert!(matches!(&refused, Err(StoreError::Open(why)) if why.contains("another node")), "{refused:?}");
+    second.close().await;
+    first.transact("insert", insert(2)).await.expect("the first node has its database again");
+    assert_eq!(numbers(&command).await, [1, 2]);
+}
