@@ -21,11 +21,11 @@ use lotse_proto::record::v1::{
     ResidenceTitle, ResidenceTitleKind, Skills, WithdrawalScope, WorkHistory, WorkHistoryItem, WorkPermission,
     WorkPermissionKind, referral_answer,
 };
-use lotse_store::testing::Server;
+use lotse_store::testing::{Server, look};
 use lotse_tests::canary::{self, Needles, files_below, find, find_below, text};
 use lotse_tests::client::read_inbox;
 use lotse_tests::federation::{Agency, eventually};
-use lotse_tests::processes::Processes;
+use lotse_tests::processes::{Member, Processes};
 use lotse_tests::records;
 use tonic::{Code, Status};
 
@@ -299,7 +299,9 @@ async fn personal_data_are_in_no_log_no_error_no_foreign_file_and_no_database_in
     }
     let databases = files_below(processes.place())?.into_iter().filter(|path| path.ends_with("data/lotse.sqlite"));
     ensure!(databases.count() == ALL.len(), "the databases are searched");
-    search_everything(&processes, &told)
+    search_everything(&processes, &told)?;
+    let url = |member: &Member| format!("sqlite://{}", member.agency.folder.database().display());
+    only_those_concerned_have_rows(processes.members.iter().map(url)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -326,6 +328,16 @@ async fn personal_data_are_in_no_file_of_a_postgresql_server_in_clear() -> Resul
     );
     let found = find_below(server.folder())?;
     ensure!(found.is_empty(), "{} canaries:\n{}", found.len(), found.join("\n"));
+    only_those_concerned_have_rows(ALL.iter().filter_map(|(id, _)| urls.get(id).cloned())).await
+}
+
+/// A node that is not entitled has nothing about anybody, not even encrypted. The databases come in the order of the agencies.
+async fn only_those_concerned_have_rows(urls: impl Iterator<Item = String>) -> Result<()> {
+    let mut rows = Vec::new();
+    for url in urls {
+        rows.push(look::rows_about_people(&url).await.context("the database cannot be read")?);
+    }
+    ensure!(matches!(rows[..], [owner, holder, 0] if owner > 0 && holder > 0), "rows about people: {rows:?}");
     Ok(())
 }
 

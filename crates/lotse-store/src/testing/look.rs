@@ -32,6 +32,13 @@ pub async fn checkpoint_size(url: &str) -> Option<i64> {
     one::<(i64,)>(url, "SELECT COALESCE(MAX(size), 0) FROM checkpoint").await.map(|(size,)| size)
 }
 
+/// Counts the rows that are about people: whom a node knows, what they consented to, what it sends, released and holds.
+pub async fn rows_about_people(url: &str) -> Option<i64> {
+    const ROWS: &str = "SELECT (SELECT COUNT(*) FROM subject) + (SELECT COUNT(*) FROM consent)
+        + (SELECT COUNT(*) FROM outbox) + (SELECT COUNT(*) FROM register) + (SELECT COUNT(*) FROM custody)";
+    one::<(i64,)>(url, ROWS).await.map(|(rows,)| rows)
+}
+
 /// Tells whether nobody is connected to the database: a server goes on for a moment after a process was killed.
 pub async fn is_left_alone(url: &str) -> bool {
     const OTHERS: &str = "SELECT COUNT(*) FROM pg_stat_activity
