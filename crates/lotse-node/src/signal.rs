@@ -1,6 +1,7 @@
 //! Who waits for what: tasks sleep until an action has committed something for them.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lotse_core::id::AgencyId;
@@ -13,6 +14,9 @@ pub struct Signals {
     inbox: watch::Sender<u64>,
     /// The log has new entries.
     pub log: Notify,
+    /// Content was destroyed whose old bytes may still be in the database's write-ahead log. True at first: what a crash left
+    /// behind is not known.
+    pub content_gone: AtomicBool,
     /// The node is stopping: streams that would stay open for ever end.
     pub stopping: CancellationToken,
 }
@@ -23,6 +27,7 @@ impl Default for Signals {
             due: Mutex::default(),
             inbox: watch::Sender::new(0),
             log: Notify::new(),
+            content_gone: AtomicBool::new(true),
             stopping: CancellationToken::new(),
         }
     }

@@ -342,10 +342,20 @@ pub async fn set_referral_state(tx: &mut Tx, record_id: Id, state: ReferralState
     tx.execute(sql, [record_id.into(), state.number().into()]).await.map(|_| ())
 }
 
-/// Destroys the content of copies whose lease has ended; row and digest stay. Returns how many.
-pub async fn purge_ended(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
-    let sql = "UPDATE custody SET content_key = NULL, content = NULL WHERE content IS NOT NULL AND hold_until <= $1";
-    tx.execute(sql, [at.into()]).await
+/// Destroys the content of copies whose lease has ended, and of those taken up to a time; row and digest stay. Returns how many.
+pub async fn purge_ended(tx: &mut Tx, at: Timestamp, taken_until: Timestamp) -> Result<u64, StoreError> {
+    let ended = "UPDATE custody SET content_key = NULL, content = NULL WHERE content IS NOT NULL AND hold_until <= $1";
+    let old = "UPDATE custody SET content_key = NULL, content = NULL WHERE content IS NOT NULL AND taken_at <= $1";
+    Ok(tx.execute(ended, [at.into()]).await? + tx.execute(old, [taken_until.into()]).await?)
+}
+
+/// Destroys the content of what these envelopes brought; row and digest stay. Returns how many had any.
+pub async fn purge(tx: &mut Tx, envelope_ids: &[Id]) -> Result<u64, StoreError> {
+    const KEYS: crate::engine::Columns<1> = [Column::blob("id")];
+    let rows = envelope_ids.iter().map(|&id| [id.into()]).collect();
+    let sql = "UPDATE custody SET content_key = NULL, content = NULL FROM v
+               WHERE custody.envelope_id = v.id AND custody.content IS NOT NULL";
+    tx.execute_with(&KEYS, rows, sql).await
 }
 
 /// What the inbox tells of a record that was received.
@@ -380,3 +390,6 @@ pub async fn received(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Received>, S
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,13 @@
 //! Import tokens: each fetch of a record by a system has one, committed before the content is handed out.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lotse_core::id::{Id, Sequence};
+use lotse_core::purpose::Purpose;
 use lotse_core::time::Timestamp;
 
 use crate::engine::{Column, Columns, OnConflict, StoreError, Table, Tx};
+use crate::outbox::purpose;
 
 /// One fetch of one record.
 #[derive(Clone, Debug)]
@@ -46,6 +50,36 @@ pub async fn confirm(tx: &mut Tx, system: &str, tokens: &[Id], at: Timestamp) ->
     let sql = "UPDATE import_token SET confirmed_at = COALESCE(import_token.confirmed_at, v.at) FROM v
                WHERE import_token.token = v.token AND import_token.system = v.system";
     tx.execute_with(&CONFIRMED, rows, sql).await
+}
+
+/// Which systems have confirmed a held copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Envelope that brought the copy.
+    pub envelope_id: Id,
+    /// What it may be used for.
+    pub purpose: Purpose,
+    /// Systems that have confirmed this very revision.
+    pub systems: BTreeSet<String>,
+}
+
+/// Finds the copies that these tokens are about and whose content is still there, with the systems that have confirmed each.
+pub async fn imported(tx: &mut Tx, tokens: &[Id]) -> Result<Vec<Imported>, StoreError> {
+    const TOKENS: Columns<1> = [Column::blob("token")];
+    let rows = tokens.iter().map(|&token| [token.into()]).collect();
+    let sql = "SELECT c.envelope_id, c.purpose, t.system
+               FROM v JOIN import_token own ON own.token = v.token
+                      JOIN custody c ON c.record_id = own.record_id
+                      JOIN import_token t ON t.record_id = c.record_id
+               WHERE c.revision = own.revision AND c.outcome = 1 AND c.content IS NOT NULL
+                 AND t.revision = c.revision AND t.confirmed_at IS NOT NULL";
+    let mut found: BTreeMap<Id, Imported> = BTreeMap::new();
+    for row in &tx.fetch_with(&TOKENS, rows, sql).await? {
+        let (envelope_id, purpose) = (row.get(0)?, purpose(row, 1)?);
+        let new = || Imported { envelope_id, purpose, systems: BTreeSet::new() };
+        found.entry(envelope_id).or_insert_with(new).systems.insert(row.get(2)?);
+    }
+    Ok(found.into_values().collect())
 }
 
 #[cfg(test)]

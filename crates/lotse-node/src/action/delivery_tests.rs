@@ -4,6 +4,7 @@
 pub(crate) mod pair;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lotse_core::category::Category;
@@ -17,6 +18,9 @@ use lotse_proto::record::v1::{Mobility, Referral};
 use super::cancel_referral::cancel_referral;
 use super::claim::claim_due;
 use super::claim_again::claim_again;
+use super::confirm_import::confirm_import;
+use super::fetch_records::fetch_records;
+use super::purge_ended::purge_ended;
 use super::record_receipt::{Recorded, record_receipt};
 use super::submit_referrals::Room;
 use super::suspend_peer::{resume_peer, suspend_peer};
@@ -361,6 +365,48 @@ async fn a_read_after_hold_until_is_refused_while_the_job_sleeps() {
     pair.clock.turn(DAY * 90);
     assert!(fetch().await.unwrap().records.is_empty());
     assert_eq!(super::purge_ended::purge_ended(&pair.holder).await.unwrap(), 1);
+}
+
+/// The holder has two systems that receive for orientation, `akte` and `lesend`.
+#[tokio::test]
+async fn content_goes_when_the_last_system_confirms_its_import_and_row_and_digest_stay() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let referral = pair.delivered("key-1", "person-1").await;
+    let other = pair.delivered("key-2", "person-1").await;
+    let all = lotse_core::set::Set::from_bits(i64::MAX);
+    let digest = pair.held(referral).await.unwrap().envelope_id;
+    let fetch = async |system| fetch_records(&pair.holder, system, all, vec![referral]).await.unwrap().records;
+    let confirm = async |system| {
+        let tokens = fetch(system).await.iter().map(|record| record.token).collect();
+        confirm_import(&pair.holder, system, tokens).await.unwrap()
+    };
+    pair.holder.signals.content_gone.store(false, Ordering::Release);
+    assert_eq!(confirm("akte").await, 1);
+    assert_eq!(confirm("akte").await, 1, "twice by one is not once by each");
+    assert_eq!(fetch("lesend").await.len(), 1, "the other system can still have it");
+    let never_confirmed = fetch("lesend").await.remove(0).token;
+    assert_eq!(confirm("lesend").await, 1);
+    assert!(fetch("akte").await.is_empty() && fetch("lesend").await.is_empty());
+    let held = pair.held(referral).await.unwrap();
+    assert!(held.content.is_none() && held.envelope_id == digest && held.referral_state == ReferralState::Received);
+    assert!(pair.held(other).await.unwrap().content.is_some(), "what nobody confirmed stays");
+    assert!(pair.holder.signals.content_gone.load(Ordering::Acquire), "the write-ahead log is to be emptied");
+    assert_eq!(confirm_import(&pair.holder, "lesend", vec![never_confirmed]).await.unwrap(), 1, "late is not an error");
+    pair.answer("answer-1", referral, ReferralEvent::Accepted, false).await.unwrap();
+}
+
+#[tokio::test]
+async fn content_that_a_system_never_confirms_goes_after_payload_days() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let referral = pair.delivered("key-1", "person-1").await;
+    pair.clock.turn(DAY * 30 - Duration::from_secs(1));
+    assert_eq!(purge_ended(&pair.holder).await.unwrap(), 0);
+    pair.clock.turn(Duration::from_secs(1));
+    assert_eq!(purge_ended(&pair.holder).await.unwrap(), 1);
+    let held = pair.held(referral).await.unwrap();
+    assert!(held.content.is_none() && pair.holder.now() < held.hold_until, "the lease goes on without content");
 }
 
 #[tokio::test]

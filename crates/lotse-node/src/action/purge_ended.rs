@@ -1,19 +1,24 @@
-//! Destroys the content of copies whose lease has ended. Reading compares the lease too, so this only cleans.
+//! Destroys the content of copies whose lease has ended, which reading compares too, and of those older than
+//! `custody.payload_days`, whoever has confirmed them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use lotse_store::custody;
 
 use crate::failure::Failure;
 use crate::node::Node;
 
-/// Purges what may no longer be held; returns how many copies went. When it returns, the old bytes are gone from the
-/// write-ahead log too.
+/// Purges what may no longer be held; returns how many copies went. When it returns, the old bytes of these and of copies that
+/// every system confirmed before are gone from the write-ahead log too.
 pub async fn purge_ended(node: &Arc<Node>) -> Result<u64, Failure> {
     let at = node.now();
-    let purged =
-        node.store.transact("purge", move |tx| Box::pin(async move { custody::purge_ended(tx, at).await })).await?;
-    if purged > 0 {
+    let taken_until = at.minus(node.config.custody.payload_life());
+    let purge = node.store.transact("purge", move |tx| Box::pin(custody::purge_ended(tx, at, taken_until)));
+    let purged = purge.await?;
+    // Taken before the log is emptied: what goes meanwhile asks for the next time.
+    let imported = node.signals.content_gone.swap(false, Ordering::AcqRel);
+    if purged > 0 || imported {
         node.store.empty_log().await?;
     }
     Ok(purged)

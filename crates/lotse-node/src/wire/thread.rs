@@ -71,7 +71,7 @@ pub fn event(answer: &ThreadAnswer) -> agency::ThreadEvent {
         own: answer.own,
         sequence: answer.sequence,
         at: Some(time::message(answer.at)),
-        answer: ReferralAnswer::decode(answer.content.as_slice()).ok(),
+        answer: (!answer.content.is_empty()).then(|| ReferralAnswer::decode(answer.content.as_slice()).ok()).flatten(),
         delivery: answer.delivery.map_or(0, DeliveryState::number),
     }
 }
