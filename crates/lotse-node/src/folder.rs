@@ -111,6 +111,11 @@ impl Folder {
         self.0.join("pki/ca.key")
     }
 
+    /// Returns the revocation list of the small authority.
+    pub fn revocation_list(&self) -> PathBuf {
+        self.0.join("pki/revoked.crl")
+    }
+
     /// Returns the node's certificate.
     pub fn node_certificate(&self) -> PathBuf {
         self.0.join("pki/node.crt")

@@ -5,6 +5,7 @@
 
 mod authority;
 pub mod files;
+pub mod revocation_list;
 
 pub use authority::{AUTHORITY_LIFE, Authority, HostName, Issued, Leaf, PkiError, RevocationList, Revoked};
 

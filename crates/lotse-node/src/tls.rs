@@ -12,7 +12,7 @@ mod verifier;
 pub(crate) mod tests;
 
 pub use admission::{Door, Refusal};
-pub use credentials::{Credentials, RELOAD_INTERVAL, Reloaded, TlsError, TlsFiles};
+pub use credentials::{Credentials, RELOAD_INTERVAL, Reloaded, RevocationLists, TlsError, TlsFiles};
 pub use provider::provider;
 pub use standing::{RECHECK_INTERVAL, Standing};
 pub use trust::{Bundle, BundleError, TrustStore};

@@ -1,17 +1,19 @@
 //! `lotse cert`: certificates of the node's small authority.
 
 pub mod issue;
-mod list;
+pub(crate) mod list;
+mod revoke;
 
 use clap::Subcommand;
 
 use super::Context;
 
-/// Issues and lists certificates of the agency's own small authority.
+/// Issues, lists and revokes certificates of the agency's own small authority.
 #[derive(Subcommand)]
 pub(super) enum Cert {
     Issue(issue::Issue),
     List(list::List),
+    Revoke(revoke::Revoke),
 }
 
 impl Cert {
@@ -19,6 +21,7 @@ impl Cert {
         match self {
             Cert::Issue(issue) => issue.run(context),
             Cert::List(list) => list.run(context),
+            Cert::Revoke(revoke) => revoke.run(context),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::folder::Folder;
-use crate::tls::TlsFiles;
+use crate::tls::{RevocationLists, TlsFiles};
 
 /// Where keys and certificates are; what is not given lies in the folder, and relative paths begin there.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -17,7 +17,7 @@ pub struct FilesSection {
     pub certificate: Option<PathBuf>,
     /// The key of the node's certificate (PEM, PKCS#8).
     pub key: Option<PathBuf>,
-    /// Revocation lists of the agency's authority (PEM); none means that revocation is not asked for.
+    /// Revocation lists of the agency's authority (PEM); none means the one that `lotse cert revoke` writes, once it is there.
     pub revocation_lists: Option<PathBuf>,
     /// Sealing, log and witness key.
     pub node_keys: Option<PathBuf>,
@@ -35,7 +35,10 @@ impl FilesSection {
             bundle: path(&self.bundle, folder.ca_certificate()),
             chain: path(&self.certificate, folder.node_certificate()),
             key: path(&self.key, folder.node_key()),
-            revocation_lists: self.revocation_lists.as_ref().map(|given| folder.path().join(given)),
+            revocation_lists: match &self.revocation_lists {
+                Some(given) => RevocationLists::Required(folder.path().join(given)),
+                None => RevocationLists::IfThere(folder.revocation_list()),
+            },
         }
     }
 

@@ -1,5 +1,6 @@
 //! The authority: root certificate, leaves, revocation lists.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
@@ -48,6 +49,15 @@ pub enum HostName {
     Dns(String),
     /// An IP address.
     Ip(IpAddr),
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostName::Dns(name) => f.write_str(name),
+            HostName::Ip(address) => address.fmt(f),
+        }
+    }
 }
 
 impl FromStr for HostName {

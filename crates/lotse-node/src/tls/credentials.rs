@@ -38,8 +38,30 @@ pub struct TlsFiles {
     pub chain: PathBuf,
     /// The leaf's key.
     pub key: PathBuf,
-    /// The revocation lists of the own authority, if it has any.
-    pub revocation_lists: Option<PathBuf>,
+    /// The revocation lists of the own authority.
+    pub revocation_lists: RevocationLists,
+}
+
+/// Where the revocation lists are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationLists {
+    /// Nobody looks for any.
+    None,
+    /// In this file, as soon as it is there: where `lotse cert revoke` writes.
+    IfThere(PathBuf),
+    /// In this file, which must be there.
+    Required(PathBuf),
+}
+
+impl RevocationLists {
+    /// Returns the file to read, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            RevocationLists::None => None,
+            RevocationLists::IfThere(path) => path.exists().then_some(path),
+            RevocationLists::Required(path) => Some(path),
+        }
+    }
 }
 
 /// Why the own certificate cannot be used.
@@ -219,13 +241,13 @@ impl ResolvesClientCert for Credentials {
 }
 
 fn stamps(files: &TlsFiles) -> Vec<Stamp> {
-    let paths = [Some(&files.bundle), Some(&files.chain), Some(&files.key), files.revocation_lists.as_ref()];
-    let stamp = |path: &PathBuf| fs::metadata(path).and_then(|about| Ok((about.modified()?, about.len()))).ok();
+    let paths = [Some(files.bundle.as_path()), Some(&files.chain), Some(&files.key), files.revocation_lists.file()];
+    let stamp = |path: &Path| fs::metadata(path).and_then(|about| Ok((about.modified()?, about.len()))).ok();
     paths.into_iter().map(|path| path.and_then(stamp)).collect()
 }
 
 fn read(files: &TlsFiles, now: Timestamp) -> Result<(Current, Bundle), TlsError> {
-    let lists = files.revocation_lists.as_deref().map(read_file).transpose()?;
+    let lists = files.revocation_lists.file().map(read_file).transpose()?;
     let bundle = Bundle::from_pem(&read_file(&files.bundle)?, lists.as_ref().map(|lists| lists.as_slice()))?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&read_file(&files.chain)?)
         .collect::<Result<_, _>>()

@@ -117,7 +117,8 @@ pub fn issue(
     Ok(IssuedFiles { certificate, key, id, not_after })
 }
 
-fn authority(folder: &Folder) -> anyhow::Result<Authority> {
+/// Loads the small authority of a folder.
+pub(super) fn authority(folder: &Folder) -> anyhow::Result<Authority> {
     if !folder.ca_key().exists() {
         bail!(
             "{} is not there: if the agency has a PKI of its own, that issues certificates (see certs/README.md)",
@@ -130,7 +131,7 @@ fn authority(folder: &Folder) -> anyhow::Result<Authority> {
 }
 
 /// The names under which peers and the agency's own systems reach the node, for clients that look at them.
-fn hosts(config: &Config) -> anyhow::Result<Vec<HostName>> {
+pub(crate) fn hosts(config: &Config) -> anyhow::Result<Vec<HostName>> {
     let host = |name: &str| {
         name.trim_matches(['[', ']']).parse::<HostName>().with_context(|| format!("the name or address {name}"))
     };

@@ -56,7 +56,8 @@ fn end(not_after: Timestamp, now: Timestamp) -> String {
     format!("{}{mark}", not_after.date())
 }
 
-fn certificates(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// Finds the certificates of a folder.
+pub(crate) fn certificates(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     paths.retain(|path| path.extension().is_some_and(|end| end == "crt"));

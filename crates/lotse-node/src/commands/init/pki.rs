@@ -16,7 +16,7 @@ use crate::folder::Folder;
 use crate::identity::Role;
 use crate::pki::Authority;
 use crate::pki::files::{write_key, write_public};
-use crate::tls::{Credentials, TlsFiles, TrustStore};
+use crate::tls::{Credentials, RevocationLists, TlsFiles, TrustStore};
 
 /// The name of the node in the certificate that `lotse init` issues.
 pub(super) const NODE_NAME: &str = "1";
@@ -45,7 +45,7 @@ impl ExistingPki {
             bundle: absolute(&self.existing_bundle)?,
             chain: absolute(&self.existing_certificate)?,
             key: absolute(&self.existing_key)?,
-            revocation_lists: None,
+            revocation_lists: RevocationLists::None,
         };
         let identity = Credentials::load(files.clone(), Arc::new(TrustStore::default()), now)?.identity();
         if identity.agency() != agency || identity.role() != Role::Node {

@@ -25,7 +25,7 @@ use crate::edge::{Accepted, Limits, Port};
 use crate::identity::{Role, SpiffeId};
 use crate::pki::{Authority, Issued, Leaf, RevocationList, Revoked, files};
 use crate::tls::verifier::{CallerVerifier, NodeVerifier};
-use crate::tls::{Bundle, Credentials, Door, Refusal, TlsFiles, TrustStore, provider};
+use crate::tls::{Bundle, Credentials, Door, Refusal, RevocationLists, TlsFiles, TrustStore, provider};
 
 /// Randomness of the TLS library.
 pub(crate) struct TestRandom;
@@ -128,7 +128,12 @@ impl Agency {
 
     pub(crate) fn files(&self) -> TlsFiles {
         let path = |name: &str| self.folder.path().join(name);
-        TlsFiles { bundle: path("ca.pem"), chain: path("leaf.pem"), key: path("leaf.key"), revocation_lists: None }
+        TlsFiles {
+            bundle: path("ca.pem"),
+            chain: path("leaf.pem"),
+            key: path("leaf.key"),
+            revocation_lists: RevocationLists::None,
+        }
     }
 
     pub(crate) fn write(&self, issued: &Issued) {
