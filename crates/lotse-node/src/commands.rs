@@ -1,7 +1,7 @@
 //! The subcommands of `lotse`, one file each.
 //!
 //! Commands that change state talk to the running node through its admin service. What works on a stopped node takes the
-//! folder's lock. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! folder's lock. Exit codes: 0 done, 1 failed, 2 wrong usage; `lotse doctor` has its own.
 
 mod agreement;
 mod bench;
@@ -11,6 +11,7 @@ pub mod client;
 mod clock;
 mod consent;
 pub mod demo;
+mod doctor;
 mod explain;
 mod inbox;
 pub mod init;
@@ -48,6 +49,7 @@ enum Command {
     Init(Box<init::Init>),
     Run(run::Run),
     Status(status::Status),
+    Doctor(doctor::Doctor),
     #[command(subcommand)]
     Cert(cert::Cert),
     #[command(subcommand)]
@@ -121,6 +123,9 @@ where
         Ok(()) => 0,
         Err(error) if terminal::is_closed(&error) => 0,
         Err(error) => {
+            if let Some(unwell) = error.downcast_ref::<doctor::Unwell>() {
+                return unwell.exit_code();
+            }
             context.terminal.complain(&error);
             1
         }
@@ -135,12 +140,21 @@ where
     Box::pin(CommandLine::try_parse_from(arguments)?.command.run(context)).await
 }
 
+/// Reads a command line without doing what it says, and returns what is wrong with it: for documents that name commands.
+pub fn check<A>(arguments: impl IntoIterator<Item = A>) -> Result<(), clap::Error>
+where
+    A: Into<OsString> + Clone,
+{
+    CommandLine::try_parse_from(arguments).map(drop)
+}
+
 impl Command {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Command::Init(init) => init.run(context),
             Command::Run(run) => run.run(context).await,
             Command::Status(status) => status.run(context).await,
+            Command::Doctor(doctor) => doctor.run(context).await,
             Command::Cert(cert) => cert.run(context),
             Command::Card(card) => card.run(context).await,
             Command::Peer(peer) => peer.run(context).await,

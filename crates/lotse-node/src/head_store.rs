@@ -106,14 +106,22 @@ impl HeadStore {
         let store = HeadStore { folder: folder.to_owned(), hook };
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|source| store.io("", source))?;
-        let probe = "probe.new";
-        let written = File::create(store.path(probe)).and_then(|mut file| {
+        store.probe("probe.new")?;
+        store.mend_withdrawn()?;
+        Ok(store)
+    }
+
+    /// Tries whether a folder that is there can be written and flushed, beside a node that may be running.
+    pub fn try_out(folder: &Path) -> Result<(), HeadError> {
+        HeadStore { folder: folder.to_owned(), hook: None }.probe("doctor.new")
+    }
+
+    fn probe(&self, name: &str) -> Result<(), HeadError> {
+        let written = File::create(self.path(name)).and_then(|mut file| {
             file.write_all(b"probe")?;
             file.sync_all()
         });
-        written.and_then(|()| fs::remove_file(store.path(probe))).map_err(|source| store.io(probe, source))?;
-        store.mend_withdrawn()?;
-        Ok(store)
+        written.and_then(|()| fs::remove_file(self.path(name))).map_err(|source| self.io(name, source))
     }
 
     /// Reads the head of a folder and touches nothing, beside a node that may be running.

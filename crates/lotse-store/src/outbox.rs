@@ -15,7 +15,7 @@ use lotse_core::purpose::Purpose;
 use crate::engine::{Row, StoreError};
 
 pub use claim::{Claimable, Frozen, due, in_doubt, rebatch, release, replace_content};
-pub use item::{Delivered, Item, Waiting, answers, delivered, expired, find, list_referrals, waiting};
+pub use item::{Delivered, Item, Oldest, Waiting, answers, delivered, expired, find, list_referrals, oldest, waiting};
 pub use settle::{Settled, set_referral_state, settle};
 pub use submit::{Known, NewItem, Release, insert, known};
 

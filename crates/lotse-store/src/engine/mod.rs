@@ -1,5 +1,6 @@
 //! The engine: transactions, values and rows, the same on SQLite and PostgreSQL. Knows no noun.
 
+mod checkup;
 mod counters;
 mod error;
 mod faults;
@@ -19,6 +20,7 @@ mod tx;
 mod value;
 mod writer;
 
+pub use checkup::{Checkup, check_up};
 pub use counters::{Counters, WorkCounters};
 pub use error::StoreError;
 pub use faults::{Fault, Faults};

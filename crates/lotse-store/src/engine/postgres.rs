@@ -13,7 +13,7 @@ use super::opener::lock_postgres;
 use super::sqlite::{KEPT_STATEMENTS, SLOW};
 use super::{Opener, StoreError, StoreOptions};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Connections that read.
 const READERS: u32 = 15;

@@ -15,7 +15,7 @@ use tracing::log::LevelFilter;
 
 use super::{StoreError, StoreOptions};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a statement waits for another process that writes, such as a command beside the node.
 const BUSY: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ const CACHE: &str = "-65536";
 
 /// Options of every connection to the file. Without automatic indexes a batch of some hundred keys finds its rows by the table's
 /// index; with them SQLite builds one over the batch and scans the whole table beside it.
-fn connection(path: &Path) -> SqliteConnectOptions {
+pub(super) fn connection(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY)
@@ -57,12 +57,14 @@ fn connection(path: &Path) -> SqliteConnectOptions {
 
 /// Options of the connection that writes. `secure_delete` overwrites what is deleted: shredding depends on it.
 pub(super) fn writer(path: &Path) -> SqliteConnectOptions {
-    connection(path)
-        .page_size(PAGE_SIZE)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+    durable(connection(path).page_size(PAGE_SIZE).journal_mode(SqliteJournalMode::Wal))
         .pragma("secure_delete", "ON")
         .pragma("wal_autocheckpoint", "1000")
+}
+
+/// What is committed is on the disk: power loss takes nothing that was acknowledged.
+pub(super) fn durable(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.synchronous(SqliteSynchronous::Full)
 }
 
 /// The connections that read.

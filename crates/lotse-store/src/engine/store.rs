@@ -59,6 +59,15 @@ impl Store {
         Ok(Store { writer, readers, shared })
     }
 
+    /// Opens the database of a URL to read only, beside a node that may be running: the tables stay as they are, and every write
+    /// is refused. Errors of the connection show at the first read.
+    pub fn open_to_read(url: &str, options: &StoreOptions) -> Result<Store, StoreError> {
+        let readers = Target::parse(url)?.readers(options);
+        let (writer, _) = mpsc::channel(1);
+        let shared = Arc::new(Shared { meter: Meter::default(), faults: None, synchronous: String::new() });
+        Ok(Store { writer, readers, shared })
+    }
+
     /// Runs a work in a transaction and answers after its commit is durable. The name is a metric label.
     ///
     /// The work may run more than once, so it does nothing but statements on its `Tx`, and clones what it uses up. What it

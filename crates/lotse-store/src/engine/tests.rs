@@ -1,6 +1,7 @@
 //! The contract of the engine, the same on SQLite and PostgreSQL.
 
 mod answers;
+mod checkup;
 mod durability;
 mod many;
 mod opener;

@@ -155,6 +155,30 @@ pub async fn waiting(tx: &mut Tx) -> Result<Vec<Waiting>, StoreError> {
     rows.iter().map(|row| Ok(Waiting { peer: row.get(0)?, due: row.get(1)?, in_doubt: row.get(2)? })).collect()
 }
 
+/// Since when something waits for a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    /// Peer.
+    pub peer: AgencyId,
+    /// When the oldest item that waits was handed over, or the oldest batch in doubt was released.
+    pub since: Timestamp,
+}
+
+/// Finds since when something is due or in doubt, for each peer that anything waits for.
+pub async fn oldest(tx: &mut Tx) -> Result<Vec<Oldest>, StoreError> {
+    let rows = tx
+        .fetch(
+            "SELECT peer, MIN(since) FROM (
+                 SELECT recipient AS peer, submitted_at AS since FROM outbox WHERE state = 1
+                 UNION ALL
+                 SELECT peer, created_at FROM batch WHERE state <> 3 AND in_doubt > 0) AS waiting
+             GROUP BY peer ORDER BY peer",
+            [],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(Oldest { peer: row.get(0)?, since: row.get(1)? })).collect()
+}
+
 /// Finds due items whose time is over.
 pub async fn expired(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<Item>, StoreError> {
     let rows = tx

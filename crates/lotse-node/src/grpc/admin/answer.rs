@@ -47,6 +47,7 @@ pub(super) fn peer(node: &Node, peer: &Peer, waiting: Option<&Waiting>) -> proto
         clock_difference_ms: link.clock_difference_us / 1000,
         items_due: waiting.map_or(0, |waiting| waiting.due),
         items_in_doubt: waiting.map_or(0, |waiting| waiting.in_doubt),
+        announced_card_version: link.card_version,
         problem: link.problem.unwrap_or_default(),
     }
 }

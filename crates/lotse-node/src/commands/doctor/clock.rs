@@ -1,0 +1,43 @@
+//! The clock: against the log, which never goes back, and against what peers say.
+
+use std::time::Duration;
+
+use super::finding::{Area, Finding};
+use super::live::Live;
+use super::place::Place;
+use super::stored::Stored;
+use crate::hold::MAX_STEP_BACK;
+use crate::link::{SKEW_ALARM_US, SKEW_LIMIT_US};
+
+/// Looks at the clock.
+pub(super) fn examine(place: &Place, stored: &Stored, live: Option<&Live>) -> Vec<Finding> {
+    let confirm = format!(
+        "set the clock by NTP (`timedatectl status`); if it is right now, {}",
+        place.command("clock confirm --reason 'compared with NTP'")
+    );
+    let mut findings = Vec::new();
+    let ahead = stored.newest_at.map_or(Duration::ZERO, |newest| newest.since(place.now));
+    if ahead > MAX_STEP_BACK {
+        let seen = format!("the log's newest entry lies {} s ahead of the clock: nothing is released", ahead.as_secs());
+        findings.push(Finding::problem(Area::Clock, "own", seen, confirm.clone()));
+    } else if live.is_some_and(|live| live.status.clock_stepped_back) {
+        findings.push(Finding::problem(Area::Clock, "own", "it stepped back: nothing is released", confirm.clone()));
+    } else {
+        findings.push(Finding::ok(Area::Clock, "own", format!("{}, not behind the log", place.now)));
+    }
+    let peers = live.map(|live| live.peers.as_slice()).unwrap_or_default();
+    findings.extend(peers.iter().filter_map(|peer| {
+        let difference = peer.clock_difference_ms.saturating_mul(1000);
+        let seen = || format!("its clock differs by {} s", peer.clock_difference_ms / 1000);
+        let todo = || format!("find out whose clock is wrong (`timedatectl status`) and tell {}", peer.name);
+        match difference.abs() {
+            0..=SKEW_ALARM_US => None,
+            ..=SKEW_LIMIT_US => Some(Finding::warning(Area::Clock, &peer.agency, seen(), todo())),
+            _ => {
+                let seen = format!("{}: nothing is released to it", seen());
+                Some(Finding::problem(Area::Clock, &peer.agency, seen, todo()))
+            }
+        }
+    }));
+    findings
+}

@@ -1,0 +1,34 @@
+//! The outbox: what waits, for whom, and for how long.
+
+use std::time::Duration;
+
+use super::finding::{Area, Finding};
+use super::place::Place;
+use super::stored::Stored;
+
+/// What waits longer is a warning: the pauses between attempts grow to a quarter of an hour.
+const LONG: Duration = Duration::from_secs(60 * 60);
+
+/// Looks at what waits for each peer.
+pub(super) fn examine(place: &Place, stored: &Stored) -> Vec<Finding> {
+    let findings = stored.waiting.iter().filter(|waiting| waiting.due + waiting.in_doubt > 0).map(|waiting| {
+        let oldest = stored.oldest.iter().filter(|oldest| oldest.peer == waiting.peer).map(|oldest| oldest.since).min();
+        let age = oldest.map_or(Duration::ZERO, |oldest| place.now.since(oldest));
+        let seen = format!(
+            "{} due, {} in doubt, the oldest for {} minutes",
+            waiting.due,
+            waiting.in_doubt,
+            age.as_secs() / 60
+        );
+        if age <= LONG {
+            return Finding::ok(Area::Outbox, waiting.peer.as_str(), seen);
+        }
+        let todo = format!(
+            "see what is said of this peer and of the log; {} shows the last problem",
+            place.command("peer list")
+        );
+        Finding::warning(Area::Outbox, waiting.peer.as_str(), seen, todo)
+    });
+    let findings: Vec<Finding> = findings.collect();
+    if findings.is_empty() { vec![Finding::ok(Area::Outbox, "all", "nothing waits")] } else { findings }
+}

@@ -1,0 +1,75 @@
+//! What stands in the database: read on one snapshot, beside the running node or without it.
+
+use lotse_core::id::AgencyId;
+use lotse_core::log::proof::TreeHead;
+use lotse_core::time::Timestamp;
+use lotse_store::counter::{self, Counter};
+use lotse_store::outbox::{self, Oldest, Waiting};
+use lotse_store::{Store, StoreError, StoreOptions, Tx, log, meta};
+
+use super::finding::{Area, Finding};
+use super::place::Place;
+use crate::federation::Federation;
+
+/// What stands in the database.
+pub(super) struct Stored {
+    pub(super) federation: Federation,
+    /// Generation of the log; none before it has begun.
+    pub(super) generation: Option<u32>,
+    /// Committed entries of the log.
+    pub(super) written: u64,
+    /// The newest signed head in the database; none before the first.
+    pub(super) checkpoint: Option<TreeHead>,
+    /// Time of the newest entry.
+    pub(super) newest_at: Option<Timestamp>,
+    /// Time of the oldest entry that is not signed.
+    pub(super) unsigned_since: Option<Timestamp>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) oldest: Vec<Oldest>,
+}
+
+impl Stored {
+    /// Reads it; where that is not possible it is a finding.
+    pub(super) async fn read(place: &Place, findings: &mut Vec<Finding>) -> Option<Stored> {
+        match read(place).await {
+            Ok(stored) => Some(stored),
+            Err(error) => {
+                let todo =
+                    "what the database says above comes first; card, log, peers and agreements were not looked at";
+                findings.push(Finding::problem(Area::Database, "tables", error.to_string(), todo.into()));
+                None
+            }
+        }
+    }
+}
+
+async fn read(place: &Place) -> Result<Stored, StoreError> {
+    let url = place.config.database.url(&place.folder);
+    let store = Store::open_to_read(&url, &StoreOptions { readers: Some(1), ..StoreOptions::default() })?;
+    let own = place.config.agency.id.clone();
+    let stored = store.read("doctor", move |tx| Box::pin(async move { look(tx, &own).await })).await;
+    store.close().await;
+    stored
+}
+
+async fn look(tx: &mut Tx, own: &AgencyId) -> Result<Stored, StoreError> {
+    let generation = meta::generation(tx).await?;
+    let written = counter::read(tx, &Counter::Leaf).await?;
+    let (mut checkpoint, mut newest_at, mut unsigned_since) = (None, None, None);
+    if let Some(generation) = generation {
+        checkpoint = log::newest_checkpoint(tx, generation).await?.map(|checkpoint| checkpoint.head);
+        newest_at = log::find(tx, generation, written.saturating_sub(1)).await?.map(|leaf| leaf.entry.at);
+        let signed = checkpoint.as_ref().map_or(0, |head| head.size);
+        unsigned_since = log::find(tx, generation, signed).await?.map(|leaf| leaf.entry.at);
+    }
+    Ok(Stored {
+        federation: Federation::load(tx, own).await?,
+        generation,
+        written,
+        checkpoint,
+        newest_at,
+        unsigned_since,
+        waiting: outbox::waiting(tx).await?,
+        oldest: outbox::oldest(tx).await?,
+    })
+}

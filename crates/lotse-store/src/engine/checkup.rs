@@ -1,0 +1,128 @@
+//! A look at the database itself, without changing anything: is it up to date, durable, unharmed?
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{ConnectOptions, Connection};
+
+use super::target::Target;
+use super::{EngineKind, StoreError, postgres, sqlite};
+
+/// Faults that SQLite lists at most.
+const QUICK_CHECK: &str = "PRAGMA quick_check(10)";
+
+/// What the database says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkup {
+    /// Which database it is.
+    pub engine: EngineKind,
+    /// Its version.
+    pub version: String,
+    /// Migrations that this program knows and the database has not.
+    pub missing_migrations: Vec<i64>,
+    /// Migrations that the database has and this program does not know.
+    pub unknown_migrations: Vec<i64>,
+    /// The settings that make a commit durable, as the database answers them.
+    pub durability: String,
+    /// Those of them by which a power cut loses commits.
+    pub durability_faults: Vec<String>,
+    /// How its integrity was looked at.
+    pub integrity: String,
+    /// What was found then.
+    pub integrity_faults: Vec<String>,
+}
+
+/// Asks the database of a URL. It may take as long as reading every page of a SQLite file.
+pub async fn check_up(url: &str) -> Result<Checkup, StoreError> {
+    match Target::parse(url)? {
+        Target::Sqlite(path) => check_up_sqlite(&path).await.map_err(StoreError::from_sqlx),
+        Target::Postgres(options) => check_up_postgres(&options).await.map_err(StoreError::from_sqlx),
+    }
+}
+
+async fn check_up_sqlite(path: &Path) -> Result<Checkup, sqlx::Error> {
+    let mut connection = sqlite::durable(sqlite::connection(path).read_only(true)).connect().await?;
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await?;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut connection).await?;
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await?;
+    let faults: Vec<String> = sqlx::query_scalar(QUICK_CHECK).fetch_all(&mut connection).await?;
+    let applied = applied_sqlite(&mut connection).await?;
+    connection.close().await?;
+    // A copy that no node has opened yet keeps a rollback journal, which is as durable.
+    let wanted = if journal == "delete" { "delete" } else { "wal" };
+    let settings = [("synchronous", synchronous.to_string(), "2"), ("journal_mode", journal, wanted)];
+    let (durability, durability_faults) = settings_of(&settings);
+    let (missing_migrations, unknown_migrations) = compare(&sqlite::MIGRATIONS, applied);
+    Ok(Checkup {
+        engine: EngineKind::Sqlite,
+        version,
+        missing_migrations,
+        unknown_migrations,
+        durability,
+        durability_faults,
+        integrity: "quick_check".into(),
+        integrity_faults: faults.into_iter().filter(|fault| fault != "ok").collect(),
+    })
+}
+
+async fn check_up_postgres(options: &PgConnectOptions) -> Result<Checkup, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?;
+    let checksums: String = sqlx::query_scalar("SHOW data_checksums").fetch_one(&mut connection).await?;
+    let commit: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut connection).await?;
+    let fsync: String = sqlx::query_scalar("SHOW fsync").fetch_one(&mut connection).await?;
+    let pages: String = sqlx::query_scalar("SHOW full_page_writes").fetch_one(&mut connection).await?;
+    let applied = applied_postgres(&mut connection).await?;
+    connection.close().await?;
+    // Every value but off waits at least for the own disk.
+    let commit = if commit == "off" { commit } else { "on".into() };
+    let settings = [("synchronous_commit", commit, "on"), ("fsync", fsync, "on"), ("full_page_writes", pages, "on")];
+    let (durability, durability_faults) = settings_of(&settings);
+    let (missing_migrations, unknown_migrations) = compare(&postgres::MIGRATIONS, applied);
+    Ok(Checkup {
+        engine: EngineKind::Postgres,
+        version,
+        missing_migrations,
+        unknown_migrations,
+        durability,
+        durability_faults,
+        integrity: format!("the server looks itself, data checksums {checksums}"),
+        integrity_faults: Vec::new(),
+    })
+}
+
+async fn applied_sqlite(connection: &mut SqliteConnection) -> Result<BTreeSet<i64>, sqlx::Error> {
+    let table = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
+    let there: i64 = sqlx::query_scalar(table).fetch_one(&mut *connection).await?;
+    if there == 0 {
+        return Ok(BTreeSet::new());
+    }
+    let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(connection).await?;
+    Ok(applied.into_iter().collect())
+}
+
+async fn applied_postgres(connection: &mut PgConnection) -> Result<BTreeSet<i64>, sqlx::Error> {
+    let table = "SELECT count(*) FROM pg_tables WHERE tablename = '_sqlx_migrations' AND schemaname = ANY (current_schemas(false))";
+    let there: i64 = sqlx::query_scalar(table).fetch_one(&mut *connection).await?;
+    if there == 0 {
+        return Ok(BTreeSet::new());
+    }
+    let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(connection).await?;
+    Ok(applied.into_iter().collect())
+}
+
+/// Returns the migrations that are missing in the database, and those that are unknown here.
+fn compare(known: &Migrator, applied: BTreeSet<i64>) -> (Vec<i64>, Vec<i64>) {
+    let known: BTreeSet<i64> = known.iter().map(|migration| migration.version).collect();
+    (known.difference(&applied).copied().collect(), applied.difference(&known).copied().collect())
+}
+
+fn settings_of(settings: &[(&str, String, &str)]) -> (String, Vec<String>) {
+    let told: Vec<String> = settings.iter().map(|(name, value, _)| format!("{name} {value}")).collect();
+    let wrong = settings.iter().filter(|(_, value, wanted)| value != wanted);
+    let faults = wrong.map(|(name, value, wanted)| format!("{name} is {value}, not {wanted}")).collect();
+    (told.join(", "), faults)
+}
