@@ -3,7 +3,9 @@
 pub mod canary;
 pub mod client;
 pub mod comment;
+pub mod csv_columns;
 pub mod dice;
+pub mod document;
 pub mod federation;
 pub mod generated_file;
 pub mod history;

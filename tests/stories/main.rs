@@ -10,6 +10,8 @@
 
 mod catalogue;
 mod demo;
+mod doctor;
+mod documents;
 mod exchange;
 mod export;
 mod federate;

@@ -1,6 +1,6 @@
 //! The columns of a CSV file: which field each means, and how headings are found.
 
-use super::code::CodeList;
+use super::code::{self, CodeList};
 use super::word::{distance, fold};
 
 /// How the cells of a column are written.
@@ -38,6 +38,28 @@ pub struct Column {
     pub path: &'static str,
     /// How the cells are written.
     pub kind: Kind,
+}
+
+impl Column {
+    /// Says how its cells are written, with every code's word: English, and German in brackets.
+    pub fn allowed(&self) -> String {
+        let all = |list: &CodeList| list.allowed();
+        match self.kind {
+            Kind::Text => "text".into(),
+            Kind::Texts => "texts, `,` between them".into(),
+            Kind::Day => "a day, `01.04.1990` or `1990-04-01`".into(),
+            Kind::From => "a day, which means its beginning in Germany, or a time, `01.04.2026 10:30`".into(),
+            Kind::Until => "a day, which means its end in Germany, or a time, `01.04.2026 10:30`".into(),
+            Kind::Flag => "`ja` or `nein`".into(),
+            Kind::Number => "a whole number".into(),
+            Kind::Code(list) => format!("one of {}", all(list)),
+            Kind::Codes(list) => format!("some of {}; `,` between them", all(list)),
+            Kind::Languages => {
+                let levels = all(&code::LANGUAGE_LEVEL);
+                format!("language tags with a level, `uk:Muttersprache,de:A2`; levels are {levels}")
+            }
+        }
+    }
 }
 
 /// A column at its place in a file.

@@ -1,0 +1,152 @@
+//! What the documents and deploy/ say is what the program does.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::error::ErrorKind;
+use lotse_node::commands::check;
+use lotse_node::config::{Config, Template, template};
+use lotse_tests::csv_columns;
+use lotse_tests::document::{Named, commands, commands_of};
+use lotse_tests::generated_file::{self, root};
+
+/// The documents that name commands.
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "certs/README.md", "deploy/KEYS.md", "deploy/OPERATIONS.md", "proto/README.md", "SECURITY.md"];
+
+/// Leaves out dots that stand for further arguments, and puts examples in the place of what stands for something.
+fn examples(named: &Named) -> Vec<&str> {
+    let words = named.words.iter().map(String::as_str);
+    let before = std::iter::once("").chain(words.clone());
+    let kept = words.zip(before).filter(|(word, before)| *word != "…" || before.starts_with("--"));
+    kept.map(|(word, _)| example(word)).collect()
+}
+
+/// Puts an example in the place of a word that stands for something.
+fn example(word: &str) -> &str {
+    match word {
+        "ID" => "0198c5a4-7d3e-7cc0-8000-2f6a1b0c9d11",
+        "INDEX" => "7",
+        "AGENCY" => "aa-hanau.hessen.example",
+        word => word,
+    }
+}
+
+#[test]
+fn every_command_in_the_documents_exists() -> Result<()> {
+    let mut tried = 0;
+    for document in DOCUMENTS {
+        for named in commands(document)? {
+            tried += 1;
+            let Err(error) = check(examples(&named)) else { continue };
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+                continue;
+            }
+            // In a sentence the rest may be left out.
+            let begun = matches!(
+                error.kind(),
+                ErrorKind::MissingRequiredArgument
+                    | ErrorKind::MissingSubcommand
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            );
+            ensure!(begun && !named.whole, "{document} says {:?}: {error}", named.words.join(" "));
+        }
+    }
+    ensure!(tried > 60, "only {tried} commands were found");
+    ensure!(check(["lotse", "log", "prune"]).is_err(), "what does not exist is noticed");
+    Ok(())
+}
+
+#[test]
+fn the_list_of_csv_columns_follows_the_code() -> Result<()> {
+    generated_file::check("proto/schema/csv.md", |_| Ok(csv_columns::render()))
+}
+
+#[test]
+fn the_sample_configuration_is_what_init_writes_and_a_node_reads_it() -> Result<()> {
+    let text = template(&Template {
+        id: &"jc-hanau.hessen.example".parse()?,
+        name: "Jobcenter Hanau",
+        kind: lotse_core::agency::AgencyKind::JobcenterGe,
+        addresses: &["lotse.jc-hanau.example:8443".into()],
+        listen_peer: "0.0.0.0:8443".parse()?,
+        listen_agency: "127.0.0.1:8444".parse()?,
+        listen_pages: None,
+        allow_loopback: false,
+        database: None,
+        systems: &["akte".into()],
+        existing_pki: None,
+    });
+    generated_file::check("deploy/lotse.toml", |_| Ok(text))?;
+    let sample = fs::read_to_string(root().join("deploy/lotse.toml"))?;
+    let config = Config::parse(&sample).map_err(anyhow::Error::msg)?;
+    ensure!(config.system("akte").is_some());
+    Ok(())
+}
+
+/// Returns the values of a key or instruction in a unit or a Containerfile.
+fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    text.lines().filter_map(|line| line.strip_prefix(key)).map(str::trim).collect()
+}
+
+#[test]
+fn the_systemd_unit_gives_a_command_that_exists_and_takes_away_what_a_node_does_not_need() -> Result<()> {
+    let unit = fs::read_to_string(root().join("deploy/lotse.service"))?;
+    let start = values(&unit, "ExecStart=");
+    let words: Vec<&str> = start.first().context("no ExecStart")?.split(' ').collect();
+    check(&words)?;
+    for (key, value) in [
+        ("Type=", "notify"),
+        ("User=", "lotse"),
+        ("KillSignal=", "SIGTERM"),
+        ("NoNewPrivileges=", "yes"),
+        ("ProtectSystem=", "strict"),
+        ("CapabilityBoundingSet=", ""),
+        ("MemoryDenyWriteExecute=", "yes"),
+        ("LimitCORE=", "0"),
+        ("UMask=", "0077"),
+    ] {
+        ensure!(values(&unit, key) == [value], "{key} {value}");
+    }
+    let folder = words.last().context("no folder")?;
+    ensure!(
+        folder.starts_with(&format!("/var/lib/{}/", values(&unit, "StateDirectory=")[0])),
+        "the node may write there"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_containerfile_copies_what_is_there_and_runs_what_exists_without_being_root() -> Result<()> {
+    let text = fs::read_to_string(root().join("deploy/Containerfile"))?.replace("\\\n", " ");
+    let (build, run) = text.rsplit_once("\nFROM ").context("two stages")?;
+    for line in values(build, "COPY ") {
+        let mut sources: Vec<&str> = line.split(' ').collect();
+        sources.pop();
+        ensure!(!sources.is_empty());
+        for source in sources {
+            ensure!(root().join(source).exists(), "{source} is not there");
+        }
+    }
+    let manifest = fs::read_to_string(root().join("Cargo.toml"))?;
+    let rust = values(&manifest, "rust-version = ").first().context("no rust-version")?.trim_matches('"').to_string();
+    ensure!(build.contains(&format!("docker.io/library/rust:{rust}-slim-")), "built with the version of Cargo.toml");
+    ensure!(run.starts_with("docker.io/library/debian:"), "run on Debian");
+    let user = values(run, "USER ");
+    ensure!(user.len() == 1 && !user[0].starts_with('0') && user[0] != "root", "not root: {user:?}");
+    ensure!(values(run, "COPY ") == ["--from=build /src/target/release/lotse /usr/local/bin/lotse"]);
+    let list = |key| -> Result<Vec<String>> { Ok(serde_json::from_str(values(run, key)[0])?) };
+    let program = list("ENTRYPOINT ")?;
+    ensure!(program == ["/usr/local/bin/lotse"]);
+    check(program.into_iter().chain(list("CMD ")?))?;
+    let health = values(run, "HEALTHCHECK ")[0];
+    let health: Vec<String> = serde_json::from_str(health.split_once("CMD ").context("no CMD")?.1)?;
+    check(health)?;
+    Ok(())
+}
+
+#[test]
+fn a_command_that_a_document_invents_is_noticed() {
+    let named = commands_of("```\nlotse backup --everything\n```\n");
+    assert!(named[0].whole && check(&named[0].words).is_err());
+}
