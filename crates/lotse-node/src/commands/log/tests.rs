@@ -243,6 +243,27 @@ async fn each_generation_is_a_log_of_its_own_with_an_export_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_that_was_cut_back_to_an_older_head_shows_against_a_newer_one() {
+    let desk = Desk::new().await;
+    let (first, second) = (desk.path("first"), desk.path("second"));
+    desk.give(&format!("log export --out {first}")).await.unwrap();
+    desk.give("cert issue --role officer anna").await.unwrap();
+    let running = Box::pin(start(&desk.folder(), Overrides::default())).await.unwrap();
+    desk.give("log list --officer anna").await.unwrap();
+    running.stop().await.unwrap();
+    desk.give(&format!("log export --out {second}")).await.unwrap();
+    let verify = format!("--fingerprint {} --since", desk.fingerprint());
+    let continued = desk.give(&format!("verify {second} {verify} {first}/checkpoint")).await.unwrap();
+    assert!(continued.contains("The log continues the older one of 2 entries"), "{continued}");
+    let (printed, ended) = desk.ended(&format!("verify {first} {verify} {second}/checkpoint")).await;
+    assert!(
+        printed.contains("FINDING: checkpoint: has fewer entries than the checkpoint that it should continue"),
+        "{printed}"
+    );
+    ended.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_that_was_interrupted_says_so_and_is_completed_by_the_next() {
     let desk = Desk::new().await;
     let out = desk.path("export");

@@ -25,8 +25,10 @@ pub(super) fn verify(
 ) {
     let mut check = TreeCheck { export, signed, frontier: Frontier::empty(), edge: BTreeMap::new() };
     if since.is_some_and(|since| since.size > signed.size) {
-        findings
-            .add(CHECKPOINT, "it is of a smaller log than the older checkpoint: the log was cut, or these are swapped");
+        findings.add(
+            CHECKPOINT,
+            "has fewer entries than the checkpoint that it should continue: it was cut back, or the two are swapped",
+        );
     }
     for index in 0..signed.size.div_ceil(TILE_WIDTH as u64) {
         let leaves = check.leaves(index, findings, told);
