@@ -49,6 +49,7 @@ pub fn parse_filter(filter: audit::EntryFilter) -> Result<Filter, Failure> {
     let record = given(&filter.record_id).map(|id| id.parse().map_err(|_| invalid("filter.record_id", "is no id")));
     Ok(Filter {
         kind: (filter.kind != 0).then_some(filter.kind),
+        direction: (filter.direction != 0).then_some(filter.direction),
         peer: peer.transpose()?,
         record_id: record.transpose()?,
         decision: (filter.decision != 0).then_some(filter.decision),

@@ -111,6 +111,8 @@ pub async fn find(tx: &mut Tx, generation: u32, index: u64) -> Result<Option<Lea
 pub struct Filter {
     /// Number of the kind.
     pub kind: Option<i32>,
+    /// Number of the direction.
+    pub direction: Option<i32>,
     /// The other agency.
     pub peer: Option<AgencyId>,
     /// Record.
@@ -134,7 +136,7 @@ pub async fn list(
     let sql = "SELECT leaf_index, at, kind, direction, peer, decision, record_id, entry FROM log_entry
                WHERE generation = $1 AND leaf_index < $2 AND (kind = $3 OR $3 IS NULL) AND (peer = $4 OR $4 IS NULL)
                AND (record_id = $5 OR $5 IS NULL) AND (decision = $6 OR $6 IS NULL) AND at >= $7 AND at < $8
-               ORDER BY leaf_index DESC LIMIT $9";
+               AND (direction = $9 OR $9 IS NULL) ORDER BY leaf_index DESC LIMIT $10";
     let values = [
         generation.into(),
         before.map_or(i64::MAX, place).into(),
@@ -144,6 +146,7 @@ pub async fn list(
         filter.decision.into(),
         filter.from.unwrap_or(Timestamp::from_micros(i64::MIN)).into(),
         filter.until.unwrap_or(Timestamp::from_micros(i64::MAX)).into(),
+        filter.direction.into(),
         limit.min(MAX_PAGE).into(),
     ];
     tx.fetch(sql, values).await?.iter().map(leaf).collect()

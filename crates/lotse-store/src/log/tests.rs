@@ -23,7 +23,7 @@ fn entry(number: u64) -> Entry {
     Entry {
         at: Timestamp::from_micros(number as i64),
         kind: 1 + (number % 3) as i32,
-        direction: 1,
+        direction: if number < 10 { 1 } else { 2 },
         peer: if number.is_multiple_of(2) { "even.example".into() } else { "odd.example".into() },
         decision: (number % 2) as i32,
         record_id: number.is_multiple_of(5).then(|| Id::from_bytes([number as u8; 16])),
@@ -85,6 +85,7 @@ async fn a_filter_narrows_by_every_field(database: Database) {
     let at = Timestamp::from_micros;
     let narrowed = [
         (Filter { kind: Some(1), ..Filter::default() }, vec![18, 15, 12, 9, 6, 3, 0]),
+        (Filter { kind: Some(1), direction: Some(2), ..Filter::default() }, vec![18, 15, 12]),
         (Filter { peer: Some(even), kind: Some(1), ..Filter::default() }, vec![18, 12, 6, 0]),
         (Filter { record_id: Some(Id::from_bytes([5; 16])), ..Filter::default() }, vec![5]),
         (Filter { decision: Some(1), from: Some(at(15)), ..Filter::default() }, vec![19, 17, 15]),

@@ -1,10 +1,10 @@
 //! `lotse log list`: entries, newest first.
 
 use anyhow::{Context as _, anyhow};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lotse_core::time::Timestamp;
 use lotse_proto::audit::v1::{EntryFilter, ListEntriesRequest, LoggedEntry};
-use lotse_proto::exchange::v1::{Decision, EntryKind};
+use lotse_proto::exchange::v1::{Decision, Direction, EntryKind};
 use serde_json::to_value;
 
 use super::{Language, ReaderArguments};
@@ -26,6 +26,9 @@ pub struct List {
     /// Only this kind, for instance `released` or `submit-refused`.
     #[arg(long)]
     kind: Option<String>,
+    /// Only what went to other agencies, or only what came from them.
+    #[arg(long, value_enum)]
+    direction: Option<Way>,
     /// Only with this agency.
     #[arg(long, value_name = "AGENCY")]
     peer: Option<String>,
@@ -44,6 +47,22 @@ pub struct List {
     /// Language.
     #[arg(long, value_enum, default_value = "en")]
     language: Language,
+}
+
+/// Which way, as people write it.
+#[derive(Clone, Copy, ValueEnum)]
+enum Way {
+    Out,
+    In,
+}
+
+impl From<Way> for Direction {
+    fn from(way: Way) -> Direction {
+        match way {
+            Way::Out => Direction::Out,
+            Way::In => Direction::In,
+        }
+    }
 }
 
 impl List {
@@ -85,6 +104,7 @@ impl List {
     fn filter(&self) -> anyhow::Result<EntryFilter> {
         Ok(EntryFilter {
             kind: self.kind.as_deref().map_or(Ok(0), |name| kind(name).map(|kind| kind as i32))?,
+            direction: self.direction.map_or(0, |way| Direction::from(way) as i32),
             peer: self.peer.clone().unwrap_or_default(),
             record_id: self.record.clone().unwrap_or_default(),
             decision: if self.refused { Decision::Refuse as i32 } else { 0 },
