@@ -67,6 +67,10 @@ pub struct Failure {
 pub const STATUTORY_HINT: &str = "statutory duties to forward (for instance SGB I § 16 para. 2, SGB IX § 14) are not affected: \
                                   use your other channel";
 
+/// The same in German, for officers.
+pub const STATUTORY_HINT_GERMAN: &str = "gesetzliche Pflichten zur Weiterleitung (etwa § 16 Abs. 2 SGB I, § 14 SGB IX) bleiben \
+                                         unberührt: dafür den anderen Weg nutzen";
+
 impl Failure {
     /// Builds a failure with one cause.
     pub fn new(kind: ErrorKind, reason: Reason, message: impl Into<String>) -> Failure {

@@ -23,36 +23,58 @@ pub fn sentence(entry: &LogEntry, language: Language) -> String {
     if reasons.is_empty() { format!("{said}.") } else { format!("{said}: {}.", reasons.join(", ")) }
 }
 
+/// Something that an entry tells, with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is.
+    pub name: &'static str,
+    /// What the entry says.
+    pub value: String,
+}
+
 /// Says everything else that an entry tells, one sentence each.
 pub fn explanation(entry: &LogEntry, language: Language) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut say = |(german, english): (&str, &str), value: String| {
-        if !value.is_empty() {
-            lines.push(format!("{}: {value}", language.choose((german, english))));
-        }
+    let at = Timestamp::from_micros(entry.at_us);
+    let mut lines = vec![format!("{}: {at}", language.choose(("Zeitpunkt", "Time")))];
+    lines.extend(facts(entry, language).into_iter().map(|Fact { name, value }| format!("{name}: {value}")));
+    let reason = |reason: Reason| {
+        let (name, meaning) = language.choose((("Grund", reason.german()), ("Reason", reason.sentence())));
+        format!("{name}: {} ({meaning})", reason.code())
     };
-    say(("Zeitpunkt", "Time"), Timestamp::from_micros(entry.at_us).to_string());
-    say(("Gegenstelle", "Other agency"), entry.peer.clone());
-    let purpose = Purpose::from_number(entry.purpose).map(|purpose| purpose.term(language).to_owned());
-    say(("Zweck", "Purpose"), purpose.unwrap_or_default());
-    say(("Datenkategorien", "Data categories"), categories(&entry.categories, language));
-    say(("Weggelassen", "Left out"), categories(&entry.left_out, language));
-    say(("Vereinbarung", "Agreement"), id(&entry.agreement_id));
-    say(("Klausel", "Clause"), entry.clause_id.clone());
-    say(("Verweis auf die Einwilligung", "Consent reference"), id(&entry.consent_ref));
-    say(("Datensatz", "Record"), id(&entry.record_id));
-    say(("Prüfsumme", "Digest"), hex::encode(&entry.digest));
-    let reasons = entry.reasons.iter().filter_map(|&number| Reason::from_number(number));
-    reasons.for_each(|reason| say(("Grund", "Reason"), format!("{} ({})", reason.code(), reason.sentence())));
-    say(("Handelnd", "Actor"), entry.actor.clone());
-    say(("Im Auftrag von", "On behalf of"), entry.on_behalf_of.clone());
-    say(("Angegebener Grund", "Remark"), entry.remark.clone());
-    match &entry.detail {
-        Some(Detail::LogStart(start)) => say(("Fortsetzung", "Continuation"), continuation(start, language)),
-        Some(Detail::Batch(batch)) => say(("Stapel", "Batch"), id(&batch.batch_id)),
-        None => {}
-    }
+    lines.extend(reasons(entry).map(reason));
     lines
+}
+
+/// Returns the reasons that an entry gives, the most important first.
+pub fn reasons(entry: &LogEntry) -> impl Iterator<Item = Reason> + '_ {
+    entry.reasons.iter().filter_map(|&number| Reason::from_number(number))
+}
+
+/// Lists what else an entry tells, but for its time and its reasons. What does not apply is left out.
+pub fn facts(entry: &LogEntry, language: Language) -> Vec<Fact> {
+    let purpose = Purpose::from_number(entry.purpose).map(|purpose| purpose.term(language).to_owned());
+    let more = match &entry.detail {
+        Some(Detail::LogStart(start)) => (("Fortsetzung", "Continuation"), continuation(start, language)),
+        Some(Detail::Batch(batch)) => (("Stapel", "Batch"), id(&batch.batch_id)),
+        None => (("", ""), String::new()),
+    };
+    let told = [
+        (("Gegenstelle", "Other agency"), entry.peer.clone()),
+        (("Zweck", "Purpose"), purpose.unwrap_or_default()),
+        (("Datenkategorien", "Data categories"), categories(&entry.categories, language)),
+        (("Weggelassen", "Left out"), categories(&entry.left_out, language)),
+        (("Vereinbarung", "Agreement"), id(&entry.agreement_id)),
+        (("Klausel", "Clause"), entry.clause_id.clone()),
+        (("Verweis auf die Einwilligung", "Consent reference"), id(&entry.consent_ref)),
+        (("Datensatz", "Record"), id(&entry.record_id)),
+        (("Prüfsumme", "Digest"), hex::encode(&entry.digest)),
+        (("Handelnd", "Actor"), entry.actor.clone()),
+        (("Im Auftrag von", "On behalf of"), entry.on_behalf_of.clone()),
+        (("Angegebener Grund", "Remark"), entry.remark.clone()),
+        more,
+    ];
+    let told = told.into_iter().filter(|(_, value)| !value.is_empty());
+    told.map(|(name, value)| Fact { name: language.choose(name), value }).collect()
 }
 
 fn both(entry: &LogEntry) -> (&'static str, &'static str) {
@@ -187,7 +209,9 @@ mod tests {
         let german = sentence(&refused, Language::German);
         assert!(german.starts_with("Eine Übermittlung an aa-hanau.example wurde abgelehnt: NO_CONSENT"), "{german}");
         let explained = explanation(&refused, Language::English).join("\n");
-        assert!(explained.contains("NO_CONSENT (no consent in force covers"), "{explained}");
+        assert!(explained.contains("Reason: NO_CONSENT (no consent in force covers"), "{explained}");
+        let explained = explanation(&refused, Language::German).join("\n");
+        assert!(explained.contains("Grund: NO_CONSENT (keine geltende Einwilligung deckt"), "{explained}");
     }
 
     #[test]
