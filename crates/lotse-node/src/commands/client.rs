@@ -23,6 +23,9 @@ use crate::tls::{Credentials, TlsFiles, TrustStore};
 /// The administrator's certificate that commands use.
 pub const ADMIN_NAME: &str = "default";
 
+/// The officer's certificate that `lotse log` uses.
+pub const OFFICER_NAME: &str = "default";
+
 /// Tells whether a node, or a command, holds the folder.
 pub fn is_running(folder: &Folder) -> anyhow::Result<bool> {
     match folder.lock() {

@@ -10,7 +10,7 @@ use lotse_core::random::Random;
 use lotse_core::time::Timestamp;
 
 use crate::commands::cert::issue;
-use crate::commands::client::ADMIN_NAME;
+use crate::commands::client::{ADMIN_NAME, OFFICER_NAME};
 use crate::config::Config;
 use crate::folder::Folder;
 use crate::identity::Role;
@@ -55,13 +55,15 @@ impl ExistingPki {
     }
 }
 
-/// Makes the small authority, the node's certificate, the administrator's for commands, and one for each system.
+/// Makes the small authority, the node's certificate, the administrator's and the officer's for commands, and one for each
+/// system.
 pub(super) fn create(folder: &Folder, config: &Config, now: Timestamp, random: &dyn Random) -> anyhow::Result<()> {
     let authority = Authority::create(&config.agency.id, now, random)?;
     write_public(&folder.ca_certificate(), authority.certificate_pem())?;
     write_key(&folder.ca_key(), &authority.key_pem())?;
     issue::issue(folder, config, &issue::Request::new(Role::Node, NODE_NAME), now, random)?;
     issue::issue(folder, config, &issue::Request::new(Role::Admin, ADMIN_NAME), now, random)?;
+    issue::issue(folder, config, &issue::Request::new(Role::Officer, OFFICER_NAME), now, random)?;
     for system in &config.systems {
         issue::issue(folder, config, &issue::Request::new(Role::System, &system.name), now, random)?;
     }

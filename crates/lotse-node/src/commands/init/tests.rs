@@ -62,7 +62,7 @@ async fn init_makes_everything_a_node_starts_from() {
     assert!(printed.contains(&root.public().fingerprint().to_string()));
     NodeKeyFile::read(&folder.node_keys()).unwrap();
     let listed = desk.give("cert list", "node").await.unwrap();
-    for id in ["node/1", "admin/default", "system/akte", "system/portal"] {
+    for id in ["node/1", "admin/default", "officer/default", "system/akte", "system/portal"] {
         assert!(listed.contains(&format!("spiffe://jc.example/{id}")), "{listed}");
     }
 }
