@@ -16,6 +16,7 @@ mod explain;
 mod inbox;
 pub mod init;
 pub mod log;
+mod officer;
 mod peer;
 mod referral;
 mod run;
@@ -60,6 +61,8 @@ enum Command {
     Agreement(agreement::Agreement),
     #[command(subcommand)]
     Clock(clock::Clock),
+    #[command(subcommand)]
+    Officer(officer::Officer),
     Explain(explain::Explain),
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
@@ -160,6 +163,7 @@ impl Command {
             Command::Peer(peer) => peer.run(context).await,
             Command::Agreement(agreement) => agreement.run(context).await,
             Command::Clock(clock) => clock.run(context).await,
+            Command::Officer(officer) => officer.run(context).await,
             Command::Explain(explain) => explain.run(context).await,
             Command::Consent(consent) => consent.run(context).await,
             Command::Referral(referral) => referral.run(context).await,

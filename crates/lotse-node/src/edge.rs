@@ -5,12 +5,14 @@ mod calls;
 mod connect;
 mod connection;
 mod grpc;
+mod pages;
 mod share;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use accept::{Accepted, Counts, Limits, Port};
+pub use accept::{Accepted, Counts, Limits, Port, network};
 pub use connect::{Addresses, ConnectError, Connector, never_sent};
 pub use connection::{ConnectInfo, Connection};
 pub use grpc::{Caller, MAX_MESSAGE_BYTES, caller, serve};
+pub use pages::serve_pages;

@@ -1,5 +1,6 @@
 //! Log entries: how an action says what it did, as the exact bytes that become a leaf of the exchange log.
 
+pub mod kind;
 pub mod sentence;
 
 use std::sync::Arc;

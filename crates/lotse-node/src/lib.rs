@@ -1,6 +1,6 @@
 //! One node of a Lotse federation: what the program `lotse` is made of.
 //!
-//! `action` holds one file per thing that one can do. `grpc` and `commands` are the edges that call actions, `courier` and
+//! `action` holds one file per thing that one can do. `grpc`, `web` and `commands` are the edges that call actions, `courier` and
 //! `sequencer` the tasks that work on their own, `wire` the only place that knows both protobuf and core.
 
 pub mod action;
@@ -24,10 +24,12 @@ pub mod lifecycle;
 pub mod link;
 pub mod node;
 pub mod pki;
+pub mod proof_file;
 #[cfg(test)]
 mod reasons;
 pub mod record_file;
 pub mod sequencer;
+pub mod session;
 pub mod shipment;
 pub mod signal;
 pub mod start;
@@ -35,4 +37,5 @@ pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod web;
 pub mod wire;

@@ -14,6 +14,7 @@ use crate::federation::FederationCache;
 use crate::head_store::HeadStore;
 use crate::hold::Holds;
 use crate::link::Links;
+use crate::session::Sessions;
 use crate::signal::Signals;
 
 /// The keys that a node signs with.
@@ -54,6 +55,8 @@ pub struct Node {
     pub holds: Holds,
     /// What is known of the connections to peers.
     pub links: Links,
+    /// Who may look at the pages without a certificate.
+    pub sessions: Sessions,
     /// Who waits for what.
     pub signals: Signals,
 }

@@ -31,6 +31,7 @@ use crate::lifecycle::{Lifecycle, Stage};
 use crate::link::Links;
 use crate::node::{Node, NodeKeys};
 use crate::sequencer::{self, Sequencer};
+use crate::session::Sessions;
 use crate::signal::Signals;
 use crate::tls::Credentials;
 
@@ -88,8 +89,9 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     services.spawn(&lifecycle);
     let ports = ports::open(&node, &credentials, &services, &lifecycle).await?;
     ports.write(folder)?;
-    let Ports { peer, agency } = &ports;
-    tracing::info!(agency = %node.agency, generation = node.generation, peer_address = %peer, agency_address = %agency, "the node runs");
+    let Ports { peer, agency, pages } = &ports;
+    let pages = pages.map(tracing::field::display);
+    tracing::info!(agency = %node.agency, generation = node.generation, peer_address = %peer, agency_address = %agency, pages_address = pages, "the node runs");
     Ok(RunningNode { node, ports, lifecycle, folder: folder.clone(), _lock: lock })
 }
 
@@ -179,6 +181,7 @@ async fn assemble(
         federation: FederationCache::default(),
         holds,
         links: Links::default(),
+        sessions: Sessions::default(),
         signals: Signals::default(),
         config,
     })

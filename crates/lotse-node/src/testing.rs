@@ -309,6 +309,7 @@ fn node(
         federation: Default::default(),
         holds: Holds::default(),
         links: Links::default(),
+        sessions: Default::default(),
         signals: Signals::default(),
     }
 }
@@ -330,6 +331,7 @@ kind = "{}"
 [listen]
 peer = "127.0.0.1:0"
 agency = "127.0.0.1:0"
+pages = "127.0.0.1:0"
 
 [peer]
 allow_loopback = true

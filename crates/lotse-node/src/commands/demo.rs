@@ -108,7 +108,7 @@ impl Demo {
         for agency in 0..stage.agencies.len() {
             stage.start(agency).await?;
         }
-        farewell::invite(stage)?;
+        farewell::invite(stage).await?;
         stage.story.line("\n   Ctrl-C ends it.")?;
         tokio::select! {
             _ = terminate.recv() => {}

@@ -2,7 +2,6 @@
 
 pub(super) mod export;
 mod list;
-mod proof_file;
 mod prove;
 mod resume;
 mod show;
@@ -72,7 +71,7 @@ struct ReaderArguments {
     #[command(flatten)]
     folder: super::FolderArgument,
     /// The officer whose certificate is used at a running node; every look is an entry of the log.
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = super::client::OFFICER_NAME)]
     officer: String,
     /// Generation of the log; the present one unless given.
     #[arg(long, default_value_t = 0, hide_default_value = true)]

@@ -5,8 +5,8 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, FolderArgument};
-use crate::config::Config;
-use crate::start::{Overrides, start};
+use crate::config::{AgencySection, Config};
+use crate::start::{Overrides, Ports, start};
 use crate::telemetry;
 
 /// Runs the node until SIGTERM or SIGINT, then stops without losing anything.
@@ -26,13 +26,10 @@ impl Run {
         let overrides =
             Overrides { clock: context.clock.clone(), random: context.random.clone(), ..Overrides::default() };
         let node = start(&folder, overrides).await?;
-        context.terminal.line(format_args!(
-            "The node of {} ({}) runs: peers {}, agency {}",
-            config.agency.name,
-            config.agency.id,
-            node.ports().peer,
-            node.ports().agency
-        ))?;
+        let Ports { peer, agency, pages } = node.ports();
+        let pages = pages.map(|address| format!(", pages https://{address}/")).unwrap_or_default();
+        let AgencySection { name, id, .. } = &config.agency;
+        context.terminal.line(format_args!("The node of {name} ({id}) runs: peers {peer}, agency {agency}{pages}"))?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -237,7 +237,7 @@ impl Doorway {
 }
 
 /// Takes an IPv6 network of 64 bits as one address: whoever has one of its addresses has all of them.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         address => address,

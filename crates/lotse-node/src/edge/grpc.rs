@@ -30,7 +30,7 @@ const MAX_PENDING_RESETS: usize = 32;
 const MAX_ERROR_RESETS: usize = 256;
 
 /// All header fields of one call.
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
+pub(super) const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// The largest HTTP/2 frame.
 const MAX_FRAME_BYTES: u32 = 64 * 1024;
@@ -68,7 +68,7 @@ pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 /// still share their state.
 pub async fn serve(port: Port, routes: Routes, stop: CancellationToken) {
     let routes = routes.prepare();
-    let ages = Arc::new(Ages { max_age: port.limits().max_age, next: AtomicU32::new(0) });
+    let ages = Ages::new(port.limits().max_age);
     let calls = port.limits().calls_per_connection;
     let handle = {
         let stop = stop.clone();
@@ -111,13 +111,19 @@ fn server(age: Duration) -> Server {
 
 /// Spreads the ages of connections evenly between 0.9 and 1.1 of the greatest (golden ratio), so that callers who came
 /// together do not come back together.
-struct Ages {
+pub(super) struct Ages {
     max_age: Duration,
     next: AtomicU32,
 }
 
 impl Ages {
-    fn next(&self) -> Duration {
+    /// Begins with ages around a greatest one.
+    pub(super) fn new(max_age: Duration) -> Arc<Ages> {
+        Arc::new(Ages { max_age, next: AtomicU32::new(0) })
+    }
+
+    /// Returns the age of the next connection.
+    pub(super) fn next(&self) -> Duration {
         const GOLDEN: u32 = 0x9e37_79b9;
         let place = self.next.fetch_add(GOLDEN, Ordering::Relaxed);
         self.max_age.mul_f64(0.9 + 0.2 * f64::from(place) / f64::from(u32::MAX))

@@ -16,6 +16,7 @@ use crate::action::accept_peer::accept_peer;
 use crate::action::confirm_clock::confirm_clock;
 use crate::action::get_status::{get_status, waiting};
 use crate::action::install_card::install_card;
+use crate::action::issue_officer_link::issue_officer_link;
 use crate::action::list_agreements::{find_agreement, list_agreements};
 use crate::action::offer_agreement::offer_agreement;
 use crate::action::sign_agreement::{ReadVersion, sign_agreement};
@@ -26,6 +27,7 @@ use crate::failure::Failure;
 use crate::federation::Act;
 use crate::grpc::access;
 use crate::node::Node;
+use crate::session::ENTRANCE;
 use crate::wire;
 
 /// Longest reason that an administrator gives, in characters.
@@ -163,6 +165,19 @@ impl AdminService for Admin {
         let act = access::act(&self.node, &request, access::CONFIRM_CLOCK)?;
         confirm_clock(&self.node, because(act, request.into_inner().reason)?).await?;
         Ok(Response::new(proto::ConfirmClockResponse {}))
+    }
+
+    async fn issue_officer_link(
+        &self,
+        request: Request<proto::IssueOfficerLinkRequest>,
+    ) -> Answer<proto::IssueOfficerLinkResponse> {
+        let act = access::act(&self.node, &request, access::ISSUE_OFFICER_LINK)?;
+        let link = issue_officer_link(&self.node, &request.into_inner().officer, act).await?;
+        Ok(Response::new(proto::IssueOfficerLinkResponse {
+            path: format!("{ENTRANCE}{}", link.token.text()),
+            valid_until: Some(wire::time::message(link.valid_until)),
+            officer: link.officer.to_string(),
+        }))
     }
 }
 

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use axum::Router;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use super::services::Services;
-use crate::edge::{Port, serve};
+use crate::edge::{Port, serve, serve_pages};
 use crate::folder::Folder;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::node::Node;
@@ -23,6 +24,9 @@ pub struct Ports {
     pub peer: SocketAddr,
     /// The agency's own systems, officers and administrators.
     pub agency: SocketAddr,
+    /// Officers' pages, if they are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<SocketAddr>,
 }
 
 impl Ports {
@@ -33,7 +37,7 @@ impl Ports {
     }
 }
 
-/// Binds both ports, so that a node that cannot serve does not start, and serves them.
+/// Binds all ports, so that a node that cannot serve does not start, and serves them.
 pub(super) async fn open(
     node: &Arc<Node>,
     credentials: &Arc<Credentials>,
@@ -43,9 +47,20 @@ pub(super) async fn open(
     let listen = &node.config.listen;
     let peer = bind("[listen] peer", listen.peer).await?;
     let agency = bind("[listen] agency", listen.agency).await?;
-    let ports = Ports { peer: peer.local_addr()?, agency: agency.local_addr()? };
+    let pages = match listen.pages {
+        Some(address) => Some(bind("[listen] pages", address).await?),
+        None => None,
+    };
+    let ports = Ports {
+        peer: peer.local_addr()?,
+        agency: agency.local_addr()?,
+        pages: pages.as_ref().map(TcpListener::local_addr).transpose()?,
+    };
     run(node, credentials, lifecycle, (peer, Door::Peer, services.for_peers()))?;
     run(node, credentials, lifecycle, (agency, Door::Agency, services.for_agency()))?;
+    if let Some(listener) = pages {
+        run_pages(node, credentials, lifecycle, (listener, services.for_officers()))?;
+    }
     Ok(ports)
 }
 
@@ -60,11 +75,18 @@ fn run(
     (listener, door, routes): (TcpListener, Door, Routes),
 ) -> anyhow::Result<()> {
     let port = Port::new(listener, door, credentials, node.clock.clone(), node.config.listen.limits())?;
-    let name = match door {
-        Door::Peer => "peer port",
-        Door::Agency => "agency port",
-        Door::Pages => "pages port",
-    };
+    let name = if door == Door::Peer { "peer port" } else { "agency port" };
     lifecycle.spawn(Stage::Serving, name, |stop| serve(port, routes, stop));
+    Ok(())
+}
+
+fn run_pages(
+    node: &Arc<Node>,
+    credentials: &Arc<Credentials>,
+    lifecycle: &Lifecycle,
+    (listener, router): (TcpListener, Router),
+) -> anyhow::Result<()> {
+    let port = Port::new(listener, Door::Pages, credentials, node.clock.clone(), node.config.listen.limits())?;
+    lifecycle.spawn(Stage::Serving, "pages port", |stop| serve_pages(port, router, stop));
     Ok(())
 }

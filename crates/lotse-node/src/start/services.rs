@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use tonic::service::Routes;
 
 use crate::courier::{self, Couriers};
@@ -13,6 +14,7 @@ use crate::housekeeping;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::node::Node;
 use crate::tls::Credentials;
+use crate::web;
 
 /// What services and tasks share beside the node itself.
 pub(super) struct Services {
@@ -50,6 +52,11 @@ impl Services {
             .add_service(audit::service(self.node.clone()))
             .add_service(admin::service(self.node.clone()));
         guard(&self.node, routes)
+    }
+
+    /// Pages for officers with their browsers; each asks who is looking.
+    pub(super) fn for_officers(&self) -> Router {
+        web::router(self.node.clone())
     }
 
     /// Tasks beside the ports.

@@ -16,19 +16,14 @@ use lotse_proto::audit::v1::audit_service_client::AuditServiceClient;
 use tonic::transport::Channel;
 
 use super::process::{NodeProcess, Program};
-use crate::commands::cert::issue;
 use crate::commands::init::{InitOptions, init};
 use crate::commands::{Context, client};
-use crate::config::Config;
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::folder::Folder;
 use crate::identity::Role;
 
 /// The agency's case management, as its certificate calls it.
 pub(super) const SYSTEM: &str = "fachverfahren";
-
-/// The officer's certificate that `lotse log` uses.
-pub(super) const OFFICER: &str = "default";
 
 /// One agency.
 pub(super) struct Agency {
@@ -53,11 +48,11 @@ struct Running {
 }
 
 impl Agency {
-    /// Does what `lotse init` and `lotse cert issue` do.
+    /// Does what `lotse init` does.
     pub(super) fn set_up(
         place: &Path,
         party: &Party,
-        [peer, own]: [SocketAddr; 2],
+        [peer, own, pages]: [SocketAddr; 3],
         context: &Context,
     ) -> anyhow::Result<Agency> {
         let folder = Folder::new(place.join(party.agency.as_str()));
@@ -68,16 +63,13 @@ impl Agency {
             peer_address: vec![peer.to_string()],
             listen_peer: peer,
             listen_agency: own,
-            listen_pages: None,
+            listen_pages: Some(pages),
             system: vec![SYSTEM.into()],
             allow_loopback: true,
             database: None,
             existing_pki: None,
         };
         init(&folder, &options, context.clock.now(), &*context.random)?;
-        let config = Config::load(&folder)?;
-        let officer = issue::Request::new(Role::Officer, OFFICER);
-        issue::issue(&folder, &config, &officer, context.clock.now(), &*context.random)?;
         Ok(Agency {
             id: party.agency.clone(),
             name: party.name.clone(),
@@ -97,7 +89,7 @@ impl Agency {
             process,
             admin: channel(Role::Admin, client::ADMIN_NAME)?,
             system: channel(Role::System, SYSTEM)?,
-            officer: channel(Role::Officer, OFFICER)?,
+            officer: channel(Role::Officer, client::OFFICER_NAME)?,
         });
         Ok(())
     }

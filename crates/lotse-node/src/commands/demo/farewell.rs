@@ -2,29 +2,38 @@
 
 use std::fs;
 
-use super::agency::{OFFICER, SYSTEM};
+use super::agency::SYSTEM;
 use super::place::Place;
 use super::stage::Stage;
-use crate::commands::client::{ADMIN_NAME, issued_files};
+use crate::commands::client::{ADMIN_NAME, OFFICER_NAME, issued_files};
+use crate::commands::officer;
 use crate::identity::Role;
 use crate::start::Ports;
 
 /// Says what can be tried while the nodes run.
-pub(super) fn invite(stage: &Stage<'_>) -> anyhow::Result<()> {
+pub(super) async fn invite(stage: &Stage<'_>) -> anyhow::Result<()> {
     stage.story.act("The nodes run. What to try")?;
     let mut rows = Vec::new();
     for agency in &stage.agencies {
         let ports: Ports = toml::from_str(&fs::read_to_string(agency.folder.ports())?)?;
         let [peer, own] = [ports.peer, ports.agency].map(|address| address.to_string());
-        rows.push(vec![agency.name.clone(), own, peer, agency.folder.path().display().to_string()]);
+        let pages = ports.pages.map(|address| format!("https://{address}/")).unwrap_or_default();
+        rows.push(vec![agency.name.clone(), pages, own, peer, agency.folder.path().display().to_string()]);
     }
-    stage.story.table(&["AGENCY", "ITS gRPC PORT", "PEER PORT", "FOLDER"], &rows)?;
+    stage.story.table(&["AGENCY", "OFFICERS' PAGES", "ITS gRPC PORT", "PEER PORT", "FOLDER"], &rows)?;
     let Some(agency) = stage.agencies.first() else { return Ok(()) };
     let folder = agency.folder.path().display();
     let [certificate, key] = issued_files(&agency.folder, Role::System, SYSTEM).map(|path| path.display().to_string());
     let authority = agency.folder.ca_certificate();
+    let link = officer::request(&agency.folder, OFFICER_NAME, stage.context).await?;
     stage.story.line(format_args!(
         "
+   In a browser, the officer's pages of {name} (one use, ten minutes):
+     {url}
+   It will warn, because nobody but this agency knows the agency's authority: {authority}
+   Another link, also for the other agencies' folders:
+     lotse officer link --folder {folder}
+
    lotse status --folder {folder}
    lotse peer list --folder {folder}
    lotse agreement status --folder {folder}
@@ -38,10 +47,12 @@ pub(super) fn invite(stage: &Stage<'_>) -> anyhow::Result<()> {
      certificate  {certificate}
      key          {key}
      authority    {authority}
-   The officer's certificate is officer-{OFFICER}.crt, the administrator's admin-{ADMIN_NAME}.crt; each reaches only its
+   The officer's certificate is officer-{OFFICER_NAME}.crt, the administrator's admin-{ADMIN_NAME}.crt; each reaches only its
    own services.",
         program = std::env::current_exe().unwrap_or_else(|_| "lotse".into()).display(),
         authority = authority.display(),
+        name = agency.name,
+        url = link.url,
     ))
 }
 

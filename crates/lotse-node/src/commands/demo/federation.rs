@@ -24,9 +24,9 @@ pub(super) async fn set_up(stage: &mut Stage<'_>, place: &Path) -> anyhow::Resul
     let parties = stage.files.parties()?;
     let count = parties.len();
     stage.story.act(&format!("{count} agencies set up their nodes"))?;
-    let ports = free_ports(2 * count, &*stage.context.random)?;
-    for (party, ports) in parties.iter().zip(ports.chunks_exact(2)) {
-        stage.agencies.push(Agency::set_up(place, party, [ports[0], ports[1]], stage.context)?);
+    let ports = free_ports(3 * count, &*stage.context.random)?;
+    for (party, ports) in parties.iter().zip(ports.chunks_exact(3)) {
+        stage.agencies.push(Agency::set_up(place, party, [ports[0], ports[1], ports[2]], stage.context)?);
     }
     let program = stage.program.clone();
     let starts = stage.agencies.iter_mut().map(|agency| agency.start(&program));

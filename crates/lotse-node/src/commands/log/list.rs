@@ -118,10 +118,9 @@ impl List {
 fn kind(name: &str) -> anyhow::Result<EntryKind> {
     let full = format!("ENTRY_KIND_{}", name.replace('-', "_").to_uppercase());
     EntryKind::from_str_name(&full).ok_or_else(|| {
-        let known = (1..).map_while(|number| EntryKind::try_from(number).ok());
         let name =
             |kind: EntryKind| kind.as_str_name().trim_start_matches("ENTRY_KIND_").replace('_', "-").to_lowercase();
-        let known: Vec<String> = known.map(name).collect();
+        let known: Vec<String> = crate::entry::kind::all().map(name).collect();
         anyhow!("there is no kind of entry called {name:?}: use one of {}", known.join(", "), name = full)
     })
 }

@@ -9,8 +9,8 @@ use lotse_core::id::Digest;
 use lotse_proto::audit::v1::GetEntryRequest;
 
 use super::ReaderArguments;
-use super::proof_file::ProofFile;
 use crate::commands::Context;
+use crate::proof_file::ProofFile;
 
 /// Writes the proof that an entry is in the log, for `lotse verify` and other people's tools.
 #[derive(Args)]

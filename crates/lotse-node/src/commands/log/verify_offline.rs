@@ -14,11 +14,11 @@ use prost::Message;
 
 use super::export::folder::Export;
 use super::export::place::OWN_CARD;
-use super::proof_file::ProofFile;
 use super::verify_export;
 use crate::commands::Context;
 use crate::commands::card::file;
 use crate::entry::sentence::{explanation, sentence};
+use crate::proof_file::ProofFile;
 
 /// What was trusted beforehand, as the report says it.
 const BY_KEY: &str = "the verifier key that you gave";

@@ -87,5 +87,6 @@ table! {
         GET_AGREEMENT "GetAgreement"
         SUSPEND_AGREEMENT "SuspendAgreement"
         RESUME_AGREEMENT "ResumeAgreement"
-        CONFIRM_CLOCK "ConfirmClock";
+        CONFIRM_CLOCK "ConfirmClock"
+        ISSUE_OFFICER_LINK "IssueOfficerLink";
 }

@@ -13,27 +13,27 @@ const HEADER: &str = "c2sp.org/tlog-proof@v1";
 
 /// An entry and the proof that it is in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ProofFile {
+pub struct ProofFile {
     /// The entry's exact bytes.
-    pub(super) entry: Vec<u8>,
+    pub entry: Vec<u8>,
     /// Leaf index.
-    pub(super) index: u64,
+    pub index: u64,
     /// Inclusion path (RFC 6962), leaf to root.
-    pub(super) path: Vec<Digest>,
+    pub path: Vec<Digest>,
     /// The signed head.
-    pub(super) checkpoint: String,
+    pub checkpoint: String,
 }
 
 impl ProofFile {
     /// Writes the file.
-    pub(super) fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         let path: String = self.path.iter().map(|hash| STANDARD.encode(hash.as_bytes()) + "\n").collect();
         let extra = STANDARD.encode(&self.entry);
         format!("{HEADER}\nextra {extra}\nindex {}\n{path}\n{}", self.index, self.checkpoint)
     }
 
     /// Reads a file.
-    pub(super) fn parse(text: &str) -> anyhow::Result<ProofFile> {
+    pub fn parse(text: &str) -> anyhow::Result<ProofFile> {
         let (proof, checkpoint) = text.split_once("\n\n").context("no empty line before the checkpoint")?;
         let mut lines = proof.lines();
         if lines.next() != Some(HEADER) {
@@ -51,7 +51,7 @@ impl ProofFile {
     }
 
     /// Verifies that the entry is in the log that one of the keys signs. Returns its signed head.
-    pub(super) fn verify(&self, keys: &[VerifierKey]) -> anyhow::Result<Checkpoint> {
+    pub fn verify(&self, keys: &[VerifierKey]) -> anyhow::Result<Checkpoint> {
         let note = Note::parse(self.checkpoint.as_bytes()).context("the checkpoint")?;
         let signers = note.verify(keys).context("the checkpoint")?;
         let checkpoint: Checkpoint = note.text().parse().context("the checkpoint")?;

@@ -1,0 +1,123 @@
+//! How an officer gets in with a one-time link, and out again.
+//!
+//! Opening the link only asks; using it up takes a click. So a program that looks at links, a mail filter for instance, does not
+//! use it up, and the session's cookie is sent from the first page on.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{HOST, ORIGIN, SET_COOKIE};
+use http::{HeaderMap, StatusCode};
+use maud::html;
+use serde::Deserialize;
+
+use super::reader::Reader;
+use super::visit::{session_cookie, session_token};
+use super::{frame, problem};
+use crate::action::open_session::open_session;
+use crate::edge::{ConnectInfo, network};
+use crate::node::Node;
+use crate::session::Token;
+
+/// What the button sends.
+#[derive(Deserialize)]
+pub(super) struct Entry {
+    token: String,
+}
+
+/// Asks whether the link shall be used. Says nothing about whether it counts.
+pub(super) async fn invite(State(node): State<Arc<Node>>, reader: Reader, Path(token): Path<String>) -> Response {
+    let Some(token) = Token::parse(&token) else { return problem::not_signed_in(&node, &reader) };
+    let title = reader.say("Einmal-Link", "One-time link");
+    let content = html! {
+        p .lead {
+            (reader.say(
+                "Dieser Link öffnet die Seiten dieses Knotens einmal, für die Person, für die er gemacht wurde.",
+                "This link opens the pages of this node once, for the person it was made for.",
+            ))
+        }
+        p {
+            (reader.say(
+                "Wer die Seiten ansieht, steht danach im Austauschprotokoll. Die Sitzung endet nach 30 Minuten ohne Nutzung, \
+                 spätestens nach 8 Stunden.",
+                "Who looks at the pages is written to the exchange log. The session ends after 30 minutes without use, after 8 \
+                 hours at the latest.",
+            ))
+        }
+        form method="post" action="/enter" {
+            input type="hidden" name="token" value=(token.text());
+            button .primary type="submit" { (reader.say("Seiten öffnen", "Open the pages")) }
+        }
+    };
+    frame::plain(&node, &reader, title, content).into_response()
+}
+
+/// Uses the link up.
+pub(super) async fn enter(
+    State(node): State<Arc<Node>>,
+    reader: Reader,
+    headers: HeaderMap,
+    info: Option<axum::Extension<ConnectInfo>>,
+    Form(entry): Form<Entry>,
+) -> Response {
+    let Some(from) = info.map(|info| network(info.remote.ip())).filter(|_| is_own(&headers)) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    match open_session(&node, Token::parse(&entry.token).as_ref(), from).await {
+        Ok(session) => {
+            let name = session_cookie(&node);
+            let cookie = format!("{name}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.text());
+            ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+        }
+        Err(failure) => problem::not_let_in(&node, &reader, &failure),
+    }
+}
+
+/// Ends the session.
+pub(super) async fn leave(State(node): State<Arc<Node>>, headers: HeaderMap) -> Response {
+    if !is_own(&headers) {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    if let Some(session) = session_token(&node, &headers) {
+        node.sessions.end(&session);
+    }
+    let gone = format!("{}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict", session_cookie(&node));
+    ([(SET_COOKIE, gone)], Redirect::to("/")).into_response()
+}
+
+/// Tells whether a form came from a page of this node. Browsers say it in `Sec-Fetch-Site`; older ones in `Origin`, which is
+/// `null` here because no page tells where it is.
+pub(super) fn is_own(headers: &HeaderMap) -> bool {
+    let text = |value: Option<&http::HeaderValue>| value.map(|value| value.to_str().unwrap_or("?").to_owned());
+    if let Some(site) = text(headers.get("sec-fetch-site")) {
+        return site == "same-origin";
+    }
+    match (text(headers.get(ORIGIN)), text(headers.get(HOST))) {
+        (None, _) => true,
+        (Some(origin), _) if origin == "null" => true,
+        (Some(origin), Some(host)) => origin == format!("https://{host}"),
+        (Some(_), None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_of_another_site_is_told_apart() {
+        let of = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            is_own(&pairs.collect::<HeaderMap>())
+        };
+        assert!(of(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
+        assert!(of(&[("host", "a.example:8445"), ("origin", "https://a.example:8445")]));
+        assert!(of(&[]), "no browser");
+        assert!(!of(&[("sec-fetch-site", "cross-site"), ("origin", "null")]));
+        assert!(!of(&[("sec-fetch-site", "same-site")]));
+        assert!(!of(&[("host", "a.example"), ("origin", "https://evil.example")]));
+        assert!(!of(&[("origin", "https://evil.example")]), "without a host");
+    }
+}
