@@ -50,7 +50,8 @@ export class Agency {
 
     /// Gives a command about this agency's folder; returns what it prints.
     lotse(...command) {
-        return execFileSync(this.binary, [...command, '--folder', this.folder], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+        const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] };
+        return execFileSync(this.binary, [...command, '--folder', this.folder], options);
     }
 
     /// The same for a command that may end with a code.
@@ -123,10 +124,12 @@ function exchange(jobcenter, peer) {
             '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08;mb-17',
     ].join('\n'));
     const refused = Array.from({ length: 60 }, (_, number) =>
-        `Akte-${number + 2};Erstorientierung Geflüchtete;Erstorientierung;Sprachkurs;${PERSONS[1]};Zoë;15.09.1985;uk:Muttersprache;Nussallee ${number}`);
+        `Akte-${number + 2};Erstorientierung Geflüchtete;Erstorientierung;Sprachkurs;${PERSONS[1]};Zoë;15.09.1985;` +
+            `uk:Muttersprache;Nussallee ${number}`);
     writeFileSync(referrals, [
         'Aktenzeichen;Art;Zweck;Gewünschte_Leistungen;Familienname;Vornamen;Geburtsdatum;Sprachen;Straße',
-        `Akte-1;Erstorientierung Geflüchtete;Erstorientierung;Sprachkurs;${PERSONS[0]};Jürgen;01.04.1990;uk:Muttersprache,de:A2;Am Freiheitsplatz 1`,
+        `Akte-1;Erstorientierung Geflüchtete;Erstorientierung;Sprachkurs;${PERSONS[0]};Jürgen;01.04.1990;` +
+            'uk:Muttersprache,de:A2;Am Freiheitsplatz 1',
         ...refused,
     ].join('\n'));
     jobcenter.lotse('consent', 'import', '--file', consents);

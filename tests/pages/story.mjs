@@ -47,7 +47,8 @@ async function every_page_is_good_in_both_languages({ tab, jobcenter }) {
     const [released, refused, looked] = [KIND.released, KIND.refused, KIND.looked].map((kind) => newest(jobcenter, kind));
     await eventually('a checkpoint', () => jobcenter.tries('log', 'show', `${looked}`).includes('Signed:'));
     const pages = [
-        ['/', 'overview'], ['/log', 'log'], [`/log?kind=${KIND.refused}&direction=1&decision=2&peer=aa-hanau.hessen.example`, 'log-filtered'],
+        ['/', 'overview'], ['/log', 'log'],
+        [`/log?kind=${KIND.refused}&direction=1&decision=2&peer=aa-hanau.hessen.example`, 'log-filtered'],
         ['/log?kind=1&direction=2&from=2001-01-01T00%3A00', 'log-empty'], ['/log?peer=%3Cb%3E&from=gestern', 'log-wrong', 400],
         [`/log/${released}`, 'entry-released'], [`/log/${refused}`, 'entry-refused'], [`/log/${looked}`, 'entry-looked'],
         ['/log/0', 'entry-first'], ['/peers', 'peers'], ['/agreements', 'agreements'],
@@ -65,7 +66,10 @@ async function every_page_is_good_in_both_languages({ tab, jobcenter }) {
 
 async function pages_are_good_in_the_dark_on_a_telephone_and_on_paper({ tab, jobcenter }) {
     await speak(tab, 'en');
-    const paths = { overview: '/', log: '/log', entry: `/log/${newest(jobcenter, KIND.refused)}`, peers: '/peers', agreement: `/agreements/${jobcenter.agreement}` };
+    const paths = {
+        overview: '/', log: '/log', entry: `/log/${newest(jobcenter, KIND.refused)}`, peers: '/peers',
+        agreement: `/agreements/${jobcenter.agreement}`,
+    };
     for (const [name, path] of Object.entries(paths)) {
         await tab.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
         await tab.visit(path, { language: 'en', name: `dark-${name}` });
@@ -91,7 +95,8 @@ async function the_keyboard_is_enough({ tab }) {
     assert.equal(await tab.page.evaluate(() => document.activeElement.id), 'content');
     await tab.page.focus('#decision');
     await tab.page.keyboard.type('refused');
-    await Promise.all([tab.page.waitForNavigation(), tab.page.keyboard.press('Enter').then(() => tab.page.$eval('.filter button', (button) => button.focus())).then(() => tab.page.keyboard.press('Enter'))]);
+    await tab.page.focus('.filter button');
+    await Promise.all([tab.page.waitForNavigation(), tab.page.keyboard.press('Enter')]);
     assert.match(tab.page.url(), /decision=2/);
 }
 
@@ -104,7 +109,8 @@ async function the_filter_narrows_and_pages_follow_without_gap({ tab, jobcenter 
     await tab.check('filtered', 'en');
     const seen = [];
     for (;;) {
-        const rows = await tab.page.$$eval('tbody tr', (all) => all.map((row) => [row.cells[0].innerText, row.cells[5].innerText]));
+        const rows = await tab.page.$$eval('tbody tr', (all) =>
+            all.map(({ cells }) => [cells[0].innerText, cells[5].innerText]));
         assert.ok(rows.every(([, decision]) => decision.includes('refused')), JSON.stringify(rows));
         seen.push(...rows.map(([index]) => Number(index)));
         assert.equal(await tab.page.$eval('#kind', (select) => select.value), String(KIND.refused), 'the filter stays');
@@ -142,7 +148,8 @@ async function an_entry_explains_its_decision_and_proves_itself({ tab, jobcenter
     assert.match(answer.headers['content-disposition'], /^attachment; filename="entry-\d+\.proof"$/);
     const file = join(place, 'entry.proof');
     writeFileSync(file, answer.text);
-    const verified = execFileSync(jobcenter.binary, ['verify', file, '--card', jobcenter.card, '--fingerprint', jobcenter.fingerprint], { encoding: 'utf8' });
+    const trusted = ['--card', jobcenter.card, '--fingerprint', jobcenter.fingerprint];
+    const verified = execFileSync(jobcenter.binary, ['verify', file, ...trusted], { encoding: 'utf8' });
     assert.match(verified, new RegExp(`Verified: entry ${released} of ${jobcenter.id}`));
     const root = await tab.page.$$eval('section[aria-labelledby=proof] dd code', (all) => all.map((one) => one.innerText));
     assert.ok(root.every((hash) => hash.length >= 40), String(root));
@@ -181,8 +188,11 @@ async function who_looked_is_in_the_log({ tab, jobcenter }) {
     await tab.visit(`/log?kind=${KIND.looked}`, { language: 'en' });
     await tab.click('tbody a');
     assert.match(await tab.text('.facts'), /officer\/(m\.sommer|default)/);
-    const looks = jobcenter.lotse('log', 'list', '--json', '--kind', 'officer-looked').trim().split('\n').map((line) => JSON.parse(line).entry.actor);
-    for (const name of ['m.sommer', 'default']) assert.ok(looks.includes(`spiffe://${jobcenter.id}/officer/${name}`), String(looks));
+    const listed = jobcenter.lotse('log', 'list', '--json', '--kind', 'officer-looked').trim().split('\n');
+    const looks = listed.map((line) => JSON.parse(line).entry.actor);
+    for (const name of ['m.sommer', 'default']) {
+        assert.ok(looks.includes(`spiffe://${jobcenter.id}/officer/${name}`), String(looks));
+    }
 }
 
 async function signing_out_ends_the_session({ tab, jobcenter }) {
@@ -245,11 +255,13 @@ async function cookies(tab) {
 function get(agency, path, headers = {}, [cert, key] = [], more = {}) {
     const [host, port] = agency.pages.split(':');
     return new Promise((resolve, reject) => {
-        const request = https.request({ host, port, path, headers, ca: agency.authority(), cert, key, agent: false, ...more }, (response) => {
+        const options = { host, port, path, headers, ca: agency.authority(), cert, key, agent: false, ...more };
+        const request = https.request(options, (response) => {
+            const { statusCode: status, headers } = response;
             const parts = [];
             response.on('data', (part) => parts.push(part));
             response.on('error', reject);
-            response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, text: Buffer.concat(parts).toString() }));
+            response.on('end', () => resolve({ status, headers, text: Buffer.concat(parts).toString() }));
         });
         request.on('error', reject);
         request.end();

@@ -50,7 +50,8 @@ fn page(visit: &Visit, found: &ListedAgreement) -> Markup {
             dt { (visit.say("Laufzeit (UTC)", "Term (UTC)")) } dd { (term(visit, found)) }
             dt { (visit.say("Fassung", "Version")) } dd { (agreement.version) }
             dt { (visit.say("Kennung", "Identifier")) } dd { code { (agreement.id) } }
-            dt { (visit.say("Prüfsumme der besiegelten Bytes", "Digest of the sealed bytes")) } dd { code { (agreement.digest) } }
+            dt { (visit.say("Prüfsumme der besiegelten Bytes", "Digest of the sealed bytes")) }
+            dd { code { (agreement.digest) } }
         }
         (seals(visit, found))
         section aria-labelledby="text" {

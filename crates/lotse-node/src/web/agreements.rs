@@ -24,7 +24,8 @@ pub(super) async fn list(visit: Visit) -> Response {
             div .scroll role="region" aria-labelledby="agreements" tabindex="0" {
                 table {
                     caption #agreements {
-                        (listed.len()) (visit.say(" Fassungen von Kooperationsvereinbarungen", " versions of cooperation agreements"))
+                        (listed.len()) " "
+                        (visit.say("Fassungen von Kooperationsvereinbarungen", "versions of cooperation agreements"))
                     }
                     thead {
                         tr {

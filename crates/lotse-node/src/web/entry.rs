@@ -109,8 +109,11 @@ fn because(visit: &Visit, entry: &LogEntry) -> Markup {
                 li {
                     (capital(language.choose((reason.german(), reason.sentence())))) ". "
                     code { (reason.code()) } " · "
-                    @if reason.is_retryable() { (visit.say("kann später ohne Änderung gelingen", "may pass later without a change")) }
-                    @else { (visit.say("endgültig", "final")) }
+                    @if reason.is_retryable() {
+                        (visit.say("kann später ohne Änderung gelingen", "may pass later without a change"))
+                    } @else {
+                        (visit.say("endgültig", "final"))
+                    }
                 }
             }
         }
@@ -133,7 +136,10 @@ fn basis(visit: &Visit, entry: &LogEntry) -> Markup {
                     (visit.say(", Klausel ", ", clause ")) (foreign(&clause.id)) " (" (foreign(&clause.title)) ")"
                 }
                 @if !entry.consent_ref.is_empty() {
-                    (visit.say(", und auf einer Einwilligung, die zu dieser Zeit galt", ", and on a consent that was in force at that time"))
+                    (visit.say(
+                        ", und auf einer Einwilligung, die zu dieser Zeit galt",
+                        ", and on a consent that was in force at that time",
+                    ))
                 }
                 "."
             }
@@ -164,7 +170,11 @@ fn agreement_of(visit: &Visit, entry: &LogEntry) -> Option<std::sync::Arc<Agreem
 fn same_record(visit: &Visit, entry: &LogEntry) -> Markup {
     html! {
         @if let Ok(record) = Id::from_slice(&entry.record_id) {
-            p { a href={ "/log?record=" (record) } { (visit.say("Alles zu diesem Datensatz", "Everything about this record")) } }
+            p {
+                a href={ "/log?record=" (record) } {
+                    (visit.say("Alles zu diesem Datensatz", "Everything about this record"))
+                }
+            }
         }
     }
 }

@@ -143,20 +143,24 @@ impl FilterForm {
                 }
                 p {
                     label for="peer" { (visit.say("Gegenstelle", "Peer")) }
-                    input #peer name="peer" value=(self.peer) list="peers" autocomplete="off" spellcheck="false" aria-invalid=[faulty("peer")];
+                    input #peer name="peer" value=(self.peer) list="peers" autocomplete="off" spellcheck="false"
+                        aria-invalid=[faulty("peer")];
                     datalist #peers { @for agency in federation.peers.keys() { option value=(agency) {} } }
                 }
                 p {
                     label for="record" { (visit.say("Datensatz (Kennung)", "Record (identifier)")) }
-                    input #record name="record" value=(self.record) autocomplete="off" spellcheck="false" aria-invalid=[faulty("record")];
+                    input #record name="record" value=(self.record) autocomplete="off" spellcheck="false"
+                        aria-invalid=[faulty("record")];
                 }
                 p {
                     label for="from" { (visit.say("Von (UTC)", "From (UTC)")) }
-                    input #from name="from" type=(time_field(faulty("from"))) step="1" value=(self.from) aria-invalid=[faulty("from")];
+                    input #from name="from" type=(time_field(faulty("from"))) step="1" value=(self.from)
+                        aria-invalid=[faulty("from")];
                 }
                 p {
                     label for="until" { (visit.say("Bis vor (UTC)", "Before (UTC)")) }
-                    input #until name="until" type=(time_field(faulty("until"))) step="1" value=(self.until) aria-invalid=[faulty("until")];
+                    input #until name="until" type=(time_field(faulty("until"))) step="1" value=(self.until)
+                        aria-invalid=[faulty("until")];
                 }
                 @if !self.generation.is_empty() { input type="hidden" name="generation" value=(self.generation); }
                 p .actions {

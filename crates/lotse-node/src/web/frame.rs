@@ -58,7 +58,9 @@ pub(super) fn page(visit: &Visit, section: Section, title: &str, content: Markup
                 ul {
                     @for (place, address, german, english) in NAVIGATION {
                         li {
-                            a href=(address) aria-current=[(place == section).then_some("page")] { (reader.say(german, english)) }
+                            a href=(address) aria-current=[(place == section).then_some("page")] {
+                                (reader.say(german, english))
+                            }
                         }
                     }
                 }

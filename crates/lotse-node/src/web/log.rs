@@ -61,7 +61,8 @@ fn generations(visit: &Visit, shown: u32) -> Markup {
             p {
                 (visit.say("Generation: ", "Generation: "))
                 @for generation in (1..=visit.node.generation).rev() {
-                    @if generation == shown { strong { (generation) } } @else { a href={ "/log?generation=" (generation) } { (generation) } }
+                    @if generation == shown { strong { (generation) } }
+                    @else { a href={ "/log?generation=" (generation) } { (generation) } }
                     " "
                 }
             }
@@ -76,7 +77,9 @@ fn table(visit: &Visit, page: &Page, generation: u32) -> Markup {
             table {
                 caption #entries {
                     (page.leaves.len()) (visit.say(" Einträge, neueste zuerst", " entries, newest first"))
-                    @if let Some((newest, oldest)) = numbers { (visit.say(" (Nr. ", " (no. ")) (newest) (visit.say(" bis ", " to ")) (oldest) ")" }
+                    @if let Some((newest, oldest)) = numbers {
+                        (visit.say(" (Nr. ", " (no. ")) (newest) (visit.say(" bis ", " to ")) (oldest) ")"
+                    }
                 }
                 thead {
                     tr {
@@ -168,8 +171,12 @@ fn turn(visit: &Visit, form: &FilterForm, page: &Page, before: Option<u64>) -> M
     html! {
         @if before.is_some() || page.next.is_some() {
             nav .turn aria-label=(visit.say("Blättern", "Turn pages")) {
-                @if before.is_some() { a href=(form.address(None)) { (visit.say("Zum neuesten Eintrag", "To the newest entry")) } }
-                @if let Some(next) = page.next { a rel="next" href=(form.address(Some(next))) { (visit.say("Ältere Einträge", "Older entries")) } }
+                @if before.is_some() {
+                    a href=(form.address(None)) { (visit.say("Zum neuesten Eintrag", "To the newest entry")) }
+                }
+                @if let Some(next) = page.next {
+                    a rel="next" href=(form.address(Some(next))) { (visit.say("Ältere Einträge", "Older entries")) }
+                }
             }
         }
     }

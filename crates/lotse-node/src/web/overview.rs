@@ -19,14 +19,22 @@ pub(super) async fn show(visit: Visit) -> Response {
 
 async fn page(visit: &Visit) -> Result<Markup, Failure> {
     let status = get_status(&visit.node).await?;
+    let of_kind = |kind: EntryKind| format!("/log?kind={}", kind as i32);
+    let refused = format!("/log?decision={}", Decision::Refuse as i32);
+    let questions = [
+        (of_kind(EntryKind::Released), "Was wurde übermittelt?", "What was released?"),
+        (refused, "Was wurde abgelehnt, und weshalb?", "What was refused, and why?"),
+        (of_kind(EntryKind::OfficerLooked), "Wer hat dieses Protokoll eingesehen?", "Who read this log?"),
+        (of_kind(EntryKind::Denied), "Wem wurde etwas verweigert?", "Who was denied something?"),
+    ];
     let content = html! {
         (alarms(visit, &status))
         div .cards { (log(visit, &status)) (traffic(visit, &status)) (basis(visit, &status)) }
         h2 { (visit.say("Häufige Fragen", "Frequent questions")) }
         ul {
-            li { a href={ "/log?kind=" (EntryKind::Released as i32) } { (visit.say("Was wurde übermittelt?", "What was released?")) } }
-            li { a href={ "/log?decision=" (Decision::Refuse as i32) } { (visit.say("Was wurde abgelehnt, und weshalb?", "What was refused, and why?")) } }
-            li { a href={ "/log?kind=" (EntryKind::OfficerLooked as i32) } { (visit.say("Wer hat dieses Protokoll eingesehen?", "Who read this log?")) } }
+            @for (address, german, english) in questions {
+                li { a href=(address) { (visit.say(german, english)) } }
+            }
         }
     };
     Ok(visit.page(Section::Overview, visit.say("Übersicht", "Overview"), content))

@@ -75,7 +75,10 @@ fn ways(reader: &Reader) -> Markup {
         ul {
             li {
                 strong { (reader.say("Einmal-Link: ", "One-time link: ")) }
-                (reader.say("Die Administration dieses Knotens macht einen mit ", "The administrators of this node make one with "))
+                (reader.say(
+                    "Die Administration dieses Knotens macht einen mit ",
+                    "The administrators of this node make one with ",
+                ))
                 code { "lotse officer link NAME" }
                 (reader.say(". Er gilt zehn Minuten und für einen Browser.", ". It counts for ten minutes and for one browser."))
             }

@@ -123,7 +123,11 @@ fn holds(visit: &Visit, generation: u32, proof: &ProofFile, key: &VerifierKey, c
                  key not from this page but from the agency's card, whose fingerprint was compared by telephone.",
             ))
         }
-        p { a .button href={ "/log/" (index) "/proof" (suffix) } { (visit.say("Beweisdatei herunterladen", "Download the proof file")) } }
+        p {
+            a .button href={ "/log/" (index) "/proof" (suffix) } {
+                (visit.say("Beweisdatei herunterladen", "Download the proof file"))
+            }
+        }
         pre tabindex="0" aria-label=(visit.say("Befehl", "Command")) {
             "lotse verify entry-" (index) ".proof --card " (visit.node.agency) ".card --fingerprint \"…\""
         }
