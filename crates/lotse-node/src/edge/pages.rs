@@ -80,3 +80,48 @@ fn builder() -> Builder<TokioExecutor> {
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
     builder
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Extension;
+    use axum::routing::get;
+    use rustls::pki_types::ServerName;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::edge::{ConnectInfo, Limits};
+    use crate::identity::Role;
+    use crate::tls::Door;
+    use crate::tls::tests::kit::World;
+
+    /// Answers with who asks.
+    async fn who(Extension(info): Extension<ConnectInfo>) -> String {
+        info.standing.map_or_else(String::new, |standing| standing.identity().to_string())
+    }
+
+    #[tokio::test]
+    async fn a_browser_is_answered_until_the_port_stops() {
+        let pages = Router::new().route("/", get(who));
+        let serve = |port, stop| serve_pages(port, pages, stop);
+        let world = World::open_with(Door::Pages, Limits::default(), serve).await;
+        let client = world.client(&world.own.card(Role::Officer, "anna"));
+        let tcp = TcpStream::connect(world.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(Arc::new(client)).connect(name, tcp).await.unwrap();
+        for _ in 0..2 {
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+            let mut answer = [0; 1024];
+            let length = stream.read(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]);
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("spiffe://own.example/officer/anna"));
+        }
+        drop(world);
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty(), "the idle connection is closed");
+    }
+}

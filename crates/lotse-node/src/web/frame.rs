@@ -180,7 +180,7 @@ fn footer(node: &Node, reader: &Reader) -> Markup {
     html! {
         p {
             (reader.say("Stand: ", "As of: ")) (moment::both(now, reader.language))
-            " · " (node.agency) " · Lotse " (env!("CARGO_PKG_VERSION"))
+            " · " (node.agency)
         }
         p {
             (reader.say(
