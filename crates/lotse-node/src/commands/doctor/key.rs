@@ -58,7 +58,13 @@ fn read_vault(path: &Path) -> anyhow::Result<()> {
     Vault::load(&text).map(drop).with_context(name)
 }
 
+/// Where systemd puts a unit's credentials: readable by that unit's user, by a list that shows in the mode as the group's.
+const CREDENTIALS: &str = "/run/credentials";
+
 fn open_to_others(place: &Place, path: &Path) -> Option<Finding> {
+    if path.starts_with(CREDENTIALS) {
+        return None;
+    }
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o077 != 0).then(|| {
         Finding::problem(
