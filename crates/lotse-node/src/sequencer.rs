@@ -193,7 +193,7 @@ impl Sequencer<'_> {
             Err(SequenceError::Doubt(doubt)) => Some(doubt),
             Err(error) => return Err(error),
         };
-        let known = self.store.read("log facts", |tx| {
+        let known = self.store.read("log facts", move |tx| {
             Box::pin(async move { Ok((meta::generation(tx).await?, meta::restore_point(tx).await?)) })
         });
         let (generation, restore_point) = known.await?;

@@ -209,7 +209,7 @@ impl TestNode {
     /// Reads the kinds of the entries in the log, in order.
     pub(crate) async fn log(&self) -> Vec<crate::entry::EntryKind> {
         let generation = self.node.generation;
-        let read = self.store.read("test_log", |tx| Box::pin(lotse_store::log::read(tx, generation, 0, 10_000)));
+        let read = self.store.read("test_log", move |tx| Box::pin(lotse_store::log::read(tx, generation, 0, 10_000)));
         let leaves = read.await.unwrap();
         leaves.iter().map(|leaf| leaf.entry.kind.try_into().unwrap()).collect()
     }

@@ -52,6 +52,6 @@ mod tests {
             commit_row(&store, vec![7; 2048]).await.unwrap();
         }
         assert_eq!(store.counters().commits - before, 3);
-        assert_eq!(store.read("rows", |tx| Box::pin(rows(tx))).await.unwrap(), 0);
+        assert_eq!(store.read("rows", move |tx| Box::pin(rows(tx))).await.unwrap(), 0);
     }
 }

@@ -91,7 +91,7 @@ mod tests {
     async fn a_changed_entry_is_not_proven() {
         let log = TestLog::new();
         log.grown(&[300]).await;
-        tamper::flip_entry_bit(log.database.url(), 7, 300).await;
+        tamper::flip_entry_bit(log.database.url(), 7, 300);
         let open = log.open().await;
         assert_eq!(get_entry(&open.store, 1, 7).await.unwrap_err().reason(), Reason::LogHold);
         assert!(get_entry(&open.store, 1, 8).await.unwrap().proof.is_some(), "what is good is still proven");

@@ -38,7 +38,7 @@ pub struct NodeStatus {
 /// Looks how the node is.
 pub async fn get_status(node: &Arc<Node>) -> Result<NodeStatus, Failure> {
     let generation = node.generation;
-    let read = node.store.read("get_status", |tx| Box::pin(read(tx, generation)));
+    let read = node.store.read("get_status", move |tx| Box::pin(read(tx, generation)));
     let (log_size, checkpoint_size, waiting) = read.await?;
     node.holds.observe(node.now());
     let card = node.federation.get().own.as_ref().map(|own| (own.card.version, own.card.valid_until));
@@ -55,7 +55,7 @@ pub async fn get_status(node: &Arc<Node>) -> Result<NodeStatus, Failure> {
 
 /// Counts what waits for each peer.
 pub async fn waiting(node: &Node) -> Result<BTreeMap<AgencyId, Waiting>, Failure> {
-    let waiting = node.store.read("waiting", |tx| Box::pin(outbox::waiting(tx))).await?;
+    let waiting = node.store.read("waiting", move |tx| Box::pin(outbox::waiting(tx))).await?;
     Ok(by_peer(waiting))
 }
 

@@ -56,7 +56,7 @@ pub enum ResumeError {
 
 /// The generation that follows: above what database and head store know.
 pub async fn next_generation(sequencer: &Sequencer<'_>) -> Result<u32, SequenceError> {
-    let stored = sequencer.store.read("generation", |tx| Box::pin(meta::generation(tx))).await?;
+    let stored = sequencer.store.read("generation", move |tx| Box::pin(meta::generation(tx))).await?;
     let head = sequencer.head.load()?.map(|head| head.origin.generation);
     Ok(stored.max(head).unwrap_or(0) + 1)
 }
@@ -233,14 +233,14 @@ mod tests {
         log.grown(&[3]).await;
         let open = log.open().await;
         open.append(5).await;
-        let kept = open.store.read("kept", |tx| Box::pin(log::find(tx, 1, 4))).await.unwrap().unwrap();
+        let kept = open.store.read("kept", move |tx| Box::pin(log::find(tx, 1, 4))).await.unwrap().unwrap();
         open.close().await;
         fs::remove_dir_all(log.head_folder()).unwrap();
         let Resumed { start, doubt } = resumed(&log, 2).await;
         assert_eq!(doubt, Some(Doubt::HeadLost { size: 4 }));
         assert_eq!((start.restored_size, start.lost_entries, start.carried_entries), (4, 0, 5));
         let open = log.open().await;
-        let carried = open.store.read("carried", |tx| Box::pin(log::find(tx, 2, 1))).await.unwrap().unwrap();
+        let carried = open.store.read("carried", move |tx| Box::pin(log::find(tx, 2, 1))).await.unwrap().unwrap();
         assert_eq!(carried.entry.bytes, kept.entry.bytes);
     }
 

@@ -69,7 +69,7 @@ pub async fn finish_pending(node: &Arc<Node>) -> Result<usize, Failure> {
     loop {
         let (pending, carriers) = node
             .store
-            .read("pending_withdrawals", |tx| {
+            .read("pending_withdrawals", move |tx| {
                 Box::pin(async move {
                     let pending = withdrawal::pending(tx, AT_ONCE).await?;
                     let consents: Vec<Id> = pending.iter().map(|withdrawal| withdrawal.consent_id).collect();

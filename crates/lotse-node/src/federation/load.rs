@@ -49,7 +49,7 @@ impl Federation {
 /// Reads the federation anew and puts it into the node's copy: at start, and after a commit that was left in doubt.
 pub async fn refresh(node: &Node) -> Result<Arc<Federation>, Failure> {
     let own = node.agency.clone();
-    let load = node.store.read("load_federation", |tx| Box::pin(async move { Federation::load(tx, &own).await }));
+    let load = node.store.read("load_federation", move |tx| Box::pin(async move { Federation::load(tx, &own).await }));
     let federation = Arc::new(load.await?);
     node.federation.put(federation.clone());
     Ok(federation)

@@ -108,7 +108,7 @@ impl Sequencer<'_> {
     }
 
     async fn stored(&self) -> Result<Stored, SequenceError> {
-        let read = self.store.read("log state", |tx| {
+        let read = self.store.read("log state", move |tx| {
             Box::pin(async move {
                 let generation = meta::generation(tx).await?;
                 let written = counter::read(tx, &Counter::Leaf).await?;

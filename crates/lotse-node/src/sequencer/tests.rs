@@ -116,7 +116,7 @@ impl OpenLog<'_> {
     }
 
     pub(crate) async fn newest(&self) -> Option<log::Checkpoint> {
-        self.store.read("newest", |tx| Box::pin(log::newest_checkpoint(tx, 1))).await.unwrap()
+        self.store.read("newest", move |tx| Box::pin(log::newest_checkpoint(tx, 1))).await.unwrap()
     }
 
     pub(crate) async fn verify(&self) -> Report {
@@ -140,7 +140,7 @@ async fn a_new_log_begins_with_its_start_under_a_signed_head() {
     let start = open.sequencer(None).start().await.unwrap();
     assert_eq!(start, Start { generation: 1, restore_point: None, doubt: None });
     assert_eq!(open.sequencer(None).catch_up().await.unwrap(), 1);
-    let first = open.store.read("first", |tx| Box::pin(lotse_store::log::find(tx, 1, 0))).await.unwrap().unwrap();
+    let first = open.store.read("first", move |tx| Box::pin(lotse_store::log::find(tx, 1, 0))).await.unwrap().unwrap();
     assert_eq!(first.entry.kind, EntryKind::LogStarted as i32);
     let newest = open.newest().await.unwrap();
     let note = Note::parse(newest.note.as_bytes()).unwrap();

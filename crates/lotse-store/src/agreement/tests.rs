@@ -101,7 +101,7 @@ async fn a_peer_has_exchanged_once_a_batch_went_or_came(database: Database) {
 }
 
 async fn versions(store: &Store) -> Vec<StoredAgreement> {
-    store.read("test", |tx| Box::pin(all(tx))).await.unwrap()
+    store.read("test", move |tx| Box::pin(all(tx))).await.unwrap()
 }
 
 async fn a_version_is_stored_once_and_completed_once(database: Database) {

@@ -202,7 +202,7 @@ async fn expire_all(store: &Store, consents: &[Id]) -> Vec<Touched> {
 }
 
 async fn due(store: &Store, seconds: i64) -> Vec<Id> {
-    store.read("due", |tx| Box::pin(due_to_expire(tx, at(seconds), 10))).await.unwrap()
+    store.read("due", move |tx| Box::pin(due_to_expire(tx, at(seconds), 10))).await.unwrap()
 }
 
 async fn an_expired_consent_is_not_found_for_expiry_again(database: Database) {
@@ -232,14 +232,14 @@ async fn a_withdrawal_takes_effect_once(database: Database) {
         })
         .await
         .unwrap();
-    let pending = store.read("pending", |tx| Box::pin(withdrawal::pending(tx, 10))).await.unwrap();
+    let pending = store.read("pending", move |tx| Box::pin(withdrawal::pending(tx, 10))).await.unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!((pending[0].withdrawal_id, &pending[0].scope), (id(5), &scope));
 
     assert_eq!(take_effect(&store).await[0].effective_at, Some(at(40)));
     assert!(take_effect(&store).await.is_empty());
-    assert!(store.read("pending", |tx| Box::pin(withdrawal::pending(tx, 10))).await.unwrap().is_empty());
-    let all = store.read("all", |tx| Box::pin(async move { withdrawal::of_consents(tx, &[id(1)]).await })).await;
+    assert!(store.read("pending", move |tx| Box::pin(withdrawal::pending(tx, 10))).await.unwrap().is_empty());
+    let all = store.read("all", move |tx| Box::pin(async move { withdrawal::of_consents(tx, &[id(1)]).await })).await;
     assert_eq!(all.unwrap()[0].effective_at, Some(at(40)));
 }
 
@@ -263,6 +263,6 @@ async fn consents_of_a_subject_come_newest_first_in_pages(database: Database) {
     assert_eq!(ids(&first), [id(1), id(3)]);
     let rest = page(&store, Some((first[1].recorded_at, first[1].consent_id))).await;
     assert_eq!(ids(&rest), [id(2)]);
-    let found = store.read("find", |tx| Box::pin(find(tx, id(2)))).await.unwrap().unwrap();
+    let found = store.read("find", move |tx| Box::pin(find(tx, id(2)))).await.unwrap().unwrap();
     assert_eq!((found.expires_at, found.content.ciphertext), (at(102), vec![2, 2]));
 }

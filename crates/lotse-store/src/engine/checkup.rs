@@ -5,8 +5,8 @@ use std::path::Path;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection};
+use tokio::task::spawn_blocking;
 
 use super::target::Target;
 use super::{EngineKind, StoreError, postgres, sqlite};
@@ -38,19 +38,22 @@ pub struct Checkup {
 /// Asks the database of a URL. It may take as long as reading every page of a SQLite file.
 pub async fn check_up(url: &str) -> Result<Checkup, StoreError> {
     match Target::parse(url)? {
-        Target::Sqlite(path) => check_up_sqlite(&path).await.map_err(StoreError::from_sqlx),
+        Target::Sqlite(path) => {
+            let checked = spawn_blocking(move || check_up_sqlite(&path)).await;
+            checked.map_err(|error| StoreError::Open(error.to_string()))?.map_err(StoreError::from_sqlite)
+        }
         Target::Postgres(options) => check_up_postgres(&options).await.map_err(StoreError::from_sqlx),
     }
 }
 
-async fn check_up_sqlite(path: &Path) -> Result<Checkup, sqlx::Error> {
-    let mut connection = sqlite::durable(sqlite::connection(path).read_only(true)).connect().await?;
-    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await?;
-    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut connection).await?;
-    let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await?;
-    let faults: Vec<String> = sqlx::query_scalar(QUICK_CHECK).fetch_all(&mut connection).await?;
-    let applied = applied_sqlite(&mut connection).await?;
-    connection.close().await?;
+fn check_up_sqlite(path: &Path) -> Result<Checkup, rusqlite::Error> {
+    let connection = sqlite::checking(path)?;
+    let version: String = connection.query_row("SELECT sqlite_version()", [], |row| row.get(0))?;
+    let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+    let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    let faults: Vec<String> =
+        connection.prepare(QUICK_CHECK)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let applied = applied_sqlite(&connection)?;
     // A copy that no node has opened yet keeps a rollback journal, which is as durable.
     let wanted = if journal == "delete" { "delete" } else { "wal" };
     let settings = [("synchronous", synchronous.to_string(), "2"), ("journal_mode", journal, wanted)];
@@ -94,14 +97,13 @@ async fn check_up_postgres(options: &PgConnectOptions) -> Result<Checkup, sqlx::
     })
 }
 
-async fn applied_sqlite(connection: &mut SqliteConnection) -> Result<BTreeSet<i64>, sqlx::Error> {
+fn applied_sqlite(connection: &rusqlite::Connection) -> Result<BTreeSet<i64>, rusqlite::Error> {
     let table = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
-    let there: i64 = sqlx::query_scalar(table).fetch_one(&mut *connection).await?;
+    let there: i64 = connection.query_row(table, [], |row| row.get(0))?;
     if there == 0 {
         return Ok(BTreeSet::new());
     }
-    let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(connection).await?;
-    Ok(applied.into_iter().collect())
+    connection.prepare("SELECT version FROM _sqlx_migrations")?.query_map([], |row| row.get(0))?.collect()
 }
 
 async fn applied_postgres(connection: &mut PgConnection) -> Result<BTreeSet<i64>, sqlx::Error> {

@@ -79,17 +79,31 @@ impl StoreError {
                 }
             }
             sqlx::Error::PoolClosed => StoreError::Closed,
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
                 StoreError::Database { code: CONNECTION.to_owned(), message: error.to_string() }
             }
             other => StoreError::Database { code: "client".to_owned(), message: other.to_string() },
         }
     }
 
-    /// Translates an error of `COMMIT`: a broken constraint and two codes of PostgreSQL mean "rolled back", nothing else is
-    /// certain.
-    pub(super) fn from_commit(error: sqlx::Error) -> StoreError {
-        match StoreError::from_sqlx(error) {
+    /// Translates an error of a statement on SQLite.
+    pub(super) fn from_sqlite(error: rusqlite::Error) -> StoreError {
+        let rusqlite::Error::SqliteFailure(failure, message) = &error else {
+            return StoreError::Database { code: "client".to_owned(), message: error.to_string() };
+        };
+        let code = failure.extended_code.to_string();
+        let message = message.clone().unwrap_or_else(|| failure.to_string());
+        if failure.code == rusqlite::ErrorCode::ConstraintViolation {
+            StoreError::Constraint { code, message }
+        } else {
+            StoreError::Database { code, message }
+        }
+    }
+
+    /// Turns an error of `COMMIT` into what it means: a broken constraint and two codes of PostgreSQL mean "rolled back", nothing
+    /// else is certain.
+    pub(super) fn into_commit(self) -> StoreError {
+        match self {
             StoreError::Database { code, message } if !ROLLED_BACK.contains(&code.as_str()) => {
                 StoreError::InDoubt(format!("{message} (code {code})"))
             }

@@ -57,6 +57,46 @@ where
     }
 }
 
+/// A work that only reads, once, and whose caller may leave before it has ended.
+pub(super) struct Asking<T, W> {
+    pub(super) name: &'static str,
+    pub(super) work: Option<W>,
+    pub(super) result: Option<T>,
+    pub(super) caller: oneshot::Sender<Result<T, StoreError>>,
+    pub(super) span: tracing::Span,
+}
+
+impl<T, W> Job for Asking<T, W>
+where
+    W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send,
+    T: Send,
+{
+    fn run<'t>(&'t mut self, tx: &'t mut Tx, meter: &'t Meter) -> BoxFuture<'t, Result<(), StoreError>> {
+        let Asking { name, work, result, caller, span } = self;
+        let read = async move {
+            let Some(work) = work.take() else { return Err(StoreError::Panicked(name)) };
+            tokio::select! {
+                biased;
+                read = run_once(name, work, tx, meter) => *result = Some(read?),
+                () = caller.closed() => {}
+            }
+            Ok(())
+        };
+        Box::pin(read.instrument(span.clone()))
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Asking { name, result, caller, .. } = *self;
+        let answer = outcome.and_then(|()| result.ok_or(StoreError::Panicked(name)));
+        // A caller that went away gets no answer.
+        let _ = caller.send(answer);
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.caller.is_closed()
+    }
+}
+
 /// Runs a work once. A panic is an error like another, and so is a statement whose failure the work did not pass on: on
 /// PostgreSQL such a transaction can no longer be committed.
 pub(super) async fn run_once<T, W>(name: &'static str, work: W, tx: &mut Tx, meter: &Meter) -> Result<T, StoreError>

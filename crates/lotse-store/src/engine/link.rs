@@ -1,11 +1,13 @@
 //! A connection inside a transaction: where a `Tx` sends its statements, and how the writer begins, commits and rolls back.
 
 use futures_util::TryStreamExt;
+use rusqlite::Connection as Sqlite;
 use sqlx::postgres::{PgArguments, PgConnection};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection as _, Either, Executor, Postgres, SqlSafeStr, SqlStr, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, Either, Executor, Postgres, SqlSafeStr, SqlStr, Transaction};
 
 use super::row::Row;
+use super::sqlite::statement;
+use super::value::Value;
 use super::{EngineKind, StoreError};
 
 /// A connection and whether its transaction has begun.
@@ -14,11 +16,11 @@ pub(super) struct Link {
     begun: bool,
 }
 
-/// Readers hold sqlx's own transaction, which ends when they are dropped. The writer is never dropped in the middle; it
-/// controls its transaction by plain texts, because sqlx waits for a second acknowledgement on SQLite.
+/// Connections to SQLite belong to one thread, on which each statement is run where it is called. PostgreSQL's readers hold
+/// sqlx's own transaction, which ends when they are dropped.
 pub(super) enum Connection {
-    SqliteWriter(SqliteConnection),
-    SqliteReader(Transaction<'static, Sqlite>),
+    SqliteWriter(Sqlite),
+    SqliteReader(Sqlite),
     PostgresWriter(PgConnection),
     PostgresReader(Transaction<'static, Postgres>),
 }
@@ -32,7 +34,9 @@ pub(super) struct Outcome {
 
 /// The values of a statement, bound for one engine.
 pub(super) enum Bound {
-    Sqlite(SqliteArguments),
+    Sqlite(Vec<Value>),
+    /// Values of so many columns for a statement that is run once for each row of them.
+    SqliteEach(Vec<Value>, usize),
     Postgres(PgArguments),
 }
 
@@ -58,36 +62,43 @@ impl Link {
         }
     }
 
-    /// Sends one statement and collects what it returns. The first one of a writer also begins: on SQLite in the same text,
-    /// for each text costs a hand-over to SQLite's thread whatever it does.
+    /// Sends one statement and collects what it returns. The first one also begins.
     pub(super) async fn send(&mut self, sql: SqlStr, bound: Bound, prepared: Prepared) -> Result<Outcome, StoreError> {
-        let is_first = !std::mem::replace(&mut self.begun, true);
-        let sent = match (&mut self.connection, bound) {
-            (Connection::SqliteWriter(connection), Bound::Sqlite(values)) => {
-                let sql = if is_first { built(format!("BEGIN IMMEDIATE; {}", sql.as_str())) } else { sql };
-                send_sqlite(connection, sql, values, prepared).await
+        if !std::mem::replace(&mut self.begun, true) {
+            self.begin().await?;
+        }
+        match (&mut self.connection, bound) {
+            (Connection::SqliteWriter(connection) | Connection::SqliteReader(connection), Bound::Sqlite(values)) => {
+                statement::run(connection, sql.as_str(), &values, prepared).map_err(StoreError::from_sqlite)
             }
-            (Connection::SqliteReader(connection), Bound::Sqlite(values)) => {
-                send_sqlite(connection, sql, values, prepared).await
+            (Connection::SqliteWriter(connection), Bound::SqliteEach(values, width)) => {
+                statement::run_each(connection, sql.as_str(), &values, width).map_err(StoreError::from_sqlite)
             }
             (Connection::PostgresWriter(connection), Bound::Postgres(values)) => {
-                if is_first {
-                    sqlx::query(BEGIN_POSTGRES).execute(&mut *connection).await.map_err(StoreError::from_sqlx)?;
-                }
-                send_postgres(connection, sql, values, prepared).await
+                send_postgres(connection, sql, values, prepared).await.map_err(StoreError::from_sqlx)
             }
             (Connection::PostgresReader(connection), Bound::Postgres(values)) => {
-                send_postgres(connection, sql, values, prepared).await
+                send_postgres(connection, sql, values, prepared).await.map_err(StoreError::from_sqlx)
             }
-            _ => return Err(StoreError::Value("bound for the other engine")),
-        };
-        sent.map_err(StoreError::from_sqlx)
+            _ => Err(StoreError::Value("bound for the other engine")),
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        match &mut self.connection {
+            Connection::SqliteWriter(connection) => control_sqlite(connection, "BEGIN IMMEDIATE"),
+            Connection::SqliteReader(connection) => control_sqlite(connection, "BEGIN"),
+            Connection::PostgresWriter(connection) => {
+                sqlx::query(BEGIN_POSTGRES).execute(connection).await.map(drop).map_err(StoreError::from_sqlx)
+            }
+            Connection::PostgresReader(_) => Ok(()),
+        }
     }
 
     /// Runs a text of the engine itself, inside the transaction.
     pub(super) async fn control(&mut self, sql: &'static str) -> Result<(), StoreError> {
         let nothing = match self.engine() {
-            EngineKind::Sqlite => Bound::Sqlite(SqliteArguments::default()),
+            EngineKind::Sqlite => Bound::Sqlite(Vec::new()),
             EngineKind::Postgres => Bound::Postgres(PgArguments::default()),
         };
         self.send(sql.into_sql_str(), nothing, Prepared::Keep).await.map(drop)
@@ -100,7 +111,7 @@ impl Link {
 
     /// Makes everything since the first statement durable.
     pub(super) async fn commit(&mut self) -> Result<(), StoreError> {
-        self.end("COMMIT").await.map_err(StoreError::from_commit)?;
+        self.end("COMMIT").await.map_err(StoreError::into_commit)?;
         self.begun = false;
         Ok(())
     }
@@ -108,36 +119,41 @@ impl Link {
     /// Takes everything since the first statement back. If that fails the connection should be replaced.
     pub(super) async fn rollback(&mut self) -> Result<(), StoreError> {
         if std::mem::take(&mut self.begun) {
-            self.end("ROLLBACK").await.map_err(StoreError::from_sqlx)?;
+            self.end("ROLLBACK").await?;
         }
         Ok(())
     }
 
-    async fn end(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+    async fn end(&mut self, sql: &'static str) -> Result<(), StoreError> {
         match &mut self.connection {
-            Connection::SqliteWriter(connection) => sqlx::query(sql).execute(connection).await.map(drop),
-            Connection::PostgresWriter(connection) => sqlx::query(sql).execute(connection).await.map(drop),
-            Connection::SqliteReader(_) | Connection::PostgresReader(_) => Ok(()),
+            Connection::SqliteWriter(connection) | Connection::SqliteReader(connection) => {
+                // After some failures, such as a full disk, SQLite has taken everything back itself.
+                let is_over = sql == "ROLLBACK" && connection.is_autocommit();
+                if is_over { Ok(()) } else { control_sqlite(connection, sql) }
+            }
+            Connection::PostgresWriter(connection) => {
+                sqlx::query(sql).execute(connection).await.map(drop).map_err(StoreError::from_sqlx)
+            }
+            Connection::PostgresReader(_) => Ok(()),
         }
     }
 
     /// Moves everything from SQLite's write-ahead log into the file and empties the log, so that deleted bytes are gone from both.
-    pub(super) async fn empty_log(&mut self) -> Result<(), StoreError> {
+    pub(super) fn empty_log(&mut self) -> Result<(), StoreError> {
         let Connection::SqliteWriter(connection) = &mut self.connection else { return Ok(()) };
-        let answer = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await;
-        let (busy, _, _): (i64, i64, i64) = answer.map_err(StoreError::from_sqlx)?;
+        let answer = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let busy = answer.map_err(StoreError::from_sqlite)?;
         let kept = || "a reader kept the write-ahead log from being emptied".to_owned();
         if busy == 0 { Ok(()) } else { Err(StoreError::Database { code: "busy".to_owned(), message: kept() }) }
     }
 
     /// Closes the connection. What is in the database is consistent whether this succeeds or not.
     pub(super) async fn close(self) {
-        let _ = match self.connection {
-            Connection::SqliteWriter(connection) => connection.close().await,
-            Connection::PostgresWriter(connection) => connection.close().await,
-            Connection::SqliteReader(transaction) => transaction.rollback().await,
-            Connection::PostgresReader(transaction) => transaction.rollback().await,
-        };
+        match self.connection {
+            Connection::SqliteWriter(connection) | Connection::SqliteReader(connection) => drop(connection.close()),
+            Connection::PostgresWriter(connection) => drop(connection.close().await),
+            Connection::PostgresReader(transaction) => drop(transaction.rollback().await),
+        }
     }
 }
 
@@ -147,23 +163,8 @@ pub(super) fn built(sql: String) -> SqlStr {
     AssertSqlSafe(sql).into_sql_str()
 }
 
-/// The count of the last statement in the text is the one that matters: `BEGIN` repeats the count of an earlier one.
-async fn send_sqlite(
-    connection: &mut SqliteConnection,
-    sql: SqlStr,
-    values: SqliteArguments,
-    prepared: Prepared,
-) -> Result<Outcome, sqlx::Error> {
-    let query = sqlx::query_with(sql, values).persistent(prepared == Prepared::Keep);
-    let mut steps = connection.fetch_many(query);
-    let mut outcome = Outcome::default();
-    while let Some(step) = steps.try_next().await? {
-        match step {
-            Either::Left(done) => outcome.changed = done.rows_affected(),
-            Either::Right(row) => outcome.rows.push(Row::Sqlite(row)),
-        }
-    }
-    Ok(outcome)
+fn control_sqlite(connection: &Sqlite, sql: &str) -> Result<(), StoreError> {
+    statement::run(connection, sql, &[], Prepared::Keep).map(drop).map_err(StoreError::from_sqlite)
 }
 
 async fn send_postgres(

@@ -1,7 +1,8 @@
 //! Statements over many rows at once: the forms that make a batch cheap.
 //!
-//! SQLite gets one text of `VALUES (?,…)` (`$n` is quadratic there), PostgreSQL one array per column and `UNNEST`, so that its
-//! text is the same for every number of rows.
+//! PostgreSQL gets one array per column and `UNNEST`, so that its text is the same for every number of rows. On SQLite, where a
+//! statement costs little and its text much, rows are inserted and updated by a kept statement that is run for each of them;
+//! where all rows must be seen at once it gets one text of `VALUES (?,…)` (`$n` is quadratic there).
 
 use std::fmt::Write as _;
 
@@ -59,6 +60,13 @@ impl OnConflict {
     }
 }
 
+/// Whether a statement must see all rows that it is given at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Apart,
+    Together,
+}
+
 impl Tx {
     /// Inserts rows and returns how many were written.
     pub(crate) async fn insert_many<const N: usize>(
@@ -68,7 +76,7 @@ impl Tx {
         on_conflict: OnConflict,
     ) -> Result<u64, StoreError> {
         let (before, after) = insert_texts(table.name, &table.columns, on_conflict, "");
-        Ok(self.run_many(&table.columns, rows.into_flattened(), &before, &after).await?.changed)
+        Ok(self.run_many(&table.columns, rows.into_flattened(), Seen::Apart, &before, &after).await?.changed)
     }
 
     /// Inserts rows and returns the named columns of those that were written, in no promised order. With
@@ -82,7 +90,7 @@ impl Tx {
         returning: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
         let (before, after) = insert_texts(table.name, &table.columns, on_conflict, returning);
-        Ok(self.run_many(&table.columns, rows.into_flattened(), &before, &after).await?.rows)
+        Ok(self.run_many(&table.columns, rows.into_flattened(), Seen::Apart, &before, &after).await?.rows)
     }
 
     /// Sets the other columns of the rows whose first column has the given value; returns how many were changed. No key
@@ -98,7 +106,7 @@ impl Tx {
         let set: Vec<String> = set.iter().map(|column| format!("{0} = v.{0}", column.name)).collect();
         let (name, key) = (table.name, key.name);
         let after = format!(" UPDATE {name} SET {} FROM v WHERE {name}.{key} = v.{key}", set.join(", "));
-        Ok(self.run_with(&table.columns, rows.into_flattened(), &after).await?.changed)
+        Ok(self.run_with(&table.columns, rows.into_flattened(), Seen::Apart, &after).await?.changed)
     }
 
     /// Runs a statement that finds the given rows in a table named `v`; returns how many rows it changed. The text is what
@@ -110,7 +118,7 @@ impl Tx {
         rows: Vec<[Value; N]>,
         sql: &'static str,
     ) -> Result<u64, StoreError> {
-        Ok(self.run_with(columns, rows.into_flattened(), &format!(" {sql}")).await?.changed)
+        Ok(self.run_with(columns, rows.into_flattened(), Seen::Together, &format!(" {sql}")).await?.changed)
     }
 
     /// Runs a statement that finds the given rows in a table named `v` and returns its rows.
@@ -120,7 +128,7 @@ impl Tx {
         rows: Vec<[Value; N]>,
         sql: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
-        Ok(self.run_with(columns, rows.into_flattened(), &format!(" {sql}")).await?.rows)
+        Ok(self.run_with(columns, rows.into_flattened(), Seen::Together, &format!(" {sql}")).await?.rows)
     }
 
     /// Runs `before` + `IN (keys)` + `after` and returns its rows. `before` ends with the name of the key column; further
@@ -147,16 +155,23 @@ impl Tx {
         Ok(self.run_in(before, keys, after, values.into()).await?.changed)
     }
 
-    async fn run_with(&mut self, columns: &[Column], values: Vec<Value>, after: &str) -> Result<Outcome, StoreError> {
+    async fn run_with(
+        &mut self,
+        columns: &[Column],
+        values: Vec<Value>,
+        seen: Seen,
+        after: &str,
+    ) -> Result<Outcome, StoreError> {
         let before = format!("WITH v({}) AS (", names(columns));
-        self.run_many(columns, values, &before, &format!("){after}")).await
+        self.run_many(columns, values, seen, &before, &format!("){after}")).await
     }
 
-    /// Puts the rows between two texts: as `VALUES …` in as many statements as needed, or as one `SELECT … FROM UNNEST`.
+    /// Puts the rows between two texts: as `VALUES …` on SQLite, or as one `SELECT … FROM UNNEST`.
     async fn run_many(
         &mut self,
         columns: &[Column],
         values: Vec<Value>,
+        seen: Seen,
         before: &str,
         after: &str,
     ) -> Result<Outcome, StoreError> {
@@ -171,6 +186,10 @@ impl Tx {
             let sql = format!("{before}SELECT * FROM UNNEST({}){after}", array_placeholders(columns));
             let bound = Bound::Postgres(bind_arrays(columns, values)?);
             return self.run(built(sql), bound, Prepared::Keep).await;
+        }
+        if seen == Seen::Apart {
+            let sql = format!("{before}{}{after}", placeholders(width, 1));
+            return self.run(built(sql), Bound::SqliteEach(values, width), Prepared::Keep).await;
         }
         let rows_per_statement = SQLITE_PARAMETERS / width;
         let mut total = Outcome::default();

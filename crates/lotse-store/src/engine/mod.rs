@@ -10,12 +10,14 @@ mod many;
 mod opener;
 mod options;
 mod postgres;
+mod reader;
 mod row;
 mod sqlite;
 mod store;
 mod target;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod tx;
 mod value;
 mod writer;

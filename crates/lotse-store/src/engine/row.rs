@@ -3,15 +3,24 @@
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
 use lotse_core::time::Timestamp;
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
+use sqlx::{Decode, Postgres, Row as _, Type};
 
 use super::StoreError;
 
 /// A row of a result; columns are counted from 0.
 pub(crate) enum Row {
-    Sqlite(SqliteRow),
+    Sqlite(Box<[Cell]>),
     Postgres(PgRow),
+}
+
+/// What SQLite has in one column of a row.
+pub(crate) enum Cell {
+    Null,
+    Int(i64),
+    Text(Box<[u8]>),
+    Blob(Box<[u8]>),
+    /// Something that this program never writes.
+    Other,
 }
 
 impl Row {
@@ -20,15 +29,52 @@ impl Row {
         T::from_column(self, column)
     }
 
-    fn read<'r, T>(&'r self, column: usize, expected: &'static str) -> Result<Option<T>, StoreError>
-    where
-        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
-    {
+    fn read<'r, T: Stored<'r>>(&'r self, column: usize, expected: &'static str) -> Result<Option<T>, StoreError> {
         let read = match self {
-            Row::Sqlite(row) => row.try_get(column),
-            Row::Postgres(row) => row.try_get(column),
+            Row::Sqlite(cells) => match cells.get(column) {
+                Some(Cell::Null) => Some(None),
+                Some(cell) => T::from_cell(cell).map(Some),
+                None => None,
+            },
+            Row::Postgres(row) => row.try_get(column).ok(),
         };
-        read.map_err(|_| StoreError::Row { column, expected })
+        read.ok_or(StoreError::Row { column, expected })
+    }
+}
+
+/// A type in which the engines hand values out.
+trait Stored<'r>: Decode<'r, Postgres> + Type<Postgres> {
+    /// Reads it from a column of SQLite that is not NULL.
+    fn from_cell(cell: &'r Cell) -> Option<Self>;
+}
+
+impl<'r> Stored<'r> for &'r [u8] {
+    fn from_cell(cell: &'r Cell) -> Option<Self> {
+        if let Cell::Blob(bytes) = cell { Some(bytes) } else { None }
+    }
+}
+
+impl<'r> Stored<'r> for &'r str {
+    fn from_cell(cell: &'r Cell) -> Option<Self> {
+        if let Cell::Text(bytes) = cell { std::str::from_utf8(bytes).ok() } else { None }
+    }
+}
+
+impl Stored<'_> for i64 {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        if let Cell::Int(number) = cell { Some(*number) } else { None }
+    }
+}
+
+impl Stored<'_> for Vec<u8> {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        <&[u8]>::from_cell(cell).map(<[u8]>::to_vec)
+    }
+}
+
+impl Stored<'_> for String {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        <&str>::from_cell(cell).map(str::to_owned)
     }
 }
 

@@ -7,8 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::counters::Meter;
 use super::faults::Fault;
-use super::job::{Waiting, run_once};
-use super::target::{Readers, Target};
+use super::job::{Asking, Waiting, run_once};
+use super::target::{Readers, Target, begin_reading};
+use super::thread;
 use super::tx::Tx;
 use super::writer::{Request, Writer};
 use super::{Counters, EngineKind, Faults, StoreError, StoreOptions};
@@ -42,8 +43,9 @@ impl Store {
         let opener = options.opener;
         let lock = target.lock(opener).await?;
         let (link, synchronous) = target.prepare(opener).await?;
-        let readers = target.readers(&options);
-        let shared = Arc::new(Shared { meter: Meter::default(), faults: options.faults, synchronous });
+        let faults = options.faults.clone();
+        let shared = Arc::new(Shared { meter: Meter::default(), faults, synchronous });
+        let readers = target.readers(&options, &shared)?;
         let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
         let longest_work = options.longest_work;
         let task = Writer {
@@ -55,16 +57,19 @@ impl Store {
             requests,
             tx: Some(Tx::new(link)),
         };
-        tokio::spawn(task.serve());
+        match readers.engine() {
+            EngineKind::Sqlite => thread::spawn("store-writer", task.serve())?,
+            EngineKind::Postgres => drop(tokio::spawn(task.serve())),
+        }
         Ok(Store { writer, readers, shared })
     }
 
     /// Opens the database of a URL to read only, beside a node that may be running: the tables stay as they are, and every write
     /// is refused. Errors of the connection show at the first read.
     pub fn open_to_read(url: &str, options: &StoreOptions) -> Result<Store, StoreError> {
-        let readers = Target::parse(url)?.readers(options);
-        let (writer, _) = mpsc::channel(1);
         let shared = Arc::new(Shared { meter: Meter::default(), faults: None, synchronous: String::new() });
+        let readers = Target::parse(url)?.readers(options, &shared)?;
+        let (writer, _) = mpsc::channel(1);
         Ok(Store { writer, readers, shared })
     }
 
@@ -88,11 +93,21 @@ impl Store {
     /// Runs a work that only reads, on one consistent snapshot, beside the writer.
     pub async fn read<T, W>(&self, name: &'static str, work: W) -> Result<T, StoreError>
     where
-        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send,
-        T: Send,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
     {
-        let mut tx = Tx::new(self.readers.begin().await?);
-        run_once(name, work, &mut tx, &self.shared.meter).await
+        match &self.readers {
+            Readers::Sqlite(readers) => {
+                let (caller, answer) = oneshot::channel();
+                let span = tracing::debug_span!("read", name);
+                readers.ask(Box::new(Asking { name, work: Some(work), result: None, caller, span })).await?;
+                answer.await.map_err(|_| StoreError::Closed)?
+            }
+            Readers::Postgres(pool) => {
+                let mut tx = Tx::new(begin_reading(pool).await?);
+                run_once(name, work, &mut tx, &self.shared.meter).await
+            }
+        }
     }
 
     /// Removes what was deleted from SQLite's write-ahead log too; the end of a purge. On PostgreSQL the server's vacuum and

@@ -2,14 +2,19 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use sqlx::SqlSafeStr;
 use sqlx::postgres::{PgConnectOptions, PgPool};
-use sqlx::sqlite::SqlitePool;
-use sqlx::{ConnectOptions, SqlSafeStr};
+use tokio::task::spawn_blocking;
 
 use super::link::{Connection, Link};
 use super::opener::lock_sqlite;
-use super::{EngineKind, Opener, StoreError, StoreOptions, postgres, sqlite};
+use super::store::Shared;
+use super::{EngineKind, Opener, StoreError, StoreOptions, postgres, reader, sqlite};
+
+/// Connections to SQLite that read.
+const SQLITE_READERS: u32 = 4;
 
 /// A database that can be connected to.
 pub(super) enum Target {
@@ -20,7 +25,7 @@ pub(super) enum Target {
 /// The connections that read.
 #[derive(Clone)]
 pub(super) enum Readers {
-    Sqlite(SqlitePool),
+    Sqlite(reader::Readers),
     Postgres(PgPool),
 }
 
@@ -44,7 +49,9 @@ impl Target {
     pub(super) async fn prepare(&self, opener: Opener) -> Result<(Link, String), StoreError> {
         match self {
             Target::Sqlite(path) => {
-                let (connection, synchronous) = sqlite::prepare(path).await?;
+                let path = path.clone();
+                let prepared = spawn_blocking(move || sqlite::prepare(&path)).await;
+                let (connection, synchronous) = prepared.map_err(|error| StoreError::Open(error.to_string()))??;
                 Ok((Link::new(Connection::SqliteWriter(connection)), synchronous))
             }
             Target::Postgres(options) => {
@@ -65,36 +72,32 @@ impl Target {
     /// Opens another connection that writes, after the one before was lost.
     pub(super) async fn connect(&self, opener: Opener) -> Result<Link, StoreError> {
         let connection = match self {
-            Target::Sqlite(path) => {
-                sqlite::writer(path).connect().await.map(Connection::SqliteWriter).map_err(StoreError::from_sqlx)
-            }
+            Target::Sqlite(path) => sqlite::writer(path).map(Connection::SqliteWriter),
             Target::Postgres(options) => postgres::writer(options, opener).await.map(Connection::PostgresWriter),
         };
         connection.map(Link::new)
     }
 
-    /// Makes the pool of connections that read; they are opened when needed.
-    pub(super) fn readers(&self, options: &StoreOptions) -> Readers {
-        match self {
-            Target::Sqlite(path) => Readers::Sqlite(sqlite::readers(path, options)),
+    /// Makes the connections that read; they are opened when needed.
+    pub(super) fn readers(&self, options: &StoreOptions, shared: &Arc<Shared>) -> Result<Readers, StoreError> {
+        Ok(match self {
+            Target::Sqlite(path) => {
+                let count = options.readers.unwrap_or(SQLITE_READERS);
+                Readers::Sqlite(reader::Readers::start(path.clone(), count, shared)?)
+            }
             Target::Postgres(connect) => Readers::Postgres(postgres::readers(connect.as_ref().clone(), options)),
-        }
+        })
     }
 }
 
-impl Readers {
-    /// Begins a consistent snapshot.
-    pub(super) async fn begin(&self) -> Result<Link, StoreError> {
-        let connection = match self {
-            Readers::Sqlite(pool) => pool.begin_with("BEGIN").await.map(Connection::SqliteReader),
-            Readers::Postgres(pool) => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into_sql_str();
-                pool.begin_with(begin).await.map(Connection::PostgresReader)
-            }
-        };
-        connection.map(Link::new).map_err(StoreError::from_sqlx)
-    }
+/// Begins a consistent snapshot on PostgreSQL.
+pub(super) async fn begin_reading(pool: &PgPool) -> Result<Link, StoreError> {
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into_sql_str();
+    let begun = pool.begin_with(begin).await.map(Connection::PostgresReader);
+    begun.map(Link::new).map_err(StoreError::from_sqlx)
+}
 
+impl Readers {
     pub(super) fn engine(&self) -> EngineKind {
         match self {
             Readers::Sqlite(_) => EngineKind::Sqlite,
@@ -104,7 +107,7 @@ impl Readers {
 
     pub(super) async fn close(&self) {
         match self {
-            Readers::Sqlite(pool) => pool.close().await,
+            Readers::Sqlite(readers) => readers.close().await,
             Readers::Postgres(pool) => pool.close().await,
         }
     }

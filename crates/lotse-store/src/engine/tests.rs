@@ -53,7 +53,7 @@ fn insert(
 
 /// Returns the numbers that are stored, in order.
 async fn numbers(store: &Store) -> Vec<i64> {
-    store.read("numbers", |tx| Box::pin(read_numbers(tx))).await.expect("reads")
+    store.read("numbers", move |tx| Box::pin(read_numbers(tx))).await.expect("reads")
 }
 
 async fn read_numbers(tx: &mut Tx) -> Result<Vec<i64>, StoreError> {

@@ -1,7 +1,6 @@
 //! A transaction as works see it.
 
 use sqlx::postgres::PgArguments;
-use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, SqlSafeStr, SqlStr};
 
 use super::link::{Bound, Link, Outcome, Prepared};
@@ -94,25 +93,10 @@ impl Tx {
 
     pub(super) fn bind(&self, values: impl Iterator<Item = Value>) -> Result<Bound, StoreError> {
         match self.engine() {
-            EngineKind::Sqlite => Ok(Bound::Sqlite(bind_sqlite(values)?)),
+            EngineKind::Sqlite => Ok(Bound::Sqlite(values.collect())),
             EngineKind::Postgres => Ok(Bound::Postgres(bind_postgres(values)?)),
         }
     }
-}
-
-fn bind_sqlite(values: impl Iterator<Item = Value>) -> Result<SqliteArguments, StoreError> {
-    let mut arguments = SqliteArguments::default();
-    arguments.reserve(values.size_hint().0, 0);
-    for value in values {
-        match value {
-            Value::Blob(bytes) => arguments.add(bytes),
-            Value::Int(number) => arguments.add(number),
-            Value::Text(text) => arguments.add(text),
-            Value::Null(_) => arguments.add(None::<i64>),
-        }
-        .map_err(|_| StoreError::Value("a value cannot be encoded"))?;
-    }
-    Ok(arguments)
 }
 
 fn bind_postgres(values: impl Iterator<Item = Value>) -> Result<PgArguments, StoreError> {

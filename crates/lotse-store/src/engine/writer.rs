@@ -1,4 +1,5 @@
-//! The writer: one task owns the one connection that writes, and works that wait share a commit.
+//! The writer: one task owns the one connection that writes, and works that wait share a commit. On SQLite the task has a thread
+//! of its own, on which statements and commits run where they are called.
 //!
 //! The works queued at one moment run one after another in ONE transaction without savepoints. If one of them fails, all are
 //! rolled back and run again, each under its own savepoint; the one that fails gets its error, the others are committed together.
@@ -191,7 +192,7 @@ impl Writer {
     }
 
     async fn empty_log(&mut self) -> Result<(), StoreError> {
-        self.tx().await?.link().empty_log().await
+        self.tx().await?.link().empty_log()
     }
 
     async fn tx(&mut self) -> Result<&mut Tx, StoreError> {

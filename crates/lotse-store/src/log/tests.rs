@@ -48,7 +48,7 @@ async fn store_with(database: &Database, count: u64) -> Store {
 /// Runs a read with a cloned argument.
 macro_rules! reading {
     ($store:expr, $tx:ident => $work:expr) => {
-        $store.read("test", |$tx| Box::pin(async move { $work.await })).await.unwrap()
+        $store.read("test", move |$tx| Box::pin(async move { $work.await })).await.unwrap()
     };
 }
 

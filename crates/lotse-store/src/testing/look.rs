@@ -1,11 +1,9 @@
 //! A look into the database of a node that runs, is held still, or was killed, without touching it.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions, Connection, FromRow, PgConnection};
+use rusqlite::OpenFlags;
+use sqlx::{Connection, PgConnection, Row};
 
 /// Items that were released and of which nobody has said what became of them; of these, those whose lease runs.
 const IN_DOUBT: &str = "SELECT CAST(COALESCE(SUM(in_doubt), 0) AS BIGINT),
@@ -23,45 +21,43 @@ pub struct Doubt {
 
 /// Counts the items in doubt; none if the database cannot be read at this moment.
 pub async fn in_doubt(url: &str) -> Option<Doubt> {
-    let (items, on_their_way) = one::<(i64, i64)>(url, IN_DOUBT).await?;
+    let [items, on_their_way] = one(url, IN_DOUBT).await?;
     Some(Doubt { items, on_their_way })
 }
 
 /// Reads the size of the newest checkpoint, 0 before the first; none if the database cannot be read at this moment.
 pub async fn checkpoint_size(url: &str) -> Option<i64> {
-    one::<(i64,)>(url, "SELECT COALESCE(MAX(size), 0) FROM checkpoint").await.map(|(size,)| size)
+    one(url, "SELECT COALESCE(MAX(size), 0) FROM checkpoint").await.map(|[size]| size)
 }
 
 /// Counts the rows that are about people: whom a node knows, what they consented to, what it sends, released and holds.
 pub async fn rows_about_people(url: &str) -> Option<i64> {
     const ROWS: &str = "SELECT (SELECT COUNT(*) FROM subject) + (SELECT COUNT(*) FROM consent)
         + (SELECT COUNT(*) FROM outbox) + (SELECT COUNT(*) FROM register) + (SELECT COUNT(*) FROM custody)";
-    one::<(i64,)>(url, ROWS).await.map(|(rows,)| rows)
+    one(url, ROWS).await.map(|[rows]| rows)
 }
 
 /// Tells whether nobody is connected to the database: a server goes on for a moment after a process was killed.
 pub async fn is_left_alone(url: &str) -> bool {
     const OTHERS: &str = "SELECT COUNT(*) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    url.starts_with("sqlite:") || one::<(i64,)>(url, OTHERS).await.is_some_and(|(others,)| others == 0)
+    url.starts_with("sqlite:") || one(url, OTHERS).await.is_some_and(|[others]| others == 0)
 }
 
-/// Reads one row.
-async fn one<Row>(url: &str, sql: &'static str) -> Option<Row>
-where
-    Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
-{
-    if url.starts_with("sqlite:") {
-        let options =
-            SqliteConnectOptions::from_str(url).ok()?.read_only(true).busy_timeout(Duration::from_millis(100));
-        let mut connection = options.connect().await.ok()?;
-        let row = sqlx::query_as(sql).fetch_one(&mut connection).await.ok();
-        let _ = connection.close().await;
-        row
+/// Reads one row of integers.
+async fn one<const N: usize>(url: &str, sql: &'static str) -> Option<[i64; N]> {
+    let mut values = [0; N];
+    if let Some(path) = url.strip_prefix("sqlite://") {
+        let connection = rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        connection.busy_timeout(Duration::from_millis(100)).ok()?;
+        let read = |row: &rusqlite::Row<'_>| (0..N).try_for_each(|n| row.get(n).map(|value| values[n] = value));
+        connection.query_row(sql, [], read).ok()?;
     } else {
         let mut connection = PgConnection::connect(url).await.ok()?;
-        let row = sqlx::query_as(sql).fetch_one(&mut connection).await.ok();
+        let row = sqlx::query(sql).fetch_one(&mut connection).await.ok();
         let _ = connection.close().await;
-        row
+        let row = row?;
+        (0..N).try_for_each(|n| row.try_get(n).map(|value| values[n] = value)).ok()?;
     }
+    Some(values)
 }

@@ -1,7 +1,6 @@
 //! A foreign hand: changes rows of a stopped node's log behind its back, for tests of `lotse log verify`.
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
+use rusqlite::Connection;
 
 /// The changes. `{a}` and `{b}` are two entries, `{t}` and `{u}` two tiles, `{c}` and `{d}` two checkpoints, by row number; `{n}` is a
 /// number from 1 on, `{x}` a random one.
@@ -114,19 +113,19 @@ pub const LOG_CHANGES: usize = CHANGES.len() + BITS.len();
 
 /// Makes one change to the log of the only generation in a SQLite file and says which. `number` counts the changes through,
 /// `random` gives a number below its argument.
-pub async fn change_log(url: &str, number: usize, mut random: impl FnMut(u64) -> u64) -> String {
-    let path = url.trim_start_matches("sqlite://");
-    let connected = SqliteConnectOptions::new().filename(path).connect().await;
-    let mut database = connected.expect("the file opens");
-    let mut two = async |sql: &'static str| {
-        let rows: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut database).await.expect("rows are listed");
+pub fn change_log(url: &str, number: usize, mut random: impl FnMut(u64) -> u64) -> String {
+    let database = open(url);
+    let mut two = |sql: &'static str| {
+        let mut listing = database.prepare(sql).expect("rows are listed");
+        let rows = listing.query_map([], |row| row.get(0)).expect("rows are listed");
+        let rows: Vec<i64> = rows.collect::<Result<_, _>>().expect("rows are listed");
         let first = random(rows.len() as u64) as usize;
         let second = (first + 1 + random(rows.len() as u64 - 1) as usize) % rows.len();
         [rows[first], rows[second]]
     };
-    let [a, b] = two("SELECT leaf_index FROM log_entry").await;
-    let [t, u] = two("SELECT rowid FROM log_tile").await;
-    let [c, d] = two("SELECT rowid FROM checkpoint").await;
+    let [a, b] = two("SELECT leaf_index FROM log_entry");
+    let [t, u] = two("SELECT rowid FROM log_tile");
+    let [c, d] = two("SELECT rowid FROM checkpoint");
     let n = 1 + random(3) as i64;
     let fill = |text: &str| {
         let names = [("{a}", a), ("{b}", b), ("{t}", t), ("{u}", u), ("{c}", c), ("{d}", d), ("{n}", n)];
@@ -135,51 +134,45 @@ pub async fn change_log(url: &str, number: usize, mut random: impl FnMut(u64) ->
     let place = format!("entries {a}, {b}, tiles {t}, {u}, checkpoints {c}, {d}, n {n}");
     let change = if let Some((name, statements)) = CHANGES.get(number % LOG_CHANGES) {
         for sql in *statements {
-            let changed =
-                sqlx::query(AssertSqlSafe(fill(sql))).execute(&mut database).await.expect("the row is changed");
-            assert!(changed.rows_affected() > 0, "{name} changed nothing: {place}");
+            let changed = database.execute(&fill(sql), []).expect("the row is changed");
+            assert!(changed > 0, "{name} changed nothing: {place}");
         }
         (*name).to_owned()
     } else {
         let (table, column, row) = BITS[number % LOG_CHANGES - CHANGES.len()];
-        let bit = flip_bit(&mut database, table, column, &fill(row), &mut random).await;
+        let bit = flip_bit(&database, table, column, &fill(row), &mut random);
         format!("flip bit {bit} of {table}.{column}")
     };
-    database.close().await.expect("the file closes");
+    database.close().expect("the file closes");
     format!("{change} ({place})")
 }
 
-async fn flip_bit(
-    database: &mut SqliteConnection,
-    table: &str,
-    column: &str,
-    row: &str,
-    mut random: impl FnMut(u64) -> u64,
-) -> u64 {
+fn open(url: &str) -> Connection {
+    Connection::open(url.trim_start_matches("sqlite://")).expect("the file opens")
+}
+
+fn flip_bit(database: &Connection, table: &str, column: &str, row: &str, mut random: impl FnMut(u64) -> u64) -> u64 {
     let sql = format!("SELECT CAST({column} AS BLOB) FROM {table} WHERE {row}");
-    let read = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *database).await;
-    let mut bytes: Vec<u8> = read.expect("the row is read");
+    let mut bytes: Vec<u8> = database.query_row(&sql, [], |row| row.get(0)).expect("the row is read");
     let bit = random(bytes.len() as u64 * 8);
     bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
     let kind = if column == "note" { "TEXT" } else { "BLOB" };
-    let sql = format!("UPDATE {table} SET {column} = CAST($1 AS {kind}) WHERE {row}");
-    sqlx::query(AssertSqlSafe(sql)).bind(bytes).execute(database).await.expect("the row is written");
+    let sql = format!("UPDATE {table} SET {column} = CAST(?1 AS {kind}) WHERE {row}");
+    database.execute(&sql, [bytes]).expect("the row is written");
     bit
 }
 
 /// Flips one bit of an entry's bytes.
-pub async fn flip_entry_bit(url: &str, leaf_index: i64, bit: u64) {
-    let path = url.trim_start_matches("sqlite://");
-    let mut database = SqliteConnectOptions::new().filename(path).connect().await.expect("the file opens");
-    flip_bit(&mut database, "log_entry", "entry", &format!("leaf_index = {leaf_index}"), |bits| bit % bits).await;
-    database.close().await.expect("the file closes");
+pub fn flip_entry_bit(url: &str, leaf_index: i64, bit: u64) {
+    let database = open(url);
+    flip_bit(&database, "log_entry", "entry", &format!("leaf_index = {leaf_index}"), |bits| bit % bits);
+    database.close().expect("the file closes");
 }
 
 /// Removes an entry.
-pub async fn delete_entry(url: &str, leaf_index: i64) {
-    let path = url.trim_start_matches("sqlite://");
-    let mut database = SqliteConnectOptions::new().filename(path).connect().await.expect("the file opens");
-    let deleted = sqlx::query("DELETE FROM log_entry WHERE leaf_index = $1").bind(leaf_index).execute(&mut database);
-    assert_eq!(deleted.await.expect("the row is deleted").rows_affected(), 1);
-    database.close().await.expect("the file closes");
+pub fn delete_entry(url: &str, leaf_index: i64) {
+    let database = open(url);
+    let deleted = database.execute("DELETE FROM log_entry WHERE leaf_index = ?1", [leaf_index]);
+    assert_eq!(deleted.expect("the row is deleted"), 1);
+    database.close().expect("the file closes");
 }

@@ -333,6 +333,6 @@ async fn repeated_bad_offers_are_one_entry_a_minute() {
     two.clock.turn(Duration::from_secs(60));
     refused(&two, &one, Seal::new(DocumentType::Agreement, vec![0xff])).await;
     let leaves =
-        two.store.read("read", |tx| Box::pin(lotse_store::log::read(tx, 1, before as u64 + 1, 5))).await.unwrap();
+        two.store.read("read", move |tx| Box::pin(lotse_store::log::read(tx, 1, before as u64 + 1, 5))).await.unwrap();
     assert!(leaves[0].entry.bytes.windows(4).any(|bytes| bytes == "×50".as_bytes()), "it says how many it stands for");
 }

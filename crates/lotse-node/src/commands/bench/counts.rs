@@ -45,13 +45,14 @@ pub(super) async fn holding(site: &Site) -> anyhow::Result<Holding> {
     let bytes = database_bytes(site)?;
     let store = Store::open(&config.database.url(&site.folder), StoreOptions::default()).await?;
     let agency = site.agency.clone();
-    let verify = store
-        .read("verify", |tx| Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), false).await }));
+    let verify = store.read("verify", move |tx| {
+        Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), false).await })
+    });
     let report = verify.await?;
     if let Some(finding) = report.findings.first() {
         bail!("the log of {} does not verify: {finding}", site.agency);
     }
-    let rows = store.read("rows", |tx| Box::pin(yardstick::rows(tx))).await?;
+    let rows = store.read("rows", move |tx| Box::pin(yardstick::rows(tx))).await?;
     let mut holding = Holding { rows, bytes, ..Holding::default() };
     count_entries(&store, &mut holding).await?;
     store.close().await;
@@ -59,10 +60,11 @@ pub(super) async fn holding(site: &Site) -> anyhow::Result<Holding> {
 }
 
 async fn count_entries(store: &Store, holding: &mut Holding) -> anyhow::Result<()> {
-    let generation = store.read("generation", |tx| Box::pin(meta::generation(tx))).await?.context("no generation")?;
+    let generation =
+        store.read("generation", move |tx| Box::pin(meta::generation(tx))).await?.context("no generation")?;
     let mut from = 0;
     loop {
-        let page = store.read("entries", |tx| Box::pin(log::read(tx, generation, from, u32::MAX))).await?;
+        let page = store.read("entries", move |tx| Box::pin(log::read(tx, generation, from, u32::MAX))).await?;
         let Some(last) = page.last() else { return Ok(()) };
         from = last.index + 1;
         for leaf in &page {

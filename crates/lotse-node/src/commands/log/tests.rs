@@ -84,7 +84,7 @@ async fn a_stopped_nodes_log_is_listed_shown_and_verified() {
 async fn a_changed_log_is_told_with_its_place_and_fails_the_command() {
     let desk = Desk::new().await;
     let url = format!("sqlite://{}", desk.folder().database().display());
-    tamper::flip_entry_bit(&url, 1, 300).await;
+    tamper::flip_entry_bit(&url, 1, 300);
     let (printed, ended) = desk.ended("log verify").await;
     assert!(printed.contains("FINDING: generation 1, entry 1: is not the entry that was signed"), "{printed}");
     assert!(ended.unwrap_err().to_string().contains("not as it was written"));
@@ -290,7 +290,7 @@ async fn an_export_that_the_nodes_log_does_not_continue_is_left_as_it_is() {
     let out = desk.path("export");
     desk.give(&format!("log export --out {out}")).await.unwrap();
     let url = format!("sqlite://{}", desk.folder().database().display());
-    tamper::flip_entry_bit(&url, 1, 300).await;
+    tamper::flip_entry_bit(&url, 1, 300);
     let refused = desk.give(&format!("log export --out {out}")).await.unwrap_err();
     assert!(refused.to_string().contains("the log does not continue the exported one of 2 entries"), "{refused}");
     desk.verify_export(&out).await.unwrap();

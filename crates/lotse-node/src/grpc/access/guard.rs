@@ -114,7 +114,7 @@ async fn may_exchange(node: &Node, peer: &AgencyId) -> Result<(), Failure> {
     let peer = peer.clone();
     let exchanged = node
         .store
-        .read("has_exchanged", |tx| Box::pin(async move { lotse_store::peer::has_exchanged(tx, &peer).await }));
+        .read("has_exchanged", move |tx| Box::pin(async move { lotse_store::peer::has_exchanged(tx, &peer).await }));
     if exchanged.await? { Ok(()) } else { Err(denied(Reason::NoAgreement)) }
 }
 

@@ -19,7 +19,7 @@ async fn two_hundred_changes_of_a_stopped_nodes_log_are_all_found() {
     let mut escaped = Vec::new();
     let rounds = 200usize.next_multiple_of(LOG_CHANGES);
     for number in 0..rounds {
-        let change = change_log(log.database.url(), number, |limit| below(&log, limit)).await;
+        let change = change_log(log.database.url(), number, |limit| below(&log, limit));
         let open = log.open().await;
         let report = open.verify().await;
         open.close().await;
@@ -37,7 +37,7 @@ async fn two_hundred_changes_of_a_stopped_nodes_log_are_all_found() {
 async fn a_finding_says_where() {
     let log = TestLog::new();
     log.grown(&[300]).await;
-    lotse_store::testing::tamper::flip_entry_bit(log.database.url(), 17, 300).await;
+    lotse_store::testing::tamper::flip_entry_bit(log.database.url(), 17, 300);
     let open = log.open().await;
     let report = open.verify().await;
     let text = report.findings[0].to_string();

@@ -77,7 +77,7 @@ async fn a_flipped_bit_in_the_newest_bundle_is_found_before_the_next_signature()
         let log = TestLog::new();
         log.grown(&batches).await;
         let newest = batches.iter().sum::<u64>();
-        tamper::flip_entry_bit(log.database.url(), newest as i64, 77).await;
+        tamper::flip_entry_bit(log.database.url(), newest as i64, 77);
         let open = log.open().await;
         open.append(1).await;
         let before = open.head.load().unwrap();
@@ -96,7 +96,7 @@ async fn an_entry_that_vanished_before_it_was_signed_is_a_doubt() {
     let open = log.open().await;
     open.append(5).await;
     open.close().await;
-    tamper::delete_entry(log.database.url(), 14).await;
+    tamper::delete_entry(log.database.url(), 14);
     let open = log.open().await;
     let refused = open.sequencer(None).catch_up().await;
     assert!(matches!(refused, Err(SequenceError::Doubt(Doubt::EntryMissing { index: 14 }))), "{refused:?}");

@@ -14,7 +14,7 @@ fn hashes(digests: &[Digest]) -> Vec<Hash> {
 }
 
 async fn checkpoints(open: &OpenLog<'_>) -> Vec<log::Checkpoint> {
-    let read = open.store.read("all", |tx| Box::pin(log::checkpoints(tx, 1, None, 1000)));
+    let read = open.store.read("all", move |tx| Box::pin(log::checkpoints(tx, 1, None, 1000)));
     read.await.unwrap().into_iter().map(|(_, row)| row.unwrap()).collect()
 }
 
@@ -41,7 +41,7 @@ async fn proofs_from_stored_tiles_hold_for_other_implementations() {
     let open = log.open().await;
     let rows = checkpoints(&open).await;
     let newest = rows.last().unwrap().head;
-    let entries = open.store.read("all", |tx| Box::pin(log::read(tx, 1, 0, 4096))).await.unwrap();
+    let entries = open.store.read("all", move |tx| Box::pin(log::read(tx, 1, 0, 4096))).await.unwrap();
     let mut theirs = ct_merkle::mem_backed_tree::MemoryBackedTree::<ct::Sha256, Vec<u8>>::new();
     entries.iter().for_each(|leaf| theirs.push(leaf.entry.bytes.clone()));
     assert_eq!(theirs.root().as_bytes().as_slice(), newest.root.as_bytes());
@@ -70,9 +70,9 @@ async fn stored_tiles_have_the_paths_and_bytes_of_the_specification() {
     let log = TestLog::new();
     log.grown(&[699]).await;
     let open = log.open().await;
-    let entries = open.store.read("all", |tx| Box::pin(log::read(tx, 1, 0, 4096))).await.unwrap();
+    let entries = open.store.read("all", move |tx| Box::pin(log::read(tx, 1, 0, 4096))).await.unwrap();
     let leaves: Vec<Hash> = entries.iter().map(|leaf| record_hash(&leaf.entry.bytes)).collect();
-    let stored = open.store.read("tiles", |tx| Box::pin(log::stored_tiles(tx, 1, None, 100))).await.unwrap();
+    let stored = open.store.read("tiles", move |tx| Box::pin(log::stored_tiles(tx, 1, None, 100))).await.unwrap();
     for tile in stored.iter().filter(|tile| tile.level == 0) {
         let first = tile.index as usize * 256;
         let expected: Vec<u8> = leaves[first..leaves.len().min(first + 256)].iter().flat_map(|hash| hash.0).collect();

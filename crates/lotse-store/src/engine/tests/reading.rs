@@ -29,14 +29,14 @@ async fn a_reader_sees_one_snapshot(database: Database) {
 
 async fn a_reader_cannot_write(database: Database) {
     let store = with_items(&database).await;
-    let write = store.read("write", |tx| Box::pin(async move { tx.execute("DELETE FROM item", []).await }));
+    let write = store.read("write", move |tx| Box::pin(async move { tx.execute("DELETE FROM item", []).await }));
     assert!(matches!(write.await, Err(StoreError::Database { .. })));
 }
 
 async fn a_reader_that_is_dropped_holds_nothing_back(database: Database) {
     let store = with_items(&database).await;
     for number in 0..40 {
-        let stuck = store.read("stuck", |tx| {
+        let stuck = store.read("stuck", move |tx| {
             Box::pin(async move {
                 read_numbers(tx).await?;
                 std::future::pending::<Result<(), StoreError>>().await
@@ -51,7 +51,7 @@ async fn a_reader_that_is_dropped_holds_nothing_back(database: Database) {
 async fn a_row_of_another_shape_is_an_error(database: Database) {
     let store = with_items(&database).await;
     store.transact("insert", insert(-1)).await.expect("commits");
-    let check = store.read("shape", |tx| {
+    let check = store.read("shape", move |tx| {
         Box::pin(async move {
             let row = tx.fetch_one("SELECT id, number, word, bytes FROM item", []).await?;
             assert_eq!(row.get::<Id>(0), Err(StoreError::Row { column: 0, expected: "an id" }));

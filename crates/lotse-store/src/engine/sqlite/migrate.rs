@@ -1,0 +1,76 @@
+//! Brings the tables of a file up to date. What was done stands in the table that sqlx keeps on PostgreSQL, in the same form.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+use sqlx::migrate::{Migration, Migrator};
+
+pub(in crate::engine) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (
+    version BIGINT PRIMARY KEY,
+    description TEXT NOT NULL,
+    installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    success BOOLEAN NOT NULL,
+    checksum BLOB NOT NULL,
+    execution_time BIGINT NOT NULL)";
+
+/// Why the tables could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MigrateError {
+    #[error("migration {0} was made by a newer version of this program: use that one")]
+    Newer(i64),
+    #[error("migration {0} is not the one that made these tables")]
+    Other(i64),
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Makes what is missing, all of it or nothing.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute_batch(TABLE)?;
+    let mut done = applied(&tx)?;
+    for migration in MIGRATIONS.iter() {
+        match done.remove(&migration.version) {
+            Some(checksum) if checksum == *migration.checksum => {}
+            Some(_) => return Err(MigrateError::Other(migration.version)),
+            None => apply(&tx, migration)?,
+        }
+    }
+    match done.first_key_value() {
+        Some((&version, _)) => Err(MigrateError::Newer(version)),
+        None => Ok(tx.commit()?),
+    }
+}
+
+fn applied(connection: &Connection) -> Result<BTreeMap<i64, Vec<u8>>, rusqlite::Error> {
+    let mut statement = connection.prepare("SELECT version, checksum FROM _sqlx_migrations")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+fn apply(connection: &Connection, migration: &Migration) -> Result<(), rusqlite::Error> {
+    connection.execute_batch(migration.sql.as_str())?;
+    let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+               VALUES (?, ?, TRUE, ?, 0)";
+    let done = params![migration.version, &*migration.description, &*migration.checksum];
+    connection.execute(sql, done).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_a_newer_or_another_program_are_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        let newer = "INSERT INTO _sqlx_migrations SELECT 9999, '', '', TRUE, x'00', 0";
+        connection.execute(newer, []).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(MigrateError::Newer(9999))));
+        connection.execute("DELETE FROM _sqlx_migrations WHERE version = 9999", []).unwrap();
+        connection.execute("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 2", []).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(MigrateError::Other(2))));
+    }
+}
