@@ -121,7 +121,7 @@ async function the_filter_narrows_and_pages_follow_without_gap({ tab, jobcenter 
     assert.equal(seen.length, 60);
     assert.ok(seen.every((index, at) => at === 0 || index < seen[at - 1]), 'newest first, none twice');
     await tab.click('.turn a');
-    assert.match(await tab.text('caption'), /^50 entries/);
+    assert.match(await tab.text('caption'), /^Entries, newest first: 50 /);
     const entry = JSON.parse(jobcenter.lotse('log', 'list', '--json', '--kind', 'released').split('\n')[0]).entry;
     const record = uuid(entry.recordId);
     await tab.visit(`/log?record=${record}`, { language: 'en' });

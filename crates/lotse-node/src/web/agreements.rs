@@ -1,5 +1,7 @@
 //! The agreements, every version with its state, term and seals.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use maud::{Markup, html};
 
@@ -24,8 +26,8 @@ pub(super) async fn list(visit: Visit) -> Response {
             div .scroll role="region" aria-labelledby="agreements" tabindex="0" {
                 table {
                     caption #agreements {
-                        (listed.len()) " "
-                        (visit.say("Fassungen von Kooperationsvereinbarungen", "versions of cooperation agreements"))
+                        (visit.say("Fassungen von Kooperationsvereinbarungen: ", "Versions of cooperation agreements: "))
+                        (listed.len())
                     }
                     thead {
                         tr {
@@ -62,12 +64,12 @@ fn row(visit: &Visit, listed: &ListedAgreement) -> Markup {
     }
 }
 
-/// Says from when until when a version is in force.
+/// Says on which days a version is in force, the first and the last.
 pub(super) fn term(visit: &Visit, listed: &ListedAgreement) -> Markup {
     let language = visit.reader.language;
+    let last = listed.agreement.valid_until.minus(Duration::from_micros(1));
     html! {
-        (moment::day(listed.agreement.valid_from, language)) (visit.say(" bis vor ", " until before "))
-        (moment::day(listed.agreement.valid_until, language))
+        (moment::day(listed.agreement.valid_from, language)) (visit.say(" bis ", " to ")) (moment::day(last, language))
     }
 }
 

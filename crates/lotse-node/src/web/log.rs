@@ -76,7 +76,7 @@ fn table(visit: &Visit, page: &Page, generation: u32) -> Markup {
         div .scroll role="region" aria-labelledby="entries" tabindex="0" {
             table {
                 caption #entries {
-                    (page.leaves.len()) (visit.say(" Einträge, neueste zuerst", " entries, newest first"))
+                    (visit.say("Einträge, neueste zuerst: ", "Entries, newest first: ")) (page.leaves.len())
                     @if let Some((newest, oldest)) = numbers {
                         (visit.say(" (Nr. ", " (no. ")) (newest) (visit.say(" bis ", " to ")) (oldest) ")"
                     }

@@ -37,7 +37,7 @@ async fn page(visit: &Visit) -> Result<Markup, Failure> {
         } @else {
             div .scroll role="region" aria-labelledby="peers" tabindex="0" {
                 table {
-                    caption #peers { (federation.peers.len()) (visit.say(" angenommene Gegenstellen", " accepted peers")) }
+                    caption #peers { (visit.say("Angenommene Gegenstellen: ", "Accepted peers: ")) (federation.peers.len()) }
                     thead {
                         tr {
                             th scope="col" { (visit.say("Stelle", "Agency")) }

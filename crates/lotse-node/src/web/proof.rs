@@ -3,6 +3,8 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use lotse_core::id::Digest;
 use lotse_core::log::checkpoint::{Checkpoint, Origin};
@@ -105,7 +107,12 @@ fn holds(visit: &Visit, generation: u32, proof: &ProofFile, key: &VerifierKey, c
             dt { (visit.say("Protokoll", "Log")) } dd { (checkpoint.origin) }
             dt { (visit.say("Stelle im Baum", "Place in the tree")) } dd { (index) (visit.say(" von ", " of ")) (size) }
             dt { (visit.say("Hash des Eintrags", "Hash of the entry")) } dd { code { (Digest::of_leaf(&proof.entry)) } }
-            dt { (visit.say("Wurzel", "Root")) } dd { code { (checkpoint.head.root) } }
+            dt { (visit.say("Wurzel", "Root")) }
+            dd {
+                code { (checkpoint.head.root) } br;
+                (visit.say("in base64, wie im Kontrollpunkt: ", "in base64, as in the checkpoint: "))
+                code { (STANDARD.encode(checkpoint.head.root.as_bytes())) }
+            }
             dt { (visit.say("Prüfschlüssel des Protokolls", "Verifier key of the log")) } dd { code { (key) } }
         }
         details {
