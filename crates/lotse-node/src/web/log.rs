@@ -14,14 +14,18 @@ use super::filter::{Asked, FilterForm};
 use super::foreign::foreign;
 use super::frame::{Mood, Section, badge};
 use super::moment;
+use super::problem::capital;
 use super::visit::Visit;
 use crate::action::list_entries::{Page, list_entries};
-use crate::entry::sentence::sentence;
+use crate::entry::sentence::{reasons, sentence};
 use crate::entry::{Decision, Direction};
 use crate::failure::Failure;
 
 /// Entries of a page.
 const PAGE: u32 = 50;
+
+/// Reasons that the list explains; the entry explains all.
+const REASONS: usize = 2;
 
 /// Shows a page of the log.
 pub(super) async fn list(visit: Visit, query: Result<Query<FilterForm>, QueryRejection>) -> Response {
@@ -98,16 +102,19 @@ fn table(visit: &Visit, page: &Page, generation: u32) -> Markup {
 }
 
 fn row(visit: &Visit, leaf: &Leaf, generation: u32) -> Markup {
-    let entry = LogEntry::decode(leaf.entry.bytes.as_slice()).unwrap_or_default();
+    let (entry, language) = (LogEntry::decode(leaf.entry.bytes.as_slice()).unwrap_or_default(), visit.reader.language);
     html! {
         tr {
             th scope="row" { a href=(address(visit, leaf.index, generation)) { (leaf.index) } }
-            td .time { (moment::both(Timestamp::from_micros(entry.at_us), visit.reader.language)) }
+            td .time { (moment::both(Timestamp::from_micros(entry.at_us), language)) }
             td {
-                (foreign(&sentence(&entry, visit.reader.language)))
+                (foreign(&sentence(&entry, language)))
+                @for reason in reasons(&entry).take(REASONS) {
+                    br; span .small { (capital(language.choose((reason.german(), reason.sentence())))) "." }
+                }
                 @if !entry.actor.is_empty() { br; span .id { (foreign(actor(visit, &entry.actor))) } }
             }
-            td { (peer(visit, &entry.peer)) }
+            td .peer { (peer(visit, &entry.peer)) }
             td { (direction(visit, &entry)) }
             td { (decision(visit, &entry)) }
         }
