@@ -27,7 +27,7 @@ pub use counters::{Counters, WorkCounters};
 pub use error::StoreError;
 pub use faults::{Fault, Faults};
 pub use opener::Opener;
-pub use options::{EngineKind, StoreOptions};
+pub use options::{EndedWork, EngineKind, StoreOptions, WorkObserver};
 pub use store::Store;
 pub use tx::Tx;
 

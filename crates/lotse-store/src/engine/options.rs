@@ -14,6 +14,20 @@ pub enum EngineKind {
     Postgres,
 }
 
+/// A work that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedWork {
+    /// Its name.
+    pub name: &'static str,
+    /// How long it took from hand-over until its commit was durable.
+    pub duration: Duration,
+    /// Whether it was committed.
+    pub succeeded: bool,
+}
+
+/// Is told of each work that has ended, in the task that asked for it.
+pub type WorkObserver = Arc<dyn Fn(EndedWork) + Send + Sync>;
+
 /// Sizes of a store. The defaults are the measured ones.
 #[derive(Clone)]
 pub struct StoreOptions {
@@ -27,6 +41,8 @@ pub struct StoreOptions {
     pub opener: Opener,
     /// Failures to be played, for tests.
     pub faults: Option<Arc<Faults>>,
+    /// Who is told of works, for metrics.
+    pub observer: Option<WorkObserver>,
 }
 
 impl Default for StoreOptions {
@@ -37,6 +53,7 @@ impl Default for StoreOptions {
             longest_work: Duration::from_secs(30),
             opener: Opener::default(),
             faults: None,
+            observer: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::counters::Meter;
 use super::faults::Fault;
@@ -12,7 +13,7 @@ use super::target::{Readers, Target, begin_reading};
 use super::thread;
 use super::tx::Tx;
 use super::writer::{Request, Writer};
-use super::{Counters, EngineKind, Faults, StoreError, StoreOptions};
+use super::{Counters, EndedWork, EngineKind, Faults, StoreError, StoreOptions, WorkObserver};
 
 /// The tables of a node, in SQLite or PostgreSQL. Cloning it is cheap; all clones are one store.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub struct Store {
 pub(super) struct Shared {
     pub(super) meter: Meter,
     faults: Option<Arc<Faults>>,
+    observer: Option<WorkObserver>,
     synchronous: String,
 }
 
@@ -43,8 +45,8 @@ impl Store {
         let opener = options.opener;
         let lock = target.lock(opener).await?;
         let (link, synchronous) = target.prepare(opener).await?;
-        let faults = options.faults.clone();
-        let shared = Arc::new(Shared { meter: Meter::default(), faults, synchronous });
+        let (faults, observer) = (options.faults.clone(), options.observer.clone());
+        let shared = Arc::new(Shared { meter: Meter::default(), faults, observer, synchronous });
         let readers = target.readers(&options, &shared)?;
         let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
         let longest_work = options.longest_work;
@@ -80,6 +82,18 @@ impl Store {
     /// nothing is stored, except after [`StoreError::InDoubt`]. A caller that is dropped does not stop a work that runs; a
     /// work that has not begun is then left out.
     pub async fn transact<T, W>(&self, name: &'static str, work: W) -> Result<T, StoreError>
+    where
+        W: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let Some(observe) = &self.shared.observer else { return self.work(name, work).await };
+        let begun = Instant::now();
+        let result = self.work(name, work).await;
+        observe(EndedWork { name, duration: begun.elapsed(), succeeded: result.is_ok() });
+        result
+    }
+
+    async fn work<T, W>(&self, name: &'static str, work: W) -> Result<T, StoreError>
     where
         W: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
         T: Send + 'static,

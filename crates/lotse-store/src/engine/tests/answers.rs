@@ -16,6 +16,7 @@ on_both_engines! {
     a_running_work_goes_on_without_its_caller
     a_work_that_has_not_begun_is_left_out_without_its_caller
     statements_are_counted_by_work
+    an_observer_is_told_of_each_work_and_how_it_ended
 }
 
 /// Lets a caller hand in its work; the answer must not be there yet.
@@ -177,4 +178,18 @@ async fn statements_are_counted_by_work(database: Database) {
     let counted = store.counters().work("three");
     assert_eq!((counted.runs, counted.statements, counted.rows), (1, 3, 23));
     assert_eq!(store.counters().work("never"), Default::default());
+}
+
+async fn an_observer_is_told_of_each_work_and_how_it_ended(database: Database) {
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let writes = Arc::clone(&told);
+    let observer: crate::WorkObserver = Arc::new(move |work: crate::EndedWork| {
+        assert!(work.duration > std::time::Duration::ZERO);
+        writes.lock().expect("no panic").push((work.name, work.succeeded));
+    });
+    let store = database.open_with(StoreOptions { observer: Some(observer), ..StoreOptions::default() }).await;
+    create_items(&store).await;
+    store.transact("good", insert(1)).await.expect("commits");
+    store.transact("twice", insert(1)).await.expect_err("it is there already");
+    assert_eq!(*told.lock().expect("no panic"), [("create", true), ("good", true), ("twice", false)]);
 }
