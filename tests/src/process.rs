@@ -56,6 +56,15 @@ impl NodeProcess {
         NodeProcess::start_with(folder, |lotse| lotse.stdout(output).stderr(both)).await
     }
 
+    /// The same under a service manager that listens at a socket and wants a sign of life every so often.
+    pub async fn start_under(folder: &Folder, socket: &Path, patience: Duration) -> Result<NodeProcess> {
+        NodeProcess::start_with(folder, |lotse| {
+            lotse.stdout(Stdio::null()).env("NOTIFY_SOCKET", socket);
+            lotse.env("WATCHDOG_USEC", patience.as_micros().to_string())
+        })
+        .await
+    }
+
     async fn start_with(folder: &Folder, outputs: impl FnOnce(&mut Command) -> &mut Command) -> Result<NodeProcess> {
         let mut node = NodeProcess::spawn(folder, outputs)?;
         eventually("the node's ports", async || match node.child.try_wait()? {

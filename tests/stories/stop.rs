@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use lotse_core::agency::AgencyKind;
 use lotse_core::id::Id;
-use lotse_node::ambient::SystemRandom;
+use lotse_node::ambient::{SystemClock, SystemRandom};
+use lotse_node::identity::Role;
 use lotse_proto::agency::v1::consent_service_client::ConsentServiceClient;
 use lotse_proto::agency::v1::record_consents_response::Result as Recorded;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
@@ -13,11 +14,17 @@ use lotse_proto::agency::v1::submit_referrals_response::Result as Submitted;
 use lotse_proto::agency::v1::{
     RecordConsentsRequest, RecordConsentsResponse, SubmitReferralsRequest, SubmitReferralsResponse,
 };
+use lotse_tests::federation::{Agency, Federation};
+use lotse_tests::process::NodeProcess;
 use lotse_tests::processes::{Member, Processes};
 use lotse_tests::records::{consent, handover, record};
+use tokio::net::UnixDatagram;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 const SENDER: &str = "jc-hanau.example";
 const RECEIVER: &str = "aa-hanau.example";
@@ -72,7 +79,7 @@ async fn stopped_and_started(member: &mut Member, asked: Instant, status: &Statu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_referral_that_a_stopping_node_acknowledged_is_there_after_its_start() -> Result<()> {
-    let quiet = |agency: &lotse_tests::federation::Agency| agency.configure("# filter = \"info\"", "filter = \"warn\"");
+    let quiet = |agency: &Agency| agency.configure("# filter = \"info\"", "filter = \"warn\"");
     let mut processes = Processes::start(&BOTH, quiet).await?;
     let sender = &mut processes.members[0];
     record(&sender.agency, consent(&consent_id(0), "person-1", &[RECEIVER])).await?;
@@ -97,6 +104,62 @@ async fn every_referral_that_a_stopping_node_acknowledged_is_there_after_its_sta
         member.stop().await?;
     }
     Ok(())
+}
+
+/// Reads what a service manager is told until it is a certain word.
+async fn told(socket: &UnixDatagram, word: &str) -> Result<()> {
+    let mut buffer = [0; 4096];
+    tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            let length = socket.recv(&mut buffer).await?;
+            if String::from_utf8_lossy(&buffer[..length]).lines().any(|line| line == word) {
+                return Ok(());
+            }
+        }
+    })
+    .await
+    .with_context(|| format!("the service manager is not told {word}"))?
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_manager_is_told_of_start_life_and_stop() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let agency = Agency::set_up(place.path(), SENDER, AgencyKind::JobcenterGe, std::sync::Arc::new(SystemClock))?;
+    let path = place.path().join("notify");
+    let socket = UnixDatagram::bind(&path)?;
+    let node = NodeProcess::start_under(&agency.folder, &path, Duration::from_millis(300)).await?;
+    told(&socket, "READY=1").await?;
+    told(&socket, "WATCHDOG=1").await?;
+    told(&socket, "WATCHDOG=1").await?;
+    let (ended, stopping) = tokio::join!(node.terminate(), told(&socket, "STOPPING=1"));
+    stopping?;
+    ensure!(ended?.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_says_that_it_serves_and_when_it_stops() -> Result<()> {
+    let mut federation = Federation::strangers(&BOTH[..1]).await?;
+    let agency = federation.agency_mut(SENDER);
+    for channel in [agency.system()?, agency.officer()?, agency.channel(Role::Admin, "default")?] {
+        let mut health = HealthClient::new(channel);
+        for service in ["", "lotse.agency.v1.ReferralService", "lotse.admin.v1.AdminService"] {
+            let answer = health.check(HealthCheckRequest { service: service.into() }).await?.into_inner();
+            ensure!(answer.status() == ServingStatus::Serving, "{service}");
+        }
+        for service in ["lotse.peer.v1.PeerService", "no.such.Service"] {
+            let unknown = health.check(HealthCheckRequest { service: service.into() }).await;
+            ensure!(unknown.is_err_and(|status| status.code() == Code::NotFound), "{service}");
+        }
+    }
+    let mut health = HealthClient::new(agency.system()?);
+    let mut watch = health.watch(HealthCheckRequest::default()).await?.into_inner();
+    ensure!(watch.message().await?.context("an answer")?.status() == ServingStatus::Serving);
+    let begin = Instant::now();
+    let (stopped, told) = tokio::join!(agency.stop(), watch.message());
+    ensure!(told?.context("an answer")?.status() == ServingStatus::NotServing);
+    ensure!(watch.message().await?.is_none() && begin.elapsed() < LONGEST_STOP, "the watch ends");
+    stopped
 }
 
 /// Reads the ids of those that the node knew already.

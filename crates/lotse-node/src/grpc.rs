@@ -6,6 +6,7 @@ pub mod audit;
 pub mod consent;
 pub mod exchange;
 mod farewell;
+pub mod health;
 pub mod inbox;
 pub mod peer;
 pub mod referral;

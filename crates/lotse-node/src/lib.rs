@@ -29,6 +29,7 @@ pub mod proof_file;
 mod reasons;
 pub mod record_file;
 pub mod sequencer;
+pub mod service_manager;
 pub mod session;
 pub mod shipment;
 pub mod signal;

@@ -19,6 +19,8 @@ pub struct Signals {
     pub content_gone: AtomicBool,
     /// The node is stopping: streams that would stay open for ever end.
     pub stopping: CancellationToken,
+    /// Whether the node serves: it has started, and does not stop.
+    pub serving: watch::Sender<bool>,
 }
 
 impl Default for Signals {
@@ -29,6 +31,7 @@ impl Default for Signals {
             log: Notify::new(),
             content_gone: AtomicBool::new(true),
             stopping: CancellationToken::new(),
+            serving: watch::Sender::new(false),
         }
     }
 }

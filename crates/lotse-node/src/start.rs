@@ -89,6 +89,7 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     services.spawn(&lifecycle);
     let ports = ports::open(&node, &credentials, &services, &lifecycle).await?;
     ports.write(folder)?;
+    node.signals.serving.send_replace(true);
     let Ports { peer, agency, pages } = &ports;
     let pages = pages.map(tracing::field::display);
     tracing::info!(agency = %node.agency, generation = node.generation, peer_address = %peer, agency_address = %agency, pages_address = pages, "the node runs");
@@ -115,6 +116,7 @@ impl RunningNode {
     pub async fn stop(self) -> anyhow::Result<()> {
         tracing::info!("the node stops");
         self.node.signals.stopping.cancel();
+        self.node.signals.serving.send_replace(false);
         let grace = self.node.config.listen.limits().grace;
         self.lifecycle.stop(grace + STOP_MARGIN).await;
         self.node.store.clone().close().await;

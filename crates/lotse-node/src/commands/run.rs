@@ -3,11 +3,12 @@
 use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Context, FolderArgument};
 use crate::config::{AgencySection, Config};
 use crate::start::{Overrides, Ports, start};
-use crate::telemetry;
+use crate::{service_manager, telemetry};
 
 /// Runs the node until SIGTERM or SIGINT, then stops without losing anything.
 #[derive(Args)]
@@ -26,6 +27,8 @@ impl Run {
         let overrides =
             Overrides { clock: context.clock.clone(), random: context.random.clone(), ..Overrides::default() };
         let node = start(&folder, overrides).await?;
+        service_manager::ready();
+        let alive = AbortOnDropHandle::new(tokio::spawn(service_manager::keep_alive()));
         let Ports { peer, agency, pages } = node.ports();
         let pages = pages.map(|address| format!(", pages https://{address}/")).unwrap_or_default();
         let AgencySection { name, id, .. } = &config.agency;
@@ -35,6 +38,9 @@ impl Run {
             _ = interrupt.recv() => {}
             () = node.ended() => {}
         }
-        node.stop().await
+        service_manager::stopping();
+        let stopped = node.stop().await;
+        drop(alive);
+        stopped
     }
 }

@@ -21,30 +21,34 @@ pub use table::*;
 impl Rpc {
     /// Finds the RPC of a gRPC path, `/package.Service/Method`.
     pub fn from_path(path: &str) -> Option<Rpc> {
-        let (service, method) = path.strip_prefix('/')?.split_once('/')?;
-        TABLE.iter().copied().find(|rpc| rpc.service == service && rpc.method == method)
+        let name = path.strip_prefix('/')?;
+        TABLE.iter().copied().find(|rpc| rpc.name == name)
     }
 
-    /// Returns the role that may call it, and no other.
-    pub const fn role(self) -> Role {
+    /// Tells whether a role may call it.
+    pub const fn is_for(self, role: Role) -> bool {
         match self.callers {
-            Callers::Peers | Callers::PeersWhoExchange => Role::Node,
-            Callers::Systems(_) => Role::System,
-            Callers::Officers => Role::Officer,
-            Callers::Admins => Role::Admin,
+            Callers::Peers | Callers::PeersWhoExchange => matches!(role, Role::Node),
+            Callers::Systems(_) => matches!(role, Role::System),
+            Callers::Officers => matches!(role, Role::Officer),
+            Callers::Admins => matches!(role, Role::Admin),
+            Callers::OwnAgency => matches!(role, Role::System | Role::Officer | Role::Admin),
         }
     }
 
     /// Decides on a caller by certificate and configuration. What the federation says about a peer is asked by [`guard`].
     pub fn admits(self, node: &Node, identity: &Identity) -> Result<(), Failure> {
         let own = *identity.agency() == node.agency;
-        if identity.role() != self.role() || own == (self.role() == Role::Node) {
+        if !self.is_for(identity.role()) || own == (identity.role() == Role::Node) {
             return Err(denied(Reason::RoleNotAllowed));
         }
         match self.callers {
             Callers::Systems(service) => {
                 let granted = node.config.system(identity.name()).is_some_and(|system| system.may_call(service));
                 if granted { Ok(()) } else { Err(denied(Reason::NotGranted)) }
+            }
+            Callers::OwnAgency if identity.role() == Role::System && node.config.system(identity.name()).is_none() => {
+                Err(denied(Reason::NotGranted))
             }
             _ => Ok(()),
         }

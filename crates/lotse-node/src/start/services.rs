@@ -9,7 +9,7 @@ use crate::courier::{self, Couriers};
 use crate::desk::Desk;
 use crate::edge::Connector;
 use crate::grpc::access::guard;
-use crate::grpc::{admin, audit, consent, inbox, peer, referral};
+use crate::grpc::{admin, audit, consent, health, inbox, peer, referral};
 use crate::housekeeping;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::node::Node;
@@ -50,7 +50,8 @@ impl Services {
             .add_service(consent::service(self.node.clone()))
             .add_service(inbox::service(self.node.clone()))
             .add_service(audit::service(self.node.clone()))
-            .add_service(admin::service(self.node.clone()));
+            .add_service(admin::service(self.node.clone()))
+            .add_service(health::service(self.node.clone()));
         guard(&self.node, routes)
     }
 

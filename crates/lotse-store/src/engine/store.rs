@@ -69,7 +69,8 @@ impl Store {
     /// Opens the database of a URL to read only, beside a node that may be running: the tables stay as they are, and every write
     /// is refused. Errors of the connection show at the first read.
     pub fn open_to_read(url: &str, options: &StoreOptions) -> Result<Store, StoreError> {
-        let shared = Arc::new(Shared { meter: Meter::default(), faults: None, synchronous: String::new() });
+        let meter = Meter::default();
+        let shared = Arc::new(Shared { meter, faults: None, observer: None, synchronous: String::new() });
         let readers = Target::parse(url)?.readers(options, &shared)?;
         let (writer, _) = mpsc::channel(1);
         Ok(Store { writer, readers, shared })

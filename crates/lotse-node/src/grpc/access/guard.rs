@@ -83,7 +83,7 @@ pub(super) async fn check(node: &Arc<Node>, info: Option<ConnectInfo>, path: &st
     match admits(node, identity, rpc).await {
         Ok(()) => Ok(()),
         Err(failure) => {
-            let name = rpc.map_or(NO_SUCH_RPC.to_string(), |rpc| format!("{}/{}", rpc.service, rpc.method));
+            let name = rpc.map_or(NO_SUCH_RPC, |rpc| rpc.name).to_string();
             log_denial(node, identity, name, &failure).await;
             Err(failure.into())
         }

@@ -15,6 +15,8 @@ pub enum Callers {
     Officers,
     /// Administrators of this agency.
     Admins,
+    /// Systems, officers and administrators of this agency, whatever they are granted.
+    OwnAgency,
 }
 
 /// An RPC and who may call it.
@@ -24,6 +26,8 @@ pub struct Rpc {
     pub service: &'static str,
     /// Name of the method.
     pub method: &'static str,
+    /// Both, as in a path without its first slash.
+    pub name: &'static str,
     /// Who may call it.
     pub callers: Callers,
 }
@@ -33,7 +37,12 @@ macro_rules! table {
     ($($service:literal for $callers:expr => $($name:ident $method:literal)+;)+) => {
         $($(
             #[doc = concat!("`", $service, "/", $method, "`")]
-            pub const $name: Rpc = Rpc { service: $service, method: $method, callers: $callers };
+            pub const $name: Rpc = Rpc {
+                service: $service,
+                method: $method,
+                name: concat!($service, "/", $method),
+                callers: $callers,
+            };
         )+)+
 
         /// Every RPC.
@@ -89,4 +98,7 @@ table! {
         RESUME_AGREEMENT "ResumeAgreement"
         CONFIRM_CLOCK "ConfirmClock"
         ISSUE_OFFICER_LINK "IssueOfficerLink";
+    "grpc.health.v1.Health" for Callers::OwnAgency =>
+        HEALTH_CHECK "Check"
+        HEALTH_WATCH "Watch";
 }

@@ -47,9 +47,10 @@ struct Method {
     name: String,
 }
 
-/// Every RPC of `proto/`, as a path.
+/// Every RPC of `proto/` and of the health protocol, as a path.
 fn declared() -> Vec<String> {
-    let files = Files::decode(lotse_proto::FILE_DESCRIPTOR_SET).unwrap().file;
+    let mut files = Files::decode(lotse_proto::FILE_DESCRIPTOR_SET).unwrap().file;
+    files.extend(Files::decode(tonic_health::pb::FILE_DESCRIPTOR_SET).unwrap().file);
     let mut paths = Vec::new();
     for (package, service) in files.iter().flat_map(|file| file.service.iter().map(|service| (&file.package, service)))
     {
@@ -121,16 +122,17 @@ async fn each_rpc_admits_its_role_and_no_other() {
     let mut table = String::new();
     for path in declared() {
         let wanted = match path.split('.').nth(1).unwrap() {
-            "peer" => Role::Node,
-            "agency" => Role::System,
-            "audit" => Role::Officer,
-            "admin" => Role::Admin,
+            "peer" => &ROLES[..1],
+            "agency" => &[Role::System],
+            "audit" => &[Role::Officer],
+            "admin" => &[Role::Admin],
+            "health" => &ROLES[1..],
             package => panic!("say who may call {package}"),
         };
         for role in ROLES {
             let admitted = check(&one, Some(callers.caller(role, "akte")), &path).await.is_ok();
             table.push_str(&format!("{path} {role} {}\n", if admitted { "allow" } else { "deny" }));
-            assert_eq!(admitted, role == wanted, "{path} {role}");
+            assert_eq!(admitted, wanted.contains(&role), "{path} {role}");
         }
     }
     println!("{table}");
@@ -156,7 +158,10 @@ async fn a_system_may_do_what_its_configuration_grants() {
     let reads_only = || callers.caller(Role::System, "lesend");
     check(&one, Some(reads_only()), &path(FETCH)).await.unwrap();
     assert_eq!(reason(&one, reads_only(), &path(SUBMIT_REFERRAL)).await, "NOT_GRANTED");
-    assert_eq!(reason(&one, callers.caller(Role::System, "unknown"), &path(FETCH)).await, "NOT_GRANTED");
+    for rpc in [FETCH, HEALTH_CHECK] {
+        assert_eq!(reason(&one, callers.caller(Role::System, "unknown"), &path(rpc)).await, "NOT_GRANTED");
+    }
+    check(&one, Some(reads_only()), &path(HEALTH_CHECK)).await.unwrap();
 
     let mut request = Request::new(());
     request.extensions_mut().insert(reads_only());
@@ -173,7 +178,7 @@ async fn a_peer_without_an_agreement_in_force_may_call_three_rpcs() {
     let node = || callers.caller(Role::Node, "n1");
     let allowed = async || {
         let mut allowed = Vec::new();
-        for rpc in TABLE.iter().filter(|rpc| rpc.role() == Role::Node) {
+        for rpc in TABLE.iter().filter(|rpc| rpc.is_for(Role::Node)) {
             if check(&one, Some(node()), &path(*rpc)).await.is_ok() {
                 allowed.push(rpc.method);
             }
