@@ -245,13 +245,15 @@ async fn follow(way: &Way, cursor: &mut u64, diary: &Diary) -> Result<()> {
 
 /// Reads the whole inbox of an agency that has come to rest: the records received, as often as they stand there.
 pub async fn read_inbox(agency: &Agency) -> Result<Vec<String>> {
-    const REST: Duration = Duration::from_secs(1);
     let mut stream = watch_inbox(&Way::of(agency), 0).await?;
     let mut records = Vec::new();
-    while let Ok(message) = tokio::time::timeout(REST, stream.message()).await {
-        records.extend(received(&message?.context("the inbox ended")?));
+    loop {
+        let message = stream.message().await?.context("the inbox ended")?;
+        records.extend(received(&message));
+        if message.caught_up {
+            return Ok(records);
+        }
     }
-    Ok(records)
 }
 
 async fn watch_inbox(way: &Way, after: u64) -> Result<Streaming<WatchResponse>> {

@@ -2,6 +2,7 @@
 
 pub mod canary;
 pub mod client;
+pub mod collector;
 pub mod comment;
 pub mod csv_columns;
 pub mod dice;

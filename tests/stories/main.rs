@@ -22,6 +22,7 @@ mod kill;
 mod postgres;
 mod secrecy;
 mod stop;
+mod telemetry;
 mod tidy;
 
 /// Not a story: the program `lotse` for stories whose nodes are processes of their own.

@@ -29,8 +29,8 @@ use lotse_tests::processes::{Member, Processes};
 use lotse_tests::records;
 use tonic::{Code, Status};
 
-const OWNER: &str = "jc-hanau.example";
-const HOLDER: &str = "aa-hanau.example";
+pub(crate) const OWNER: &str = "jc-hanau.example";
+pub(crate) const HOLDER: &str = "aa-hanau.example";
 /// A party of the agreement that nobody has consented to.
 const STRANGER: &str = "ja-hanau.example";
 const ALL: [(&str, AgencyKind); 3] =
@@ -39,7 +39,7 @@ const CONSENT: &str = "0198c5a4-7d3e-7cc0-8000-000000000001";
 
 /// A consent with a canary in every personal field that can hold one. Who recorded it stands in the log, as an opaque reference of
 /// staff, and is no canary.
-fn consent() -> Consent {
+pub(crate) fn consent() -> Consent {
     let explicit = [Category::Health, Category::DisabilityStatus].map(|category| category as i32);
     let ordinary: [Category; 9] = [
         Category::Identity,
@@ -134,7 +134,8 @@ fn referral() -> Referral {
     }
 }
 
-fn handover(key: &str, change: impl FnOnce(&mut ReferralHandover, &mut Referral)) -> ReferralHandover {
+/// A handover of the good referral under a key, changed.
+pub(crate) fn handover(key: &str, change: impl FnOnce(&mut ReferralHandover, &mut Referral)) -> ReferralHandover {
     let mut referral = referral();
     let mut handover = ReferralHandover {
         idempotency_key: key.into(),
@@ -148,7 +149,7 @@ fn handover(key: &str, change: impl FnOnce(&mut ReferralHandover, &mut Referral)
 }
 
 /// Handovers that are not covered.
-fn uncovered() -> Vec<ReferralHandover> {
+pub(crate) fn uncovered() -> Vec<ReferralHandover> {
     vec![
         handover("no-consent", |handover, _| handover.subject_reference = text("somebody-else")),
         handover("stranger", |handover, _| handover.recipient = STRANGER.into()),
@@ -170,7 +171,7 @@ fn uncovered() -> Vec<ReferralHandover> {
 }
 
 /// Handovers in which a canary stands where it cannot be.
-fn malformed() -> Vec<ReferralHandover> {
+pub(crate) fn malformed() -> Vec<ReferralHandover> {
     let identity = |change: fn(&mut Identity)| {
         move |_: &mut ReferralHandover, referral: &mut Referral| referral.identity.iter_mut().for_each(change)
     };

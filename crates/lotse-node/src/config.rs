@@ -30,7 +30,7 @@ pub use listen::ListenSection;
 pub use log::LogSection;
 pub use peer::PeerSection;
 pub use system::{GrantedService, SystemSection};
-pub use telemetry::{LogFormat, TelemetrySection};
+pub use telemetry::{Endpoint, LogFormat, Share, TelemetrySection};
 pub use template::{Template, template};
 
 /// Configuration of a node.

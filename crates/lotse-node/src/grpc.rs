@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin;
 pub mod audit;
+pub mod call;
 pub mod consent;
 pub mod exchange;
 mod farewell;

@@ -16,6 +16,7 @@ use crate::hold::Holds;
 use crate::link::Links;
 use crate::session::Sessions;
 use crate::signal::Signals;
+use crate::telemetry::Telemetry;
 
 /// The keys that a node signs with.
 pub struct NodeKeys {
@@ -59,6 +60,8 @@ pub struct Node {
     pub sessions: Sessions,
     /// Who waits for what.
     pub signals: Signals,
+    /// Where traces and metrics go.
+    pub telemetry: Telemetry,
 }
 
 impl Node {

@@ -33,6 +33,7 @@ use crate::node::{Node, NodeKeys};
 use crate::sequencer::{self, Sequencer};
 use crate::session::Sessions;
 use crate::signal::Signals;
+use crate::telemetry::{Telemetry, gauges};
 use crate::tls::Credentials;
 
 pub use counters::{RunCounters, RunWork};
@@ -85,6 +86,9 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     lifecycle.spawn(Stage::Serving, "card version", |stop| card::remember_version(node.clone(), head.clone(), stop));
     lifecycle.spawn(Stage::Finishing, "sequencer", |stop| sequence(node.clone(), head, lock.clone(), stop));
     lifecycle.spawn(Stage::Serving, "certificates", |stop| credentials.clone().watch(node.clock.clone(), stop));
+    if node.telemetry.is_on() {
+        lifecycle.spawn(Stage::Serving, "gauges", |stop| gauges::run(node.clone(), credentials.clone(), stop));
+    }
     let services = Services::new(&node, &credentials);
     services.spawn(&lifecycle);
     let ports = ports::open(&node, &credentials, &services, &lifecycle).await?;
@@ -121,6 +125,7 @@ impl RunningNode {
         self.lifecycle.stop(grace + STOP_MARGIN).await;
         self.node.store.clone().close().await;
         RunCounters::write(&self.folder, &self.node.store);
+        self.node.telemetry.close().await;
         let _ = fs::remove_file(self.folder.ports());
         if self.lifecycle.has_failed() {
             bail!("a task of the node ended by itself; the messages above say which");
@@ -145,11 +150,14 @@ async fn assemble(
     let keys = NodeKeyFile::read(&config.files.node_keys(folder))?;
     let keys = NodeKeys { sealing: keys.sealing.key, log: keys.log.key, witness: keys.witness.key };
     let vault = vault(folder, &config)?;
+    let (clock, random) = (&overrides.clock, &overrides.random);
+    let telemetry = Telemetry::open(&config.telemetry, folder, &config.agency.id, clock, random)?;
     let options = StoreOptions {
         readers: config.database.readers,
         waiting_works: config.database.waiting_works,
         opener: Opener::node(),
         faults: overrides.faults.clone(),
+        observer: telemetry.work_observer(),
         ..StoreOptions::default()
     };
     let url = config.database.url(folder);
@@ -185,6 +193,7 @@ async fn assemble(
         links: Links::default(),
         sessions: Sessions::default(),
         signals: Signals::default(),
+        telemetry,
         config,
     })
 }

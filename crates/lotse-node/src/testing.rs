@@ -311,6 +311,7 @@ fn node(
         links: Links::default(),
         sessions: Default::default(),
         signals: Signals::default(),
+        telemetry: Default::default(),
     }
 }
 

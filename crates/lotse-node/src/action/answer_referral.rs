@@ -20,6 +20,8 @@ use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::federation::Federation;
 use crate::node::Node;
+use crate::telemetry::HandedOver;
+use crate::telemetry::trace::SpanId;
 use crate::wire::referral::Answer;
 use crate::wire::request::{AnswerAsk, Ask, Request};
 
@@ -41,8 +43,10 @@ pub struct AnswerSubmission {
     pub answer: Answer,
     /// Opaque staff reference.
     pub on_behalf_of: String,
-    /// Trace.
+    /// Trace, 16 bytes or empty.
     pub trace_id: Vec<u8>,
+    /// The caller's span in that trace.
+    pub caller_span: Option<SpanId>,
 }
 
 /// What was accepted.
@@ -58,15 +62,27 @@ pub struct Answered {
 
 /// Answers a referral.
 pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> Result<Answered, Failure> {
+    let begun = node.telemetry.begin();
     let job = Arc::new((node.clone(), submission));
+    let shared = job.clone();
     let (result, owner) = node
         .store
         .transact("answer", move |tx| {
-            let job = job.clone();
+            let job = shared.clone();
             Box::pin(async move { run(&job.0, &job.1, tx).await })
         })
         .await?;
     node.signals.log.notify_one();
+    match (&result, begun.zip(owner.as_ref())) {
+        (Ok(answered), Some((begun, owner))) => {
+            let AnswerSubmission { trace_id, caller_span, .. } = &job.1;
+            let (result, repeated) = (Ok(answered.answer_id), answered.repeated);
+            let handed_over = HandedOver { trace_id, caller_span: *caller_span, result, repeated };
+            node.telemetry.handed_over(begun, owner, std::iter::once(handed_over));
+        }
+        (Err(failure), _) => node.telemetry.submission_refused(failure.reason()),
+        (Ok(_), None) => {}
+    }
     owner.iter().for_each(|owner| node.signals.due(owner).notify_one());
     result
 }

@@ -58,10 +58,13 @@ pub struct Claimed {
     pub objection: Option<Reason>,
     /// Number of the inbox event about items that ended, if any did.
     pub event: Option<u64>,
+    /// The most important reason of each item that ended.
+    pub ended: Vec<Reason>,
 }
 
 /// Claims items to a peer that are due.
 pub async fn claim_due(node: &Arc<Node>, peer: &AgencyId) -> Result<Claimed, StoreError> {
+    let begun = node.telemetry.begin();
     let claim = Arc::new(Claim { node: node.clone(), peer: peer.clone(), lease_until: Instant::now() + LEASE });
     let claimed = node
         .store
@@ -71,6 +74,10 @@ pub async fn claim_due(node: &Arc<Node>, peer: &AgencyId) -> Result<Claimed, Sto
         })
         .await?;
     announce(node, &claimed);
+    if let Some(begun) = begun {
+        claimed.shipment.iter().for_each(|shipment| node.telemetry.released(begun, shipment));
+        node.telemetry.release_refused(&claimed.ended);
+    }
     Ok(claimed)
 }
 
@@ -204,7 +211,7 @@ impl Claim {
         at: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let mut settled = Vec::new();
-        let mut ended = Vec::new();
+        let (mut ended, mut reasons_of_ended) = (Vec::new(), Vec::new());
         let mut entries = Vec::with_capacity(numbers.leaves as usize);
         let mut permitted = Vec::with_capacity(items.len());
         for (item, verdict) in items.iter().zip(&verdicts) {
@@ -213,6 +220,7 @@ impl Claim {
                 Verdict::End(reasons) => {
                     settled.push(end(item, reasons, at));
                     ended.push(item.claimable.record_id);
+                    reasons_of_ended.extend(reasons.first());
                     entries.push(self.ended_entry(item, reasons, at));
                 }
                 Verdict::Referral(ground) => {
@@ -243,7 +251,7 @@ impl Claim {
             let event = Event { seq, at, kind: EventKind::Delivered, peer: self.peer.clone(), items: ended };
             inbox::append(tx, &event).await?;
         }
-        Ok(Claimed { shipment, looked: true, objection, event })
+        Ok(Claimed { shipment, looked: true, objection, event, ended: reasons_of_ended })
     }
 
     /// Opens an item's content, without what is left out; encrypted anew where something is.

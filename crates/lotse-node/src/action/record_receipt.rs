@@ -19,6 +19,7 @@ use prost::Message;
 use crate::action::claim::pause;
 use crate::entry::{BatchSummary, Detail, Direction, Draft, EntryKind};
 use crate::node::Node;
+use crate::telemetry;
 use crate::wire::batch::{ReceiptItem, ReceiptStatement, items_root, open_receipt, parse_item};
 
 /// What a receipt brought.
@@ -53,15 +54,20 @@ pub async fn record_receipt(
         }
     };
     let job = Arc::new(Job { node: node.clone(), peer: peer.clone(), opened, bytes: receipt.encode_to_vec() });
+    let shared = job.clone();
     let (recorded, event) = node
         .store
         .transact("receipt", move |tx| {
-            let job = job.clone();
+            let job = shared.clone();
             Box::pin(async move { job.run(tx).await })
         })
         .await?;
     node.signals.log.notify_one();
     event.into_iter().for_each(|seq| node.signals.inbox_changed(seq));
+    if let Recorded::First { .. } = recorded {
+        let outcomes = job.opened.items.iter().map(|item| item.outcome);
+        node.telemetry.answered(telemetry::Direction::Out, outcomes);
+    }
     if let Recorded::Rejected(why) = recorded {
         tracing::warn!(%peer, why, "a receipt does not fit what was sent: its batch stays in doubt");
     }

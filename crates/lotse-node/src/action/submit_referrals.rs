@@ -4,6 +4,7 @@
 //! log entry; it takes no other item with it.
 
 mod keys;
+mod told;
 
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ use lotse_store::batch::BatchItem;
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{ItemKind, NewItem};
-use lotse_store::vault::{Place, Sealed};
-use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register};
+use lotse_store::vault::Sealed;
+use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register, vault};
 use tokio::time::Instant;
 
 use crate::action::covering::Consents;
@@ -32,6 +33,7 @@ use crate::failure::Failure;
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
+use crate::telemetry::trace::{SpanId, within};
 use crate::wire::referral::{self, Handover};
 use crate::wire::request::{Ask, ReferralAsk, Request};
 
@@ -45,8 +47,10 @@ pub struct Submission {
     pub system: String,
     /// Identity of the system, for the log.
     pub actor: String,
-    /// Trace, 16 bytes or empty.
+    /// Trace, 16 bytes; empty: it gets one of its own.
     pub trace_id: Vec<u8>,
+    /// The caller's span in that trace.
+    pub caller_span: Option<SpanId>,
     /// The referral.
     pub handover: Handover,
 }
@@ -88,15 +92,18 @@ pub async fn submit_referrals(
     submissions: Vec<Submission>,
     room: Room,
 ) -> Result<Outcome, StoreError> {
+    let begun = node.telemetry.begin();
     let job = Arc::new(Job::prepare(node, peer, submissions, room)?);
-    let outcome = node
-        .store
-        .transact("submit", move |tx| {
-            let job = job.clone();
-            Box::pin(async move { job.run(tx).await })
-        })
-        .await?;
+    let shared = job.clone();
+    let work = node.store.transact("submit", move |tx| {
+        let job = shared.clone();
+        Box::pin(async move { job.run(tx).await })
+    });
+    let outcome = within(begun.and_then(|_| job.place()), work).await?;
     node.signals.log.notify_one();
+    if let Some(begun) = begun {
+        job.tell(begun, &outcome);
+    }
     Ok(outcome)
 }
 
@@ -118,7 +125,13 @@ struct Item {
 }
 
 impl Job {
-    fn prepare(node: &Arc<Node>, peer: &AgencyId, submissions: Vec<Submission>, room: Room) -> Result<Job, StoreError> {
+    fn prepare(
+        node: &Arc<Node>,
+        peer: &AgencyId,
+        mut submissions: Vec<Submission>,
+        room: Room,
+    ) -> Result<Job, StoreError> {
+        told::trace_each(node, &mut submissions);
         let id_key = node.vault.id_key();
         let ids: Vec<Id> =
             submissions.iter().map(|s| Id::of_record(id_key, &s.system, &s.handover.idempotency_key, peer)).collect();
@@ -385,8 +398,8 @@ impl Job {
 }
 
 /// Where an item's content is stored.
-pub fn place(record_id: &Id) -> Place<'_> {
-    Place { table: "outbox", id: record_id.as_bytes() }
+pub fn place(record_id: &Id) -> vault::Place<'_> {
+    vault::Place { table: "outbox", id: record_id.as_bytes() }
 }
 
 /// A permit and the consent on which it rests, or every reason against it.

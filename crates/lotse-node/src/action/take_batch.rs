@@ -3,6 +3,7 @@
 
 mod envelope;
 mod judge;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,14 +22,15 @@ use lotse_store::counter::{self, Counter};
 use lotse_store::custody::{Arrival, Copy, Remembered};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::outbox::ItemKind;
-use lotse_store::vault::{Place, Sealed};
-use lotse_store::{StoreError, Tx, custody as held, log, outbox, receipt};
+use lotse_store::vault::Sealed;
+use lotse_store::{StoreError, Tx, custody as held, log, outbox, receipt, vault};
 use prost::Message;
 
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::federation::Federation;
 use crate::node::Node;
+use crate::telemetry::trace::within;
 use crate::wire::batch::{
     BatchStatement, MAX_BATCH, ReceiptItem, ReceiptStatement, SealFault, encode_item, items_root, open_batch,
     seal_receipt,
@@ -40,15 +42,18 @@ use judge::{Taking, Verdict};
 /// Takes a batch from a peer, whose identity TLS has proven. Refuses it as a whole only if its seal or its form is wrong.
 pub async fn take_batch(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) -> Result<proto::Receipt, Failure> {
     let job = Job::open(node, peer, batch).map_err(|reason| whole(node, peer, reason))?;
+    let begun = node.telemetry.begin();
     let job = Arc::new(job);
-    let taken = node
-        .store
-        .transact("take", move |tx| {
-            let job = job.clone();
-            Box::pin(async move { job.run(tx).await })
-        })
-        .await?;
+    let shared = job.clone();
+    let work = node.store.transact("take", move |tx| {
+        let job = shared.clone();
+        Box::pin(async move { job.run(tx).await })
+    });
+    let taken = within(begun.and_then(|_| job.place()), work).await?;
     node.signals.log.notify_one();
+    if let (Some(begun), Taken::New { receipt, .. }) = (begun, &taken) {
+        job.tell(begun, receipt);
+    }
     match taken {
         Taken::New { receipt, event } => {
             event.into_iter().for_each(|seq| node.signals.inbox_changed(seq));
@@ -317,8 +322,8 @@ impl Job {
 }
 
 /// Where the bytes of an envelope are stored.
-pub fn place(envelope_id: &Id) -> Place<'_> {
-    Place { table: "custody", id: envelope_id.as_bytes() }
+pub fn place(envelope_id: &Id) -> vault::Place<'_> {
+    vault::Place { table: "custody", id: envelope_id.as_bytes() }
 }
 
 fn copy_of(head: &Head, body: &Body, state: ReferralState, content: Sealed) -> Copy {

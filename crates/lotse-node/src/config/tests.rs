@@ -52,6 +52,8 @@ fn every_commented_key_can_be_uncommented() {
     assert_eq!(config.listen.max_age_seconds, default.listen.max_age_seconds);
     assert_eq!(config.listen.connections, default.listen.connections);
     assert_eq!(config.database.waiting_works, default.database.waiting_works);
+    assert_eq!(config.telemetry.trace_share, default.telemetry.trace_share);
+    assert_eq!(config.telemetry.interval_seconds, default.telemetry.interval_seconds);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lotse_core::id::Id;
+use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
 use lotse_proto::peer::v1::peer_service_client::PeerServiceClient;
 use lotse_proto::peer::v1::{ExchangeRequest, exchange_request, exchange_response};
@@ -71,12 +72,18 @@ enum Done {
     Failed(lotse_store::StoreError),
 }
 
+/// A batch that was written to the stream.
+struct OnItsWay {
+    loaded: Loaded,
+    since: Timestamp,
+}
+
 /// A stream and what is on its way on it.
 struct Session<'a> {
     courier: &'a mut Courier,
     out: mpsc::Sender<ExchangeRequest>,
     inbound: Streaming<lotse_proto::peer::v1::ExchangeResponse>,
-    in_flight: HashMap<Id, Loaded>,
+    in_flight: HashMap<Id, OnItsWay>,
     works: FuturesUnordered<Work>,
     claiming: bool,
     doubtful: bool,
@@ -147,7 +154,7 @@ impl Courier {
     }
 
     /// Lets running works finish, and ends every claim that has no receipt.
-    async fn finish(&mut self, mut works: FuturesUnordered<Work>, mut in_flight: HashMap<Id, Loaded>) {
+    async fn finish(&mut self, mut works: FuturesUnordered<Work>, mut in_flight: HashMap<Id, OnItsWay>) {
         while let Some(done) = works.next().await {
             match done {
                 Done::Claimed(Claimed { shipment: Some(shipment), .. }, _) => self.lapse(&shipment).await,
@@ -158,8 +165,8 @@ impl Courier {
                 _ => {}
             }
         }
-        for loaded in in_flight.values() {
-            self.lapse(&loaded.shipment).await;
+        for batch in in_flight.values() {
+            self.lapse(&batch.loaded.shipment).await;
         }
     }
 }
@@ -192,7 +199,7 @@ impl Session<'_> {
     }
 
     fn earliest_lease(&self) -> Option<Instant> {
-        self.in_flight.values().map(|loaded| loaded.shipment.lease_until).min()
+        self.in_flight.values().map(|batch| batch.loaded.shipment.lease_until).min()
     }
 
     /// Starts a claim if none runs and there is room: first of what is in doubt, then of what is due.
@@ -251,8 +258,9 @@ impl Session<'_> {
 
     /// Writes a batch to the stream, if its lease still runs.
     async fn send(&mut self, loaded: Loaded) -> Result<(), Problem> {
+        let since = self.courier.node.now();
         let written = write(&self.out, &loaded.shipment).await;
-        self.in_flight.insert(loaded.shipment.batch_id, loaded);
+        self.in_flight.insert(loaded.shipment.batch_id, OnItsWay { loaded, since });
         written
     }
 
@@ -287,7 +295,9 @@ impl Session<'_> {
             Recorded::Rejected(why) => return Err(Problem::Receipt(why)),
             Recorded::First { .. } | Recorded::Repeated => {}
         }
-        self.in_flight.remove(&batch_id);
+        if let Some(batch) = self.in_flight.remove(&batch_id) {
+            self.courier.node.telemetry.delivered(batch.since, &batch.loaded.shipment);
+        }
         self.courier.node.links.update(&self.courier.peer, |link| link.last_seen = Some(now));
         Ok(())
     }

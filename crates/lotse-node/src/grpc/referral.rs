@@ -23,8 +23,10 @@ use crate::desk::Desk;
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::Failure;
 use crate::grpc::access::{self, Grant};
+use crate::grpc::call;
 use crate::grpc::farewell::farewell;
 use crate::node::Node;
+use crate::telemetry::trace::{Place, TraceId};
 use crate::wire::field::Findings;
 use crate::wire::referral::{MAX_KEY, parse_answer, parse_handover};
 use crate::wire::time;
@@ -51,12 +53,14 @@ pub struct Referrals {
 }
 
 impl Referrals {
-    async fn submit(&self, grant: &Grant, handover: Option<agency::ReferralHandover>) -> Result<Submitted, Failure> {
-        let handover = handover.ok_or_else(|| Failure::field(Reason::FieldMissing, "handover", "is required"))?;
-        let handover = parse_handover(handover)?;
-        grant.purpose(handover.referral.purpose)?;
-        let submission =
-            Submission { system: grant.system.clone(), actor: grant.actor.clone(), trace_id: Vec::new(), handover };
+    async fn submit(
+        &self,
+        grant: &Grant,
+        handover: Option<agency::ReferralHandover>,
+        place: Option<Place>,
+    ) -> Result<Submitted, Failure> {
+        let refused = |failure: &Failure| self.node.telemetry.submission_refused(failure.reason());
+        let submission = submission(grant, handover, place).inspect_err(refused)?;
         self.desk.submit(submission).await
     }
 
@@ -75,10 +79,11 @@ impl Referrals {
         &self,
         grant: &Grant,
         request: agency::SubmitReferralsRequest,
+        place: Option<Place>,
     ) -> agency::SubmitReferralsResponse {
         use submit_referrals_response::Result as Answer;
         let key = request.handover.as_ref().map(|handover| handover.idempotency_key.clone()).unwrap_or_default();
-        let result = match self.submit(grant, request.handover).await {
+        let result = match self.submit(grant, request.handover, place).await {
             Ok(submitted) => Answer::Submitted(self.submitted(&submitted)),
             Err(failure) => Answer::Refused(decision::refusal(&failure)),
         };
@@ -93,7 +98,8 @@ impl ReferralService for Referrals {
         request: Request<agency::SubmitReferralRequest>,
     ) -> Result<Response<agency::SubmitReferralResponse>, Status> {
         let grant = access::system(&self.node, &request, access::SUBMIT_REFERRAL)?;
-        let submitted = self.submit(&grant, request.into_inner().handover).await?;
+        let place = call::place(&request);
+        let submitted = self.submit(&grant, request.into_inner().handover, place).await?;
         Ok(Response::new(agency::SubmitReferralResponse { submitted: Some(self.submitted(&submitted)) }))
     }
 
@@ -105,6 +111,7 @@ impl ReferralService for Referrals {
     ) -> Result<Response<Self::SubmitReferralsStream>, Status> {
         let grant = access::system(&self.node, &request, access::SUBMIT_REFERRALS)?;
         let caller = crate::edge::caller(&request)?;
+        let place = call::given(&request);
         let mut inbound = request.into_inner();
         let (out, answers) = mpsc::channel(STREAM_AT_ONCE);
         let service = self.clone();
@@ -114,7 +121,7 @@ impl ReferralService for Referrals {
                 .take_until(stopping.cancelled())
                 .map(|message| async {
                     caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))?;
-                    Ok(service.submit_one(&grant, message?).await)
+                    Ok(service.submit_one(&grant, message?, place).await)
                 })
                 .buffer_unordered(STREAM_AT_ONCE);
             let mut results = Box::pin(results);
@@ -169,7 +176,13 @@ impl ReferralService for Referrals {
         request: Request<agency::AnswerReferralRequest>,
     ) -> Result<Response<agency::AnswerReferralResponse>, Status> {
         let grant = access::system(&self.node, &request, access::ANSWER_REFERRAL)?;
-        let submission = parse_answer_request(&grant, request.into_inner())?;
+        let place = call::place(&request);
+        let trace = place.map_or_else(|| TraceId::random(&*self.node.random), |place| place.trace);
+        let submission = AnswerSubmission {
+            trace_id: trace.as_bytes().to_vec(),
+            caller_span: place.map(|place| place.span),
+            ..parse_answer_request(&grant, request.into_inner())?
+        };
         let (referral, _) = get_referral(&self.node, grant.purposes, submission.referral_id).await?;
         if matches!(referral, Referral::Sent(_)) {
             return Err(Failure::not_found().into());
@@ -217,6 +230,25 @@ impl ReferralService for Referrals {
         };
         Ok(Response::new(agency::ListReferralsResponse { referrals, next_page_token: next.unwrap_or_default() }))
     }
+}
+
+/// Reads what is handed over. Without a trace given by the caller it gets one of its own, so that nobody can tell from two traces
+/// that two records came in one call.
+fn submission(
+    grant: &Grant,
+    handover: Option<agency::ReferralHandover>,
+    place: Option<Place>,
+) -> Result<Submission, Failure> {
+    let handover = handover.ok_or_else(|| Failure::field(Reason::FieldMissing, "handover", "is required"))?;
+    let handover = parse_handover(handover)?;
+    grant.purpose(handover.referral.purpose)?;
+    Ok(Submission {
+        system: grant.system.clone(),
+        actor: grant.actor.clone(),
+        trace_id: place.map(|place| place.trace.as_bytes().to_vec()).unwrap_or_default(),
+        caller_span: place.map(|place| place.span),
+        handover,
+    })
 }
 
 /// Which page of which list is asked for. Without a side, what was sent comes first.
@@ -277,6 +309,7 @@ fn parse_answer_request(grant: &Grant, request: agency::AnswerReferralRequest) -
         answer: parse_answer(&answer)?,
         on_behalf_of: request.on_behalf_of,
         trace_id: Vec::new(),
+        caller_span: None,
     })
 }
 

@@ -9,6 +9,7 @@ use crate::courier::{self, Couriers};
 use crate::desk::Desk;
 use crate::edge::Connector;
 use crate::grpc::access::guard;
+use crate::grpc::call::observe;
 use crate::grpc::{admin, audit, consent, health, inbox, peer, referral};
 use crate::housekeeping;
 use crate::lifecycle::{Lifecycle, Stage};
@@ -41,7 +42,7 @@ impl Services {
 
     /// Services for other agencies' nodes.
     pub(super) fn for_peers(&self) -> Routes {
-        guard(&self.node, Routes::new(peer::service(self.node.clone())))
+        observe(&self.node, guard(&self.node, Routes::new(peer::service(self.node.clone()))))
     }
 
     /// Services for the agency's own systems, officers and administrators; the guard asks for the caller's role and grants.
@@ -52,7 +53,7 @@ impl Services {
             .add_service(audit::service(self.node.clone()))
             .add_service(admin::service(self.node.clone()))
             .add_service(health::service(self.node.clone()));
-        guard(&self.node, routes)
+        observe(&self.node, guard(&self.node, routes))
     }
 
     /// Pages for officers with their browsers; each asks who is looking.

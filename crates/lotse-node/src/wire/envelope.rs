@@ -208,6 +208,18 @@ pub fn body_of(bytes: &[u8]) -> Option<ProtoBody> {
     traced_body(bytes)?.1
 }
 
+/// The part of an envelope that says in whose trace it came.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Traced {
+    #[prost(bytes = "vec", tag = "14")]
+    trace_id: Vec<u8>,
+}
+
+/// Returns the trace id of an envelope, without reading anything else of it; empty if there is none.
+pub fn trace_id(bytes: &[u8]) -> Vec<u8> {
+    Traced::decode(bytes).map(|traced| traced.trace_id).unwrap_or_default()
+}
+
 /// Returns the trace id, which may be empty, and the body of an envelope that was taken.
 pub fn traced_body(bytes: &[u8]) -> Option<(Vec<u8>, Option<ProtoBody>)> {
     let envelope = proto::Envelope::decode(bytes).ok()?;

@@ -166,6 +166,7 @@ impl World {
             system: "akte".into(),
             actor: "spiffe://jc.example/system/akte".into(),
             trace_id: vec![],
+            caller_span: None,
             handover: handover.unwrap(),
         };
         let room = if at_once && self.has_room(Side::Owner) { Room::Free } else { Room::Taken };
@@ -349,6 +350,7 @@ impl World {
             answer: parse_answer(&answer).unwrap(),
             on_behalf_of: String::new(),
             trace_id: vec![],
+            caller_span: None,
         };
         if let Ok(answered) = answer_referral(holder, submission).await {
             self.answers += 1;

@@ -1,0 +1,227 @@
+//! What operators are told: one trace follows a referral through both agencies, metrics arrive, and nothing of it is personal.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use lotse_core::agency::AgencyKind;
+use lotse_proto::agency::v1::inbox_service_client::InboxServiceClient;
+use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
+use lotse_proto::agency::v1::{
+    AnswerReferralRequest, FetchRequest, GetReferralRequest, ReferralState, SubmitReferralRequest,
+    SubmitReferralsRequest,
+};
+use lotse_proto::audit::v1::LoggedEntry;
+use lotse_proto::record::v1::{Accepted, ReferralAnswer, referral_answer};
+use lotse_tests::canary;
+use lotse_tests::client::read_inbox;
+use lotse_tests::collector::{Collector, ToldSpan};
+use lotse_tests::federation::{Agency, Federation, eventually};
+use lotse_tests::records;
+use tonic::Request;
+
+use super::secrecy::{HOLDER, OWNER, consent, handover, malformed, uncovered};
+
+const BOTH: [(&str, AgencyKind); 2] = [(OWNER, AgencyKind::JobcenterGe), (HOLDER, AgencyKind::EmploymentAgency)];
+const NO_ENDPOINT: &str = "# endpoint = \"http://127.0.0.1:4317\"";
+const NO_INTERVAL: &str = "# interval_seconds = 15";
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+
+/// Two agencies with an agreement whose nodes tell a collector everything, every second.
+async fn two_agencies(endpoint: &str) -> Result<Federation> {
+    let place = tempfile::tempdir()?;
+    let clock: std::sync::Arc<dyn lotse_core::time::Clock> = std::sync::Arc::new(lotse_node::ambient::SystemClock);
+    let mut agencies = Vec::new();
+    for (id, kind) in BOTH {
+        let agency = Agency::set_up(place.path(), id, kind, clock.clone())?;
+        agency.configure(NO_ENDPOINT, &format!("endpoint = \"{endpoint}\""))?;
+        agency.configure(NO_INTERVAL, "interval_seconds = 1")?;
+        agencies.push(agency);
+    }
+    let federation = Federation::of(place, agencies).await?;
+    federation.introduce().await?;
+    federation.agree().await?;
+    records::record(federation.agency(OWNER), consent()).await?;
+    Ok(federation)
+}
+
+/// Hands the good referral over as a caller with a trace does; returns its id.
+async fn submit(owner: &Agency, key: &str, traceparent: Option<&str>) -> Result<String> {
+    let mut request = Request::new(SubmitReferralRequest { handover: Some(handover(key, |_, _| {})) });
+    if let Some(traceparent) = traceparent {
+        request.metadata_mut().insert("traceparent", traceparent.parse()?);
+    }
+    let submitted = ReferralServiceClient::new(owner.system()?).submit_referral(request).await?.into_inner();
+    Ok(submitted.submitted.context("no answer")?.referral_id)
+}
+
+/// Waits until the holder has a referral, and returns the trace id with which its system fetches it.
+async fn fetched_trace(holder: &Agency, id: &str) -> Result<String> {
+    eventually("the referral at the holder", async || Ok(read_inbox(holder).await?.iter().any(|known| known == id)))
+        .await?;
+    let request = FetchRequest { record_ids: vec![id.into()] };
+    let fetched = InboxServiceClient::new(holder.system()?).fetch(request).await?.into_inner();
+    Ok(fetched.records.into_iter().next().context("not found")?.trace_id)
+}
+
+/// Reads the trace ids of an agency's log entries of a kind.
+async fn logged_traces(agency: &Agency, kind: &str) -> Result<Vec<String>> {
+    let arguments = ["log", "list", "--officer", "sommer", "--kind", kind, "--json", "--limit", "1000"];
+    let printed = agency.command(&arguments).await?;
+    let trace = |line: &str| -> Result<String> {
+        let logged: LoggedEntry = serde_json::from_str(line)?;
+        Ok(hex(&logged.entry.context("a leaf without an entry")?.trace_id))
+    };
+    printed.lines().map(trace).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Waits until a span of a trace has been told.
+async fn span(collector: &Collector, trace: &str, agency: &str, name: &str) -> Result<ToldSpan> {
+    let find = || {
+        let fits =
+            |told: &ToldSpan| hex(&told.span.trace_id) == trace && told.agency == agency && told.span.name == name;
+        collector.spans().into_iter().find(fits)
+    };
+    eventually(&format!("the span {name} of {agency}"), async || Ok(find().is_some())).await?;
+    find().context("it was there")
+}
+
+fn is_inside(inner: &ToldSpan, outer: &ToldSpan) -> Result<()> {
+    let fits = inner.span.parent_span_id == outer.span.span_id;
+    ensure!(fits, "{} of {} is not inside {}", inner.span.name, inner.agency, outer.span.name);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_trace_follows_a_referral_through_both_agencies() -> Result<()> {
+    let collector = Collector::start().await?;
+    let federation = two_agencies(&collector.endpoint()).await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    let id = submit(owner, "traced", Some(&format!("00-{TRACE}-{CALLER}-01"))).await?;
+    ensure!(fetched_trace(holder, &id).await? == TRACE, "the holder's system learns the trace");
+
+    let told = async |agency: &'static str, name: &'static str| span(&collector, TRACE, agency, name).await;
+    let call = told(OWNER, "lotse.agency.v1.ReferralService/SubmitReferral").await?;
+    ensure!(hex(&call.span.parent_span_id) == CALLER, "the call is part of what its caller does");
+    ensure!(call.attribute("rpc.response.status_code") == "OK");
+    let submit_span = told(OWNER, "submit").await?;
+    is_inside(&submit_span, &call)?;
+    ensure!(submit_span.attribute("lotse.record") == id && submit_span.attribute("lotse.peer") == HOLDER);
+    is_inside(&told(OWNER, "release").await?, &submit_span)?;
+    let deliver = told(OWNER, "deliver").await?;
+    is_inside(&deliver, &submit_span)?;
+    let take = told(HOLDER, "take").await?;
+    is_inside(&take, &deliver)?;
+    for (agency, outer, work) in [(OWNER, &submit_span, "submit"), (HOLDER, &take, "take")] {
+        let store = told(agency, "store").await?;
+        is_inside(&store, outer)?;
+        ensure!(store.attribute("lotse.work") == work);
+    }
+    for (agency, kind) in [(owner, "released"), (holder, "taken")] {
+        ensure!(logged_traces(agency, kind).await? == [TRACE], "the log of {} names the trace", agency.id);
+    }
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn referrals_of_one_stream_have_traces_of_their_own_also_without_a_collector() -> Result<()> {
+    let (federation, _) = Federation::agreed(&BOTH).await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    records::record(owner, consent()).await?;
+    let request = |key: &str| SubmitReferralsRequest { handover: Some(handover(key, |_, _| {})) };
+    let requests = tokio_stream::iter([request("one"), request("other")]);
+    let mut answers = ReferralServiceClient::new(owner.system()?).submit_referrals(requests).await?.into_inner();
+    while answers.message().await?.is_some() {}
+    eventually("both at the holder", async || Ok(read_inbox(holder).await?.len() == 2)).await?;
+    let (mut sent, mut received) = (logged_traces(owner, "released").await?, logged_traces(holder, "taken").await?);
+    sent.sort();
+    received.sort();
+    ensure!(sent == received && sent.len() == 2 && sent[0] != sent[1], "{sent:?} {received:?}");
+    ensure!(sent.iter().all(|trace| trace.len() == 32), "{sent:?}");
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_arrive_and_nothing_that_is_told_is_personal() -> Result<()> {
+    let collector = Collector::start().await?;
+    let federation = two_agencies(&collector.endpoint()).await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    let id = submit(owner, "good", None).await?;
+    fetched_trace(holder, &id).await?;
+    let mut service = ReferralServiceClient::new(owner.system()?);
+    let mut refused = 0;
+    for handover in uncovered().into_iter().chain(malformed()) {
+        let request = SubmitReferralRequest { handover: Some(handover) };
+        refused += usize::from(service.submit_referral(request).await.is_err());
+    }
+    answer(owner, holder, &id).await?;
+
+    let metric = |agency: &str, name: &str, labels: &[(&str, &str)]| collector.highest(agency, name, labels);
+    eventually("the metrics of both", async || {
+        let refusals = metric(OWNER, "lotse.submissions", &[("outcome", "refused")]);
+        Ok(refusals == refused as f64
+            && metric(OWNER, "lotse.refusals", &[("stage", "submission"), ("reason", "NO_CONSENT")]) >= 1.0
+            && metric(OWNER, "lotse.submissions", &[("outcome", "accepted")]) == 1.0
+            && metric(OWNER, "lotse.releases", &[]) == 1.0
+            && metric(OWNER, "lotse.envelopes", &[("direction", "out"), ("outcome", "taken")]) == 1.0
+            && metric(HOLDER, "lotse.envelopes", &[("direction", "in"), ("outcome", "taken")]) == 1.0
+            && metric(OWNER, "lotse.receipts", &[("direction", "in")]) == 1.0
+            && metric(HOLDER, "lotse.receipts", &[("direction", "out")]) == 1.0
+            && metric(HOLDER, "lotse.store.work.duration", &[("work", "take")]) == 1.0
+            && metric(OWNER, "lotse.store.commits", &[]) > 1.0
+            && metric(OWNER, "lotse.log.signed_size", &[]) > 1.0
+            && metric(OWNER, "lotse.days_left", &[("what", "certificate")]) > 1.0
+            && metric(OWNER, "lotse.days_left", &[("what", "card")]) > 1.0)
+    })
+    .await?;
+    let submit = "lotse.agency.v1.ReferralService/SubmitReferral";
+    ensure!(
+        metric(OWNER, "rpc.server.call.duration", &[("rpc.method", submit), ("rpc.response.status_code", "OK")]) > 0.0
+    );
+    for name in ["lotse.outbox.due", "lotse.outbox.in_doubt", "lotse.outbox.oldest_age", "lotse.hold", "lotse.alarms"] {
+        ensure!(collector.metrics(OWNER).contains(name), "{name} is not told: {:?}", collector.metrics(OWNER));
+    }
+    federation.stop().await?;
+
+    let everything = collector.everything();
+    let found: Vec<String> = everything.iter().flat_map(|bytes| canary::find(bytes)).collect();
+    ensure!(found.is_empty(), "{} canaries:\n{}", found.len(), found.join("\n"));
+    let all = everything.concat();
+    ensure!(String::from_utf8_lossy(&all).contains(&id), "what is searched is what was told");
+    Ok(())
+}
+
+/// The holder accepts the referral, and the owner learns it.
+async fn answer(owner: &Agency, holder: &Agency, id: &str) -> Result<()> {
+    let kind = Some(referral_answer::Kind::Accepted(Accepted {}));
+    let request = AnswerReferralRequest {
+        idempotency_key: "accepted".into(),
+        referral_id: id.into(),
+        answer: Some(ReferralAnswer { on: "2026-11-22".into(), kind, note: None }),
+        on_behalf_of: String::new(),
+    };
+    ReferralServiceClient::new(holder.system()?).answer_referral(request).await?;
+    let mut service = ReferralServiceClient::new(owner.system()?);
+    eventually("the answer at the owner", async || {
+        let thread = service.get_referral(GetReferralRequest { referral_id: id.into() }).await?.into_inner();
+        Ok(thread.summary.is_some_and(|summary| summary.state() == ReferralState::Accepted))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_never_answers_hinders_nothing() -> Result<()> {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let federation = two_agencies(&format!("http://{}", silent.local_addr()?)).await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    let id = submit(owner, "good", None).await?;
+    ensure!(fetched_trace(holder, &id).await?.len() == 32);
+    let begin = Instant::now();
+    federation.stop().await?;
+    ensure!(begin.elapsed() < Duration::from_secs(30), "both stops took {:?}", begin.elapsed());
+    Ok(())
+}
