@@ -20,6 +20,7 @@ mod head_store;
 mod json_schema;
 mod kill;
 mod postgres;
+mod roles;
 mod secrecy;
 mod stop;
 mod telemetry;
