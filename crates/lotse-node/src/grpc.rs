@@ -12,3 +12,6 @@ pub mod inbox;
 pub mod peer;
 pub mod referral;
 pub mod status;
+
+#[cfg(test)]
+mod tests;

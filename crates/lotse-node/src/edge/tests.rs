@@ -1,5 +1,7 @@
 //! gRPC over the edge: who is calling, what a port bears, how connections end.
 
+mod floods;
+
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::Pin;
