@@ -1,8 +1,9 @@
 //! The node: what all actions share.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
-use lotse_core::id::AgencyId;
+use lotse_core::id::{AgencyId, Id};
 use lotse_core::key::SigningKey;
 use lotse_core::random::Random;
 use lotse_core::time::{Clock, Timestamp};
@@ -42,6 +43,8 @@ pub struct Node {
     pub store: Store,
     /// What lies outside the database, so that a restore of it shows.
     pub head: Arc<HeadStore>,
+    /// Consents that were withdrawn here and are not in the database: it was put back from a backup. Nobody records them again.
+    pub withdrawn_and_lost: OnceLock<HashSet<Id>>,
     /// Encryption at rest.
     pub vault: Arc<Vault>,
     /// Signing keys.

@@ -6,7 +6,7 @@ mod ports;
 mod services;
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -184,6 +184,7 @@ async fn assemble(
         restore_point: begun.restore_point,
         store,
         head,
+        withdrawn_and_lost: OnceLock::new(),
         vault: Arc::new(vault),
         keys,
         clock: overrides.clock.clone(),

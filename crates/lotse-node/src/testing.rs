@@ -302,6 +302,7 @@ fn node(
         restore_point: None,
         store,
         head: Arc::new(HeadStore::open(head_folder).unwrap()),
+        withdrawn_and_lost: Default::default(),
         vault: Arc::new(Vault::load(&key_file).unwrap()),
         keys,
         clock,

@@ -160,7 +160,7 @@ async fn record(tx: &mut Tx, node: &Node, items: &[Item]) -> Result<Vec<Result<R
     let ids: HashSet<Id> =
         items.iter().flat_map(|item| [item.consent.consent_id].into_iter().chain(item.supersedes)).collect();
     let known = consent::known(tx, ids.into_iter().collect()).await?;
-    let results = judge(items, known);
+    let results = judge(items, known, node.withdrawn_and_lost.get());
     let is_new = |result: &Result<Recorded, Reason>| result.is_ok_and(|recorded| !recorded.repeated);
     let new: Vec<&Item> =
         items.iter().zip(&results).filter(|(_, result)| is_new(result)).map(|(item, _)| item).collect();
@@ -171,7 +171,13 @@ async fn record(tx: &mut Tx, node: &Node, items: &[Item]) -> Result<Vec<Result<R
 }
 
 /// Decides in the order of the items, so that one can repeat or supersede another of the same batch.
-fn judge(items: &[Item], mut known: HashMap<Id, Known>) -> Vec<Result<Recorded, Reason>> {
+///
+/// What was withdrawn before a restore of the database is not recorded again: a file that is imported once more must not revive it.
+fn judge(
+    items: &[Item],
+    mut known: HashMap<Id, Known>,
+    withdrawn_and_lost: Option<&HashSet<Id>>,
+) -> Vec<Result<Recorded, Reason>> {
     let judge_one = |item: &Item| {
         let consent = &item.consent;
         if let Some(known) = known.get(&consent.consent_id) {
@@ -181,6 +187,9 @@ fn judge(items: &[Item], mut known: HashMap<Id, Known>) -> Vec<Result<Recorded, 
             } else {
                 Err(Reason::ConsentIdReused)
             };
+        }
+        if withdrawn_and_lost.is_some_and(|lost| lost.contains(&consent.consent_id)) {
+            return Err(Reason::ConsentWithdrawn);
         }
         if let Some(superseded) = item.supersedes {
             let superseded = known.get(&superseded).ok_or(Reason::ConsentUnknown)?;

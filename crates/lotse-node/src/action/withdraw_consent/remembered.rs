@@ -1,6 +1,7 @@
 //! What is remembered of withdrawals outside the database: one that is put back from a backup must not revive a consent that was
 //! withdrawn since (protocol, "Restore").
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use lotse_core::consent::ConsentState;
@@ -25,12 +26,16 @@ pub(super) async fn remember(node: &Node, withdrawals: Vec<RememberedWithdrawal>
 /// before the first claim. Returns how many.
 pub async fn withdraw_remembered(node: &Arc<Node>) -> Result<usize, Failure> {
     let remembered = in_head_store(node, HeadStore::withdrawn).await?;
-    let mut revived = Vec::new();
+    let (mut revived, mut unknown) = (Vec::new(), HashSet::new());
     for some in remembered.chunks(AT_ONCE as usize) {
         let some = some.to_vec();
         let look = node.store.read("remembered_withdrawals", move |tx| Box::pin(async move { lost(tx, &some).await }));
-        revived.extend(look.await?);
+        let lost = look.await?;
+        revived.extend(lost.revived);
+        unknown.extend(lost.unknown);
     }
+    // The next start looks again; until then what is known now is enough.
+    let _ = node.withdrawn_and_lost.set(unknown);
     for &consent_id in &revived {
         let (on_behalf_of, actor) = (String::new(), String::new());
         withdraw(node, WithdrawConsent { consent_id, scope: Scope::default(), on_behalf_of, actor }).await?;
@@ -44,8 +49,15 @@ pub async fn withdraw_remembered(node: &Arc<Node>) -> Result<usize, Failure> {
     Ok(revived.len())
 }
 
-/// Finds consents in force of which a withdrawal is missing here.
-async fn lost(tx: &mut Tx, remembered: &[RememberedWithdrawal]) -> Result<Vec<Id>, StoreError> {
+/// Consents of which a withdrawal is missing in the database.
+struct Lost {
+    /// In force here.
+    revived: Vec<Id>,
+    /// Missing themselves: recorded and withdrawn since the backup.
+    unknown: Vec<Id>,
+}
+
+async fn lost(tx: &mut Tx, remembered: &[RememberedWithdrawal]) -> Result<Lost, StoreError> {
     let ids: Vec<Id> = remembered.iter().map(|withdrawal| withdrawal.consent_id).collect();
     let known = withdrawal::of_consents(tx, &ids).await?;
     let is_known = |one: &RememberedWithdrawal| known.iter().any(|row| row.withdrawal_id == one.withdrawal_id);
@@ -53,7 +65,9 @@ async fn lost(tx: &mut Tx, remembered: &[RememberedWithdrawal]) -> Result<Vec<Id
     missing.sort_unstable();
     missing.dedup();
     let heads = consent::heads(tx, &missing).await?;
-    Ok(heads.into_iter().filter(|head| head.state == ConsentState::Given).map(|head| head.consent_id).collect())
+    let unknown = missing.into_iter().filter(|id| heads.iter().all(|head| head.consent_id != *id)).collect();
+    let in_force = heads.into_iter().filter(|head| head.state == ConsentState::Given);
+    Ok(Lost { revived: in_force.map(|head| head.consent_id).collect(), unknown })
 }
 
 /// Works in the head store, whose disk may make wait.

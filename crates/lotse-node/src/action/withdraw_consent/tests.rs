@@ -318,4 +318,7 @@ async fn a_consent_withdrawn_since_the_backup_stays_withdrawn_when_the_database_
     assert_eq!(towards(&node, YOUTH, 2).await[0].consent.state, ConsentState::Given, "and of no other consent");
     assert_eq!(node.log().await.last(), Some(&EntryKind::ConsentWithdrawn));
     assert_eq!(withdraw_remembered(&node).await, Ok(0));
+    let imported_again = record_good(&node, &[good(77), good(78)]).await;
+    assert_eq!(imported_again[0], Err(Reason::ConsentWithdrawn), "the same file once more revives nothing");
+    assert!(imported_again[1].is_ok());
 }
