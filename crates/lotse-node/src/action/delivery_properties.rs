@@ -67,8 +67,8 @@ pub(super) enum Op {
     Turn(u16),
     /// Housekeeping at both nodes.
     Jobs,
-    /// The holder answers a referral.
-    Answer { referral: u8, completes: bool },
+    /// The holder answers a referral, maybe with a note and an outcome, which its feedback level does not allow.
+    Answer { referral: u8, completes: bool, tells_more: bool },
     /// The next version of the agreement is sealed; it is in force two days later.
     NextVersion,
 }
@@ -109,7 +109,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => side().prop_map(Op::Restart),
         5 => prop_oneof![6 => 1..40u16, 1 => 600..30_000u16].prop_map(Op::Turn),
         2 => Just(Op::Jobs),
-        5 => (any::<u8>(), any::<bool>()).prop_map(|(referral, completes)| Op::Answer { referral, completes }),
+        5 => (any::<u8>(), any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(referral, completes, tells_more)| Op::Answer { referral, completes, tells_more }),
         1 => Just(Op::NextVersion),
     ]
 }

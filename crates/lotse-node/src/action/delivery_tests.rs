@@ -1,6 +1,8 @@
 //! Stories of delivery between two nodes, told with the actions alone: what the stream carries is handed over by the test, so
 //! that it can be lost, doubled and delayed at will.
 
+mod answers;
+mod later;
 pub(crate) mod pair;
 
 use std::sync::Arc;
@@ -19,7 +21,9 @@ use super::cancel_referral::cancel_referral;
 use super::claim::claim_due;
 use super::claim_again::claim_again;
 use super::confirm_import::confirm_import;
+use super::expire_items::expire_items;
 use super::fetch_records::fetch_records;
+use super::get_status::get_status;
 use super::purge_ended::purge_ended;
 use super::record_receipt::{Recorded, record_receipt};
 use super::submit_referrals::Room;
@@ -170,11 +174,24 @@ async fn a_retry_after_a_withdrawal_sends_nothing() {
     let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
     let record_id = outcome.results[0].clone().unwrap().record_id;
     pair.lapse(outcome.shipment.unwrap().batch_id).await;
-    pair.withdraw(consent, &[]).await;
+    let withdrawn = pair::withdraw(pair.owner.node.clone(), consent, vec![]).await;
+    assert_eq!(withdrawn.envelopes_out, 1, "its answer says that something is out");
     let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap();
     assert!(again.shipment.is_none());
     assert_eq!(again.staying, 1);
-    assert_eq!(pair.sent(record_id).await.delivery, DeliveryState::InDoubt, "in doubt stays in doubt, visible");
+    let is_in_doubt = async || {
+        assert_eq!(pair.sent(record_id).await.delivery, DeliveryState::InDoubt);
+        assert_eq!(get_status(&pair.owner).await.unwrap().waiting[&pair.holder.agency].in_doubt, 1, "and visible");
+    };
+    is_in_doubt().await;
+    for _ in 0..40 {
+        pair.clock.turn(DAY);
+        expire_items(&pair.owner).await.unwrap();
+        assert!(claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.is_none());
+        let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap();
+        assert!(again.is_none_or(|again| again.shipment.is_none()));
+    }
+    is_in_doubt().await;
 }
 
 #[tokio::test]

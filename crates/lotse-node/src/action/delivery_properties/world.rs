@@ -16,7 +16,7 @@ use prost::Message;
 use tokio::task::JoinHandle;
 
 use super::oracle::{Given, Oracle};
-use super::people::{consent, referral};
+use super::people::{consent, mark, referral};
 use super::{Bond, Op, Side};
 use crate::action::answer_referral::{AnswerSubmission, answer_referral};
 use crate::action::claim::claim_due;
@@ -129,7 +129,9 @@ impl World {
             Op::Restart(side) => self.restart(side).await,
             Op::Turn(minutes) => self.clock.turn(Duration::from_secs(60) * u32::from(minutes)),
             Op::Jobs => self.jobs().await,
-            Op::Answer { referral, completes } => self.answer(usize::from(referral), completes).await,
+            Op::Answer { referral, completes, tells_more } => {
+                self.answer(usize::from(referral), completes, tells_more).await
+            }
             Op::NextVersion => self.next_version().await,
         }
         self.finish_withdrawal().await;
@@ -327,7 +329,7 @@ impl World {
         }
     }
 
-    async fn answer(&mut self, referral: usize, completes: bool) {
+    async fn answer(&mut self, referral: usize, completes: bool, tells_more: bool) {
         let held = self.oracle.taken_from(Side::Owner);
         let Some(place) = round(referral, held.len()) else { return };
         let referral_id = held[place];
@@ -338,10 +340,11 @@ impl World {
         use proto::referral_answer::Kind;
         let kind = match state.after(ReferralEvent::Accepted) {
             Ok(_) => Kind::Accepted(proto::Accepted {}),
-            Err(_) if completes => Kind::Completed(proto::Completed { outcome: 0 }),
+            Err(_) if completes => Kind::Completed(proto::Completed { outcome: if tells_more { 13 } else { 0 } }),
             Err(_) => Kind::InProgress(proto::InProgress {}),
         };
-        let answer = proto::ReferralAnswer { on: "2026-11-03".into(), kind: Some(kind), note: None };
+        let note = tells_more.then(|| proto::Note { text: mark(Category::Note).into() });
+        let answer = proto::ReferralAnswer { on: "2026-11-03".into(), kind: Some(kind), note };
         let submission = AnswerSubmission {
             system: "akte".into(),
             actor: "spiffe://aa.example/system/akte".into(),
@@ -353,6 +356,7 @@ impl World {
             caller_span: None,
         };
         if let Ok(answered) = answer_referral(holder, submission).await {
+            assert!(!tells_more, "a note goes back although only the state may");
             self.answers += 1;
             self.oracle.handed_over(Side::Holder, answered.answer_id, None, self.node(Side::Holder).now());
         }
