@@ -15,6 +15,7 @@ Generated from `crates/lotse-node/src/grpc/access/table.rs`. The role stands in 
 
 - *card*: its agency's card is accepted here
 - *exchange*: that, and an agreement of both is in force or either side may still hold something of the other
+- *listed*: the system has a `[[system]]`, whatever that grants
 
 ";
 
@@ -37,14 +38,15 @@ fn row(first: &str, cells: [String; 4]) -> String {
 }
 
 fn cell(rpc: Rpc, role: Role) -> String {
-    if role != rpc.role() {
+    if !rpc.is_for(role) {
         return "no".to_owned();
     }
     match rpc.callers {
         Callers::Peers => "card".to_owned(),
         Callers::PeersWhoExchange => "exchange".to_owned(),
         Callers::Systems(service) => format!("grant `{}`", grant(service)),
-        Callers::Officers | Callers::Admins => "yes".to_owned(),
+        Callers::OwnAgency if role == Role::System => "listed".to_owned(),
+        Callers::Officers | Callers::Admins | Callers::OwnAgency => "yes".to_owned(),
     }
 }
 
