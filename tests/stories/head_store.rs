@@ -31,7 +31,7 @@ const HEAD: Replaced = Replaced { from: "head.toml.new", to: "head.toml" };
 /// Kills in between of a run in the gate.
 const FEW_KILLS: usize = 3;
 /// Kills at most, as a multiple of those in between.
-const MOST: usize = 3;
+const MOST: usize = 10;
 /// How long after the head file's change every other kill falls, at the latest: the row is committed about a millisecond later.
 const LATEST_US: u64 = 500;
 /// Refusals that are asked for at once, at most: so much the log grows by.
