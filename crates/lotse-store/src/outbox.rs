@@ -50,3 +50,6 @@ pub(crate) fn kind(row: &Row, column: usize) -> Result<ItemKind, StoreError> {
 pub(crate) fn purpose(row: &Row, column: usize) -> Result<Purpose, StoreError> {
     Purpose::from_number(row.get(column)?).ok_or(StoreError::Value("purpose"))
 }
+
+#[cfg(test)]
+mod tests;
