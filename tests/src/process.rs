@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use lotse_node::folder::Folder;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::federation::eventually;
@@ -98,15 +99,15 @@ impl NodeProcess {
     }
 
     /// Sends the node a signal, `STOP` or `CONT` for instance.
-    pub async fn signal(&self, name: &str) -> Result<()> {
-        let id = self.child.id().context("the node has ended already")?.to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await?;
-        if sent.success() { Ok(()) } else { bail!("the signal {name} could not be sent") }
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let id =
+            self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the node has ended already")?;
+        kill_process(id, signal).with_context(|| format!("the signal {signal:?} could not be sent"))
     }
 
     /// Asks the node to stop and waits for it.
     pub async fn terminate(mut self) -> Result<ExitStatus> {
-        self.signal("TERM").await?;
+        self.signal(Signal::TERM)?;
         Ok(tokio::time::timeout(STOP, self.child.wait()).await.context("the node does not stop")??)
     }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use lotse_core::agency::AgencyKind;
 use lotse_core::id::Id;
 use lotse_node::ambient::SystemClock;
+use rustix::process::Signal;
 
 use crate::federation::{Agency, Federation};
 use crate::process::NodeProcess;
@@ -81,18 +82,18 @@ impl Member {
     }
 
     /// Holds the process still where it is.
-    pub async fn freeze(&self) -> Result<()> {
-        self.running()?.signal("STOP").await
+    pub fn freeze(&self) -> Result<()> {
+        self.running()?.signal(Signal::STOP)
     }
 
     /// Lets a process that was held still go on.
-    pub async fn thaw(&self) -> Result<()> {
-        self.running()?.signal("CONT").await
+    pub fn thaw(&self) -> Result<()> {
+        self.running()?.signal(Signal::CONT)
     }
 
     /// Asks the node to stop, and does not wait for it.
-    pub async fn ask_to_stop(&self) -> Result<()> {
-        self.running()?.signal("TERM").await
+    pub fn ask_to_stop(&self) -> Result<()> {
+        self.running()?.signal(Signal::TERM)
     }
 
     /// Stops the node as an administrator does.

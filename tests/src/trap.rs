@@ -53,7 +53,7 @@ impl Trap {
     /// Waits on a thread of its own for the moment, and kills the process then as kill -9 does.
     pub fn spring(self, process: u32, moment: Moment) -> JoinHandle<Result<()>> {
         thread::spawn(move || {
-            let process = i32::try_from(process).ok().and_then(Pid::from_raw).context("no process has this number")?;
+            let process = Pid::from_raw(process.cast_signed()).context("no process has this number")?;
             self.wait(moment.time)?;
             if !moment.later.is_zero() {
                 thread::sleep(moment.later);

@@ -140,15 +140,15 @@ impl Run {
                 submitter.allow(DOSE);
             }
             tokio::time::sleep(Duration::from_millis(self.dice.below(LONGEST_GO_MS))).await;
-            self.sender.freeze().await?;
-            self.receiver.freeze().await?;
+            self.sender.freeze()?;
+            self.receiver.freeze()?;
             let doubt = look::in_doubt(&self.url).await.unwrap_or_default();
             if doubt.on_their_way > 0 || (doubt.items > 0 && !amid) {
                 self.strike(victim).await?;
                 return Ok(doubt);
             }
-            self.sender.thaw().await?;
-            self.receiver.thaw().await?;
+            self.sender.thaw()?;
+            self.receiver.thaw()?;
         }
     }
 
@@ -156,11 +156,11 @@ impl Run {
         match victim {
             Victim::Sender => {
                 self.sender.kill().await?;
-                self.receiver.thaw().await
+                self.receiver.thaw()
             }
             Victim::Receiver => {
                 self.receiver.kill().await?;
-                self.sender.thaw().await
+                self.sender.thaw()
             }
             Victim::Both => {
                 self.sender.kill().await?;

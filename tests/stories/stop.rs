@@ -63,7 +63,7 @@ async fn until_stopped<T>(member: &Member, mut answers: Streaming<T>) -> Result<
             Err(status) => return Ok((read, status)),
         }
         if read.len() == ENOUGH {
-            member.ask_to_stop().await?;
+            member.ask_to_stop()?;
         }
     }
 }
