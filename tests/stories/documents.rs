@@ -27,6 +27,7 @@ fn example(word: &str) -> &str {
     match word {
         "ID" => "0198c5a4-7d3e-7cc0-8000-2f6a1b0c9d11",
         "INDEX" => "7",
+        "DIGEST" => "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "AGENCY" => "aa-hanau.hessen.example",
         word => word,
     }

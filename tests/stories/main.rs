@@ -19,6 +19,7 @@ mod files;
 mod head_store;
 mod json_schema;
 mod kill;
+mod planted;
 mod postgres;
 mod roles;
 mod secrecy;

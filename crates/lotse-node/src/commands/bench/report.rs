@@ -100,8 +100,9 @@ impl Outcome {
         Ok(())
     }
 
+    /// The series with most in flight. One in flight is measured in commits, not against the echo: it is none of these.
     fn most(&self, way: Way) -> Option<&Series> {
-        self.series.iter().find(|series| series.way == way)
+        self.series.iter().find(|series| series.way == way && series.in_flight > 1)
     }
 
     /// A figure of the series with most in flight.
