@@ -2,6 +2,7 @@
 
 mod change;
 mod foreign;
+mod forge;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,11 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, ensure};
 use lotse_core::agency::AgencyKind;
+use lotse_core::seal::Seal;
 use lotse_node::ambient::{SystemClock, SystemRandom};
 use lotse_node::commands::terminal::Terminal;
 use lotse_node::commands::{Context, run};
+use lotse_node::key_file::read_root;
 use lotse_proto::agency::v1::SubmitReferralsRequest;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
 use lotse_tests::dice::Dice;
@@ -77,6 +80,11 @@ async fn verify(path: &Path, arguments: &[&str]) -> Result<String> {
 fn fingerprint(agency: &Agency) -> Result<String> {
     let federation = agency.node().node().federation.get();
     Ok(federation.own.as_ref().context("no card")?.card.root.fingerprint().to_string())
+}
+
+/// A seal as an export holds it.
+fn text_of(seal: &Seal) -> Result<String> {
+    Ok(serde_json::to_string_pretty(seal)? + "\n")
 }
 
 /// Every file below a folder.
@@ -145,5 +153,53 @@ async fn two_hundred_changes_of_an_export_are_all_found() -> Result<()> {
     }
     assert_eq!(escaped, [""; 0], "with LOTSE_SEED={}", dice.seed());
     verify(&out, &trusted).await.context("and what was put back is good again")?;
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_with_forged_cards_and_seals_is_refused_with_each_way_of_trust() -> Result<()> {
+    let federation = two_agencies().await?;
+    let owner = federation.agency(OWNER);
+    let place = tempfile::tempdir()?;
+    let (out, own) = (place.path().join("export"), place.path().join("own.card"));
+    exchange(owner, 0..3).await?;
+    export(owner, &out).await?;
+    fs::copy(out.join("agency.card"), &own)?;
+    let (key, own) = (fs::read_to_string(out.join("log.vkey"))?, own.display().to_string());
+    let root = fingerprint(owner)?;
+    let by_root = ["--fingerprint", &root];
+    let by_card = ["--fingerprint", &root, "--card", &own];
+    let by_key = ["--vkey", key.trim()];
+    for trusted in [&by_root[..], &by_card, &by_key] {
+        verify(&out, trusted).await.with_context(|| format!("as exported, with {trusted:?}"))?;
+    }
+
+    let cards = ["agency.card", &format!("card/{HOLDER}.card")].map(|name| out.join(name));
+    let genuine = fs::read(&cards[1])?;
+    let later = |card: &mut lotse_core::card::Card| card.generation += 1;
+    forge::rewrite(&cards[0], &read_root(&owner.folder.root_key())?, later)?;
+    verify(&out, &by_root).await.context("the agency itself says that a later generation has begun")?;
+    verify(&out, &by_card).await.context("the same, with an older card of it")?;
+    let refused = verify(&out, &by_key).await.unwrap_err();
+    ensure!(format!("{refused:#}").contains("agency.card: is none that this log names"), "{refused:#}");
+
+    forge::card(&cards[1], |_| {})?;
+    forge::seals(&out, HOLDER)?;
+    let refused = verify(&out, &by_root).await.unwrap_err();
+    let expected = format!("card/{HOLDER}.card: its root key is none that the agreements of this log name");
+    ensure!(format!("{refused:#}").contains(&expected), "{refused:#}");
+
+    fs::write(&cards[1], genuine)?;
+    forge::card(&cards[0], later)?;
+    forge::card(&cards[1], |_| {})?;
+    [OWNER, HOLDER].iter().try_for_each(|agency| forge::seals(&out, agency))?;
+    for (trusted, why) in [
+        (&by_root[..], "not signed by the root key with this fingerprint"),
+        (&by_card, "agency.card: is not signed by the root key that you trust"),
+        (&by_key, "agency.card: is none that this log names"),
+    ] {
+        let refused = format!("{:#}", verify(&out, trusted).await.unwrap_err());
+        ensure!(refused.contains(why), "with {trusted:?}: {refused}");
+    }
     federation.stop().await
 }

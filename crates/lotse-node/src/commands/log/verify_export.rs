@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
 use lotse_core::id::AgencyId;
-use lotse_core::key::Fingerprint;
+use lotse_core::key::{Fingerprint, PublicKey};
 use lotse_core::log::checkpoint::{Checkpoint, Origin};
 use lotse_core::log::note::{Note, VerifierKey};
 use lotse_core::log::proof::TreeHead;
@@ -65,8 +65,19 @@ pub(super) struct Verified {
     pub(super) receipts: u64,
     /// Agreements whose seals verify.
     pub(super) agreements: u64,
-    /// Agencies whose keys were used, with the fingerprints of their root keys.
-    pub(super) signers: Vec<(AgencyId, Fingerprint)>,
+    /// Agencies whose keys were used.
+    pub(super) signers: Vec<Signer>,
+}
+
+/// An agency whose keys were used.
+#[derive(Debug)]
+pub(super) struct Signer {
+    /// Agency.
+    pub(super) agency: AgencyId,
+    /// Fingerprint of its root key.
+    pub(super) fingerprint: Fingerprint,
+    /// Whether the log names its card or its root key, or the reader trusts that; nobody speaks for it otherwise.
+    pub(super) is_named: bool,
 }
 
 /// Reads which log an export is of. Nothing is verified here.
@@ -96,8 +107,14 @@ pub(super) fn open(text: &str, keys: &[VerifierKey]) -> anyhow::Result<ExportHea
     Ok(ExportHead { key: key.clone(), checkpoint })
 }
 
-/// Verifies everything below the signed head, and that the log continues an older head.
-pub(super) fn verify(export: &Export, head: &ExportHead, since: Option<&TreeHead>) -> anyhow::Result<Verified> {
+/// Verifies everything below the signed head, and that the log continues an older head. `roots` are root keys of the agency that
+/// the reader trusts.
+pub(super) fn verify(
+    export: &Export,
+    head: &ExportHead,
+    roots: &[PublicKey],
+    since: Option<&TreeHead>,
+) -> anyhow::Result<Verified> {
     let mut findings = Findings::default();
     if export.is_incomplete() {
         findings.add("INCOMPLETE", "the export was interrupted, or is under way: let `lotse log export` finish it");
@@ -107,7 +124,7 @@ pub(super) fn verify(export: &Export, head: &ExportHead, since: Option<&TreeHead
         findings.add(VERIFIER_KEY, "is not the key that verifies the checkpoint");
     }
     let Checkpoint { origin, head: signed } = &head.checkpoint;
-    let mut documents = Documents::read(export, origin, head.key.key(), &mut findings)?;
+    let mut documents = Documents::read(export, origin, head.key.key(), roots, &mut findings)?;
     tree::verify(export, signed, since, &mut findings, &mut |index, entry, findings| {
         documents.entry(index, entry, findings);
     });

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use lotse_core::agreement::words::Language;
 use lotse_core::card::KeyUse;
+use lotse_core::key::PublicKey;
 use lotse_core::log::checkpoint::{Checkpoint, Origin};
 use lotse_core::log::note::{Note, VerifierKey};
 use lotse_proto::exchange::v1::LogEntry;
@@ -14,7 +15,7 @@ use prost::Message;
 
 use super::export::folder::Export;
 use super::export::place::OWN_CARD;
-use super::verify_export;
+use super::verify_export::{self, Signer};
 use crate::commands::Context;
 use crate::commands::card::file;
 use crate::entry::sentence::{explanation, sentence};
@@ -60,7 +61,7 @@ impl VerifyOffline {
         let note = Note::parse(proof.checkpoint.as_bytes()).context("the checkpoint")?;
         let origin = note.text().parse::<Checkpoint>().context("the checkpoint")?.origin;
         let card = self.card.as_deref().context("a proof brings no card: give the agency's with --card");
-        let checkpoint = proof.verify(&self.keys(&origin, card)?)?;
+        let checkpoint = proof.verify(&self.trust(&origin, card)?.log_keys)?;
         let entry = LogEntry::decode(proof.entry.as_slice()).context("the entry cannot be read")?;
         let terminal = &context.terminal;
         terminal.line(sentence(&entry, Language::English))?;
@@ -77,10 +78,10 @@ impl VerifyOffline {
         let export = Export::new(&self.path);
         let origin = verify_export::origin(&export)?;
         let brought = self.path.join(OWN_CARD);
-        let keys = self.keys(&origin, Ok(self.card.as_deref().unwrap_or(&brought)))?;
-        let head = verify_export::head(&export, &keys)?;
-        let since = self.since.as_deref().map(|path| older(path, &origin, &keys)).transpose()?;
-        let verified = verify_export::verify(&export, &head, since.as_ref().map(|since| &since.head))?;
+        let Trust { log_keys, roots } = self.trust(&origin, Ok(self.card.as_deref().unwrap_or(&brought)))?;
+        let head = verify_export::head(&export, &log_keys)?;
+        let since = self.since.as_deref().map(|path| older(path, &origin, &log_keys)).transpose()?;
+        let verified = verify_export::verify(&export, &head, &roots, since.as_ref().map(|since| &since.head))?;
         let terminal = &context.terminal;
         let findings = &verified.findings;
         findings.listed.iter().try_for_each(|finding| terminal.line(format_args!("FINDING: {finding}")))?;
@@ -96,8 +97,10 @@ impl VerifyOffline {
         }
         let (receipts, agreements) = (verified.receipts, verified.agreements);
         terminal.line(format_args!("Seals: {receipts} batches with their receipts, {agreements} agreements"))?;
-        for (agency, fingerprint) in &verified.signers {
-            terminal.line(format_args!("  sealed by {agency}, whose root key has the fingerprint {fingerprint}"))?;
+        for Signer { agency, fingerprint, is_named } in &verified.signers {
+            let more = if *is_named { "" } else { "; this log names neither its card nor its root key" };
+            terminal
+                .line(format_args!("  sealed by {agency}, whose root key has the fingerprint {fingerprint}{more}"))?;
         }
         terminal.line(format_args!(
             "Trusted: {}; other agencies' cards, as this log has taken them: compare their fingerprints",
@@ -110,10 +113,10 @@ impl VerifyOffline {
         if self.vkey.is_some() { BY_KEY } else { BY_FINGERPRINT }
     }
 
-    /// Returns the keys that count for a log: never one for which only the file itself speaks.
-    fn keys(&self, origin: &Origin, card: anyhow::Result<&Path>) -> anyhow::Result<Vec<VerifierKey>> {
+    /// Returns what counts for a log: never a key for which only the file itself speaks.
+    fn trust(&self, origin: &Origin, card: anyhow::Result<&Path>) -> anyhow::Result<Trust> {
         if let Some(vkey) = &self.vkey {
-            return Ok(vec![vkey.parse()?]);
+            return Ok(Trust { log_keys: vec![vkey.parse()?], roots: Vec::new() });
         }
         let Some(fingerprint) = &self.fingerprint else { bail!("give --vkey, or --fingerprint") };
         let file::CardFile { seal, card } = file::read(card?)?;
@@ -124,8 +127,17 @@ impl VerifyOffline {
             bail!("this is of {}'s log, the card is {}'s", origin.agency, card.agency);
         }
         let log_keys = card.keys.iter().filter(|key| key.key_use == KeyUse::Log);
-        Ok(log_keys.map(|key| origin.verifier_key(key.public_key)).collect())
+        let log_keys = log_keys.map(|key| origin.verifier_key(key.public_key)).collect();
+        Ok(Trust { log_keys, roots: [Some(card.root), card.next_root].into_iter().flatten().collect() })
     }
+}
+
+/// What counts without being brought by what is verified.
+struct Trust {
+    /// Keys that sign the log's heads.
+    log_keys: Vec<VerifierKey>,
+    /// Root keys of the agency; none where only the log's key was given.
+    roots: Vec<PublicKey>,
 }
 
 /// Opens the older checkpoint of the same log.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lotse_core::card::{Card, KeyUse};
 use lotse_core::delivery::Outcome;
 use lotse_core::id::{AgencyId, Digest, Id};
-use lotse_core::key::{Fingerprint, PublicKey};
+use lotse_core::key::PublicKey;
 use lotse_core::log::checkpoint::Origin;
 use lotse_core::log::tile::decode_entries;
 use lotse_core::seal::{DocumentType, Seal};
@@ -15,7 +15,7 @@ use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1::LogEntry;
 use prost::Message;
 
-use super::Findings;
+use super::{Findings, Signer};
 use crate::commands::card::file::{self, CardFile};
 use crate::commands::log::export::document::{Named, from_json};
 use crate::commands::log::export::folder::Export;
@@ -24,15 +24,31 @@ use crate::entry::{BatchSummary, Detail, EntryKind};
 use crate::wire;
 use crate::wire::batch::{SealFault, items_root, open_batch, open_receipt, parse_item};
 
+/// What is said of a card by the log, or by a root key that the reader trusts.
+enum Word {
+    /// The log names the card, or an agreement of it the card's root key, or the trusted root key has signed it.
+    Given,
+    /// The log names other cards of the agency.
+    OtherCard,
+    /// Agreements of the log name other root keys of the agency.
+    OtherRoot,
+    /// Nothing.
+    None,
+}
+
 /// The check of the documents, fed with the entries.
 pub(super) struct Documents<'a> {
     export: &'a Export,
     own: AgencyId,
-    /// Whether a later generation had begun when this was exported: its cards need not be named by this log.
+    /// Whether a root key that the reader trusts has signed the own card.
+    is_own_trusted: bool,
+    /// Whether that card says that a later generation had begun when this was exported: the cards need not be named by this log.
     is_closed: bool,
     cards: BTreeMap<AgencyId, CardFile>,
     /// Cards that entries name.
     named_cards: BTreeMap<AgencyId, BTreeSet<Digest>>,
+    /// Root keys, by digest, that the agreements name which entries name.
+    named_roots: BTreeMap<AgencyId, BTreeSet<Digest>>,
     /// Documents that entries name.
     pub(super) named: BTreeSet<(u64, Document)>,
     used: BTreeSet<AgencyId>,
@@ -41,11 +57,13 @@ pub(super) struct Documents<'a> {
 }
 
 impl<'a> Documents<'a> {
-    /// Reads the cards. `log_key` is the one that signed the head.
+    /// Reads the cards. `log_key` is the one that signed the head; `roots` are root keys of the agency that the reader trusts, none
+    /// where only the log's key is trusted.
     pub(super) fn read(
         export: &'a Export,
         origin: &Origin,
         log_key: &PublicKey,
+        roots: &[PublicKey],
         findings: &mut Findings,
     ) -> anyhow::Result<Documents<'a>> {
         let mut cards = BTreeMap::new();
@@ -66,12 +84,19 @@ impl<'a> Documents<'a> {
         if own.is_some_and(|own| !log_keys(&own)) {
             findings.add(OWN_CARD, "does not name the key that signed the checkpoint");
         }
+        let is_trusted =
+            |card: &Card| [Some(card.root), card.next_root].iter().flatten().any(|key| roots.contains(key));
+        if !roots.is_empty() && own.is_some_and(|own| !is_trusted(own)) {
+            findings.add(OWN_CARD, "is not signed by the root key that you trust");
+        }
         Ok(Documents {
             export,
-            is_closed: own.is_some_and(|own| own.generation > origin.generation),
+            is_own_trusted: own.is_some_and(is_trusted),
+            is_closed: own.is_some_and(|own| is_trusted(own) && own.generation > origin.generation),
             own: origin.agency.clone(),
             cards,
             named_cards: BTreeMap::new(),
+            named_roots: BTreeMap::new(),
             named: BTreeSet::new(),
             used: BTreeSet::new(),
             receipts: 0,
@@ -105,26 +130,55 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// Checks that the cards are those that the log names; the last step.
+    /// Checks that somebody whom the reader trusts speaks for each card; the last step.
     pub(super) fn cards(&mut self, findings: &mut Findings) {
         for (agency, known) in &self.cards {
-            let name = if *agency == self.own { OWN_CARD.to_owned() } else { of_card(agency) };
-            let digest = Digest::of(&known.seal.payload);
-            match self.named_cards.get(agency) {
-                _ if self.is_closed => {}
-                Some(named) if !named.contains(&digest) => findings.add(&name, "is none that this log names"),
-                None if *agency != self.own && !self.used.contains(agency) => {
-                    findings.add(&name, "does not belong to this export");
+            let (is_own, is_used) = (*agency == self.own, self.used.contains(agency));
+            let name = if is_own { OWN_CARD.to_owned() } else { of_card(agency) };
+            match self.word(agency, known) {
+                Word::Given => {}
+                Word::OtherRoot => findings.add(&name, "its root key is none that the agreements of this log name"),
+                Word::OtherCard if is_own && !self.is_own_trusted => {
+                    findings.add(&name, "is none that this log names: such a card counts only with --fingerprint");
                 }
-                _ => {}
+                Word::OtherCard => findings.add(&name, "is none that this log names"),
+                Word::None if !is_own && !is_used => findings.add(&name, "does not belong to this export"),
+                Word::None if is_own && is_used => {
+                    findings.add(&name, "this log does not name it: it counts only with --fingerprint");
+                }
+                Word::None => {}
             }
         }
     }
 
-    /// Returns the agencies whose cards were used, with the fingerprints of their root keys.
-    pub(super) fn signers(&self) -> Vec<(AgencyId, Fingerprint)> {
-        let fingerprint = |agency: &AgencyId| Some((agency.clone(), self.cards.get(agency)?.card.root.fingerprint()));
-        self.used.iter().filter_map(fingerprint).collect()
+    /// Says what the log, or the root key that the reader trusts, says of a card.
+    fn word(&self, agency: &AgencyId, known: &CardFile) -> Word {
+        let named = self.named_cards.get(agency);
+        if named.is_some_and(|named| named.contains(&Digest::of(&known.seal.payload))) {
+            return Word::Given;
+        }
+        if named.is_some() && !self.is_closed {
+            return Word::OtherCard;
+        }
+        if *agency == self.own && self.is_own_trusted {
+            return Word::Given;
+        }
+        match self.named_roots.get(agency) {
+            _ if *agency == self.own => Word::None,
+            Some(roots) if roots.contains(known.card.root.fingerprint().digest()) => Word::Given,
+            Some(_) => Word::OtherRoot,
+            None => Word::None,
+        }
+    }
+
+    /// Returns the agencies whose cards were used.
+    pub(super) fn signers(&self) -> Vec<Signer> {
+        let signer = |agency: &AgencyId| {
+            let known = self.cards.get(agency)?;
+            let is_named = matches!(self.word(agency, known), Word::Given);
+            Some(Signer { agency: agency.clone(), fingerprint: known.card.root.fingerprint(), is_named })
+        };
+        self.used.iter().filter_map(signer).collect()
     }
 
     /// Checks a batch's seal, the receipt for it and the receipt's items.
@@ -177,6 +231,9 @@ impl<'a> Documents<'a> {
         ensure!(Digest::of(&seal.payload) == digest, "its agreement is another one");
         let agreement = wire::agreement::parse_stored(&seal.payload);
         let agreement = agreement.map_err(|reason| anyhow::anyhow!("its agreement: {}", reason.sentence()))?;
+        for party in &agreement.parties {
+            self.named_roots.entry(party.agency.clone()).or_default().insert(party.root_fingerprint);
+        }
         let mut sealed = BTreeSet::new();
         for signature in &seal.signatures {
             let agency = signature.agency.clone().context("a seal names no agency")?;
