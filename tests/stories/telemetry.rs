@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use lotse_core::agency::AgencyKind;
 use lotse_proto::agency::v1::inbox_service_client::InboxServiceClient;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
 use lotse_proto::agency::v1::{
     AnswerReferralRequest, FetchRequest, GetReferralRequest, ReferralState, SubmitReferralRequest,
-    SubmitReferralsRequest,
+    SubmitReferralsRequest, submit_referrals_response,
 };
 use lotse_proto::audit::v1::LoggedEntry;
-use lotse_proto::record::v1::{Accepted, ReferralAnswer, referral_answer};
+use lotse_proto::record::v1::{Accepted, Consent, ReferralAnswer, referral_answer};
 use lotse_tests::canary;
 use lotse_tests::client::read_inbox;
 use lotse_tests::collector::{Collector, ToldSpan};
@@ -25,6 +25,8 @@ const BOTH: [(&str, AgencyKind); 2] = [(OWNER, AgencyKind::JobcenterGe), (HOLDER
 const NO_ENDPOINT: &str = "# endpoint = \"http://127.0.0.1:4317\"";
 const NO_INTERVAL: &str = "# interval_seconds = 15";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+/// Another holder of the same person's data.
+const OTHER: &str = "aa-fulda.example";
 const CALLER: &str = "00f067aa0ba902b7";
 
 /// Two agencies with an agreement whose nodes tell a collector everything, every second.
@@ -102,14 +104,17 @@ async fn one_trace_follows_a_referral_through_both_agencies() -> Result<()> {
     let federation = two_agencies(&collector.endpoint()).await?;
     let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
     let id = submit(owner, "traced", Some(&format!("00-{TRACE}-{CALLER}-01"))).await?;
-    ensure!(fetched_trace(holder, &id).await? == TRACE, "the holder's system learns the trace");
+    let crossing = fetched_trace(holder, &id).await?;
+    ensure!(crossing.len() == 32 && crossing != TRACE, "the caller's own trace crosses to nobody: {crossing}");
 
-    let told = async |agency: &'static str, name: &'static str| span(&collector, TRACE, agency, name).await;
-    let call = told(OWNER, "lotse.agency.v1.ReferralService/SubmitReferral").await?;
+    let told = async |agency: &'static str, name: &'static str| span(&collector, &crossing, agency, name).await;
+    let call = span(&collector, TRACE, OWNER, "lotse.agency.v1.ReferralService/SubmitReferral").await?;
     ensure!(hex(&call.span.parent_span_id) == CALLER, "the call is part of what its caller does");
     ensure!(call.attribute("rpc.response.status_code") == "OK");
     let submit_span = told(OWNER, "submit").await?;
-    is_inside(&submit_span, &call)?;
+    ensure!(submit_span.span.parent_span_id.is_empty(), "the way between the agencies is a trace of its own");
+    let [cause] = submit_span.span.links.as_slice() else { bail!("{:?}", submit_span.span.links) };
+    ensure!(hex(&cause.trace_id) == TRACE && cause.span_id == call.span.span_id, "the owner's operators see the call");
     ensure!(submit_span.attribute("lotse.record") == id && submit_span.attribute("lotse.peer") == HOLDER);
     is_inside(&told(OWNER, "release").await?, &submit_span)?;
     let deliver = told(OWNER, "deliver").await?;
@@ -122,8 +127,41 @@ async fn one_trace_follows_a_referral_through_both_agencies() -> Result<()> {
         ensure!(store.attribute("lotse.work") == work);
     }
     for (agency, kind) in [(owner, "released"), (holder, "taken")] {
-        ensure!(logged_traces(agency, kind).await? == [TRACE], "the log of {} names the trace", agency.id);
+        ensure!(logged_traces(agency, kind).await? == [crossing.as_str()], "the log of {} names the trace", agency.id);
     }
+    let holders = collector.spans().into_iter().filter(|told| told.agency == HOLDER);
+    let knows = |told: &ToldSpan| hex(&told.span.trace_id) == TRACE || !told.span.links.is_empty();
+    ensure!(!holders.into_iter().any(|told| knows(&told)), "nothing at the holder leads to the caller's trace");
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_holders_cannot_join_their_records_by_the_trace_of_one_caller() -> Result<()> {
+    let agencies = [BOTH[0], BOTH[1], (OTHER, AgencyKind::EmploymentAgency)];
+    let (federation, _) = Federation::agreed(&agencies).await?;
+    let [owner, one, other] = agencies.map(|(id, _)| federation.agency(id));
+    let recipients = [HOLDER, OTHER].map(String::from).to_vec();
+    records::record(owner, Consent { recipients, ..consent() }).await?;
+    let towards = |key: &str, recipient: &str| SubmitReferralsRequest {
+        handover: Some(handover(key, |handover, _| handover.recipient = recipient.into())),
+    };
+    let items = tokio_stream::iter([towards("one", HOLDER), towards("other", OTHER)]);
+    let mut stream = Request::new(items);
+    stream.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse()?);
+    let mut answers = ReferralServiceClient::new(owner.system()?).submit_referrals(stream).await?.into_inner();
+    while let Some(answer) = answers.message().await? {
+        ensure!(matches!(answer.result, Some(submit_referrals_response::Result::Submitted(_))), "{answer:?}");
+    }
+    let mut received = Vec::new();
+    for holder in [one, other] {
+        eventually("the referral at the holder", async || Ok(read_inbox(holder).await?.len() == 1)).await?;
+        received.extend(logged_traces(holder, "taken").await?);
+    }
+    ensure!(received.len() == 2 && received[0] != received[1], "{received:?}");
+    ensure!(received.iter().all(|trace| trace.len() == 32 && trace != TRACE), "{received:?}");
+
+    let again = submit(owner, "again", Some(&format!("00-{TRACE}-{CALLER}-01"))).await?;
+    ensure!(fetched_trace(one, &again).await? == received[0], "towards one holder it stays one trace");
     federation.stop().await
 }
 

@@ -101,6 +101,7 @@ impl Telemetry {
                 kind: SpanKind::Internal,
                 place: Place { trace: cause.trace, span: self.span_id() },
                 parent: Some(cause.span),
+                cause: None,
                 begun: sink.clock.now().minus(work.duration),
                 attributes: vec![KeyValue::new("lotse.work", work.name)],
                 failed: (!work.succeeded).then_some("STORE"),

@@ -21,7 +21,7 @@ use crate::failure::{ErrorKind, Failure};
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::telemetry::HandedOver;
-use crate::telemetry::trace::SpanId;
+use crate::telemetry::trace::Place;
 use crate::wire::referral::Answer;
 use crate::wire::request::{AnswerAsk, Ask, Request};
 
@@ -43,10 +43,10 @@ pub struct AnswerSubmission {
     pub answer: Answer,
     /// Opaque staff reference.
     pub on_behalf_of: String,
-    /// Trace, 16 bytes or empty.
+    /// Trace towards the recipient, 16 bytes or empty.
     pub trace_id: Vec<u8>,
-    /// The caller's span in that trace.
-    pub caller_span: Option<SpanId>,
+    /// The call in which it was handed over, in its caller's trace: nothing of it crosses.
+    pub caller: Option<Place>,
 }
 
 /// What was accepted.
@@ -75,9 +75,9 @@ pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> 
     node.signals.log.notify_one();
     match (&result, begun.zip(owner.as_ref())) {
         (Ok(answered), Some((begun, owner))) => {
-            let AnswerSubmission { trace_id, caller_span, .. } = &job.1;
+            let AnswerSubmission { trace_id, caller, .. } = &job.1;
             let (result, repeated) = (Ok(answered.answer_id), answered.repeated);
-            let handed_over = HandedOver { trace_id, caller_span: *caller_span, result, repeated };
+            let handed_over = HandedOver { trace_id, caller: *caller, result, repeated };
             node.telemetry.handed_over(begun, owner, std::iter::once(handed_over));
         }
         (Err(failure), _) => node.telemetry.submission_refused(failure.reason()),

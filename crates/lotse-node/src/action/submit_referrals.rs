@@ -33,7 +33,7 @@ use crate::failure::Failure;
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
-use crate::telemetry::trace::{SpanId, within};
+use crate::telemetry::trace::{Place, within};
 use crate::wire::referral::{self, Handover};
 use crate::wire::request::{Ask, ReferralAsk, Request};
 
@@ -47,10 +47,10 @@ pub struct Submission {
     pub system: String,
     /// Identity of the system, for the log.
     pub actor: String,
-    /// Trace, 16 bytes; empty: it gets one of its own.
+    /// Trace towards the recipient, 16 bytes; empty: it gets one of its own.
     pub trace_id: Vec<u8>,
-    /// The caller's span in that trace.
-    pub caller_span: Option<SpanId>,
+    /// The call in which it was handed over, in its caller's trace: nothing of it crosses.
+    pub caller: Option<Place>,
     /// The referral.
     pub handover: Handover,
 }

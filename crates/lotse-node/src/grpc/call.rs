@@ -131,6 +131,7 @@ impl Call {
             kind: SpanKind::Server,
             place: self.place,
             parent: self.parent,
+            cause: None,
             begun: self.begun,
             attributes: vec![
                 KeyValue::new("rpc.system.name", "grpc"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use lotse_core::id::Id;
+use lotse_core::id::{AgencyId, Id};
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::release::Permit;
@@ -60,7 +60,7 @@ impl Referrals {
         place: Option<Place>,
     ) -> Result<Submitted, Failure> {
         let refused = |failure: &Failure| self.node.telemetry.submission_refused(failure.reason());
-        let submission = submission(grant, handover, place).inspect_err(refused)?;
+        let submission = submission(&self.node, grant, handover, place).inspect_err(refused)?;
         self.desk.submit(submission).await
     }
 
@@ -177,16 +177,12 @@ impl ReferralService for Referrals {
     ) -> Result<Response<agency::AnswerReferralResponse>, Status> {
         let grant = access::system(&self.node, &request, access::ANSWER_REFERRAL)?;
         let place = call::place(&request);
-        let trace = place.map_or_else(|| TraceId::random(&*self.node.random), |place| place.trace);
-        let submission = AnswerSubmission {
-            trace_id: trace.as_bytes().to_vec(),
-            caller_span: place.map(|place| place.span),
-            ..parse_answer_request(&grant, request.into_inner())?
-        };
+        let submission = parse_answer_request(&grant, request.into_inner())?;
         let (referral, _) = get_referral(&self.node, grant.purposes, submission.referral_id).await?;
-        if matches!(referral, Referral::Sent(_)) {
-            return Err(Failure::not_found().into());
-        }
+        let Referral::Received(held) = referral else { return Err(Failure::not_found().into()) };
+        let trace =
+            trace_towards(&self.node, place, &held.owner).unwrap_or_else(|| TraceId::random(&*self.node.random));
+        let submission = AnswerSubmission { trace_id: trace.as_bytes().to_vec(), caller: place, ..submission };
         let answered = answer_referral(&self.node, submission).await?;
         Ok(Response::new(agency::AnswerReferralResponse {
             answer_id: answered.answer_id.to_string(),
@@ -235,6 +231,7 @@ impl ReferralService for Referrals {
 /// Reads what is handed over. Without a trace given by the caller it gets one of its own, so that nobody can tell from two traces
 /// that two records came in one call.
 fn submission(
+    node: &Node,
     grant: &Grant,
     handover: Option<agency::ReferralHandover>,
     place: Option<Place>,
@@ -242,13 +239,20 @@ fn submission(
     let handover = handover.ok_or_else(|| Failure::field(Reason::FieldMissing, "handover", "is required"))?;
     let handover = parse_handover(handover)?;
     grant.purpose(handover.referral.purpose)?;
+    let trace = trace_towards(node, place, &handover.recipient);
     Ok(Submission {
         system: grant.system.clone(),
         actor: grant.actor.clone(),
-        trace_id: place.map(|place| place.trace.as_bytes().to_vec()).unwrap_or_default(),
-        caller_span: place.map(|place| place.span),
+        trace_id: trace.map(|trace| trace.as_bytes().to_vec()).unwrap_or_default(),
+        caller: place,
         handover,
     })
+}
+
+/// Returns the trace that crosses to an agency: nobody but this node can tell that it belongs to the caller's, or to that towards
+/// another agency.
+fn trace_towards(node: &Node, caller: Option<Place>, recipient: &AgencyId) -> Option<TraceId> {
+    caller.map(|place| place.trace.towards(node.vault.id_key(), recipient))
 }
 
 /// Which page of which list is asked for. Without a side, what was sent comes first.
@@ -309,7 +313,7 @@ fn parse_answer_request(grant: &Grant, request: agency::AnswerReferralRequest) -
         answer: parse_answer(&answer)?,
         on_behalf_of: request.on_behalf_of,
         trace_id: Vec::new(),
-        caller_span: None,
+        caller: None,
     })
 }
 

@@ -15,8 +15,8 @@ use crate::wire::envelope;
 pub struct HandedOver<'a> {
     /// Trace, 16 bytes.
     pub trace_id: &'a [u8],
-    /// The call in which it was handed over.
-    pub caller_span: Option<SpanId>,
+    /// The call in which it was handed over, in its caller's trace.
+    pub caller: Option<Place>,
     /// Its record id, or why it was refused.
     pub result: Result<Id, Reason>,
     /// Whether it had been handed over before.
@@ -73,7 +73,8 @@ impl Telemetry {
             name: "submit",
             kind: SpanKind::Internal,
             place: Place { trace, span },
-            parent: item.caller_span,
+            parent: None,
+            cause: item.caller,
             begun,
             attributes,
             failed: item.result.err().map(Reason::code),
@@ -90,6 +91,7 @@ impl Telemetry {
                 kind: SpanKind::Internal,
                 place: Place { trace, span: self.span_id() },
                 parent: Some(SpanId::of_submission(&record_id)),
+                cause: None,
                 begun,
                 attributes: about(&shipment.peer, &record_id, &shipment.batch_id),
                 failed: None,
@@ -108,6 +110,7 @@ impl Telemetry {
                 kind: SpanKind::Client,
                 place: Place { trace, span: SpanId::of_delivery(&digest) },
                 parent: Some(SpanId::of_submission(&record_id)),
+                cause: None,
                 begun,
                 attributes: about(&shipment.peer, &record_id, &shipment.batch_id),
                 failed: None,
@@ -130,6 +133,7 @@ impl Telemetry {
                 kind: SpanKind::Server,
                 place: Place { trace, span: SpanId::of_taking(&taken.digest) },
                 parent: Some(SpanId::of_delivery(&taken.digest)),
+                cause: None,
                 begun,
                 attributes: about(peer, &taken.record_id, batch_id),
                 failed: taken.outcome.reason().map(Reason::code),

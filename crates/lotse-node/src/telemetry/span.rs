@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lotse_core::time::Timestamp;
-use opentelemetry::trace::{self as otel, SpanContext, SpanKind, Status, TraceFlags, TraceState};
+use opentelemetry::trace::{self as otel, Link, SpanContext, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::trace::SpanData;
+use opentelemetry_sdk::trace::{SpanData, SpanLinks};
 
 use super::trace::{Place, SpanId};
 
@@ -19,6 +19,8 @@ pub struct Span {
     pub place: Place,
     /// The span that it was part of.
     pub parent: Option<SpanId>,
+    /// What caused it in another trace.
+    pub cause: Option<Place>,
     /// When it began.
     pub begun: Timestamp,
     /// What there is to know of it.
@@ -30,11 +32,10 @@ pub struct Span {
 impl Span {
     /// Writes it for the collector.
     pub(super) fn data(self, ended: Timestamp, scope: InstrumentationScope) -> SpanData {
-        let trace_id = otel::TraceId::from_bytes(*self.place.trace.as_bytes());
-        let span_id = |id: SpanId| otel::SpanId::from_bytes(id.as_u64().to_be_bytes());
-        let own = span_id(self.place.span);
+        let mut links = SpanLinks::default();
+        links.links.extend(self.cause.map(|cause| Link::with_context(context(cause))));
         SpanData {
-            span_context: SpanContext::new(trace_id, own, TraceFlags::SAMPLED, false, TraceState::default()),
+            span_context: context(self.place),
             parent_span_id: self.parent.map_or(otel::SpanId::INVALID, span_id),
             parent_span_is_remote: false,
             span_kind: self.kind,
@@ -44,11 +45,20 @@ impl Span {
             attributes: self.attributes,
             dropped_attributes_count: 0,
             events: Default::default(),
-            links: Default::default(),
+            links,
             status: self.failed.map_or(Status::Unset, Status::error),
             instrumentation_scope: scope,
         }
     }
+}
+
+fn context(place: Place) -> SpanContext {
+    let trace_id = otel::TraceId::from_bytes(*place.trace.as_bytes());
+    SpanContext::new(trace_id, span_id(place.span), TraceFlags::SAMPLED, false, TraceState::default())
+}
+
+fn span_id(id: SpanId) -> otel::SpanId {
+    otel::SpanId::from_bytes(id.as_u64().to_be_bytes())
 }
 
 fn system_time(at: Timestamp) -> SystemTime {

@@ -4,11 +4,15 @@
 
 use std::future::Future;
 
-use lotse_core::id::{Digest, Id};
+use aws_lc_rs::hmac;
+use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::random::Random;
 
 /// Header in which a caller tells its trace.
 pub const TRACEPARENT: &str = "traceparent";
+
+/// Begins what is authenticated for a trace; what is authenticated for anything else with the id key begins otherwise.
+const LABEL: &[u8] = b"\xff\xfftrace";
 
 /// A W3C trace id; not all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +28,18 @@ impl TraceId {
     pub fn of_random(mut bytes: [u8; 16]) -> TraceId {
         bytes[0] |= u8::from(bytes == [0; 16]);
         TraceId(bytes)
+    }
+
+    /// Derives the trace of what goes to one agency: the first 128 bits of HMAC-SHA-256(id key; label, trace of the caller,
+    /// recipient). Two recipients cannot join their records by it (protocol, "Consent"), and none learns the caller's trace.
+    pub fn towards(&self, id_key: &hmac::Key, recipient: &AgencyId) -> TraceId {
+        let mut context = hmac::Context::with_key(id_key);
+        context.update(LABEL);
+        context.update(&self.0);
+        context.update(recipient.as_str().as_bytes());
+        let mut derived = [0; 16];
+        derived.copy_from_slice(&context.sign().as_ref()[..16]);
+        TraceId::of_random(derived)
     }
 
     /// Takes the bytes of a request, an envelope or the database; none if there is no trace.
@@ -152,6 +168,22 @@ mod tests {
         ] {
             assert_eq!(Place::from_traceparent(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn one_caller_has_another_trace_towards_each_agency() {
+        let caller = Place::from_traceparent(GOOD).unwrap().trace;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+        let towards = |agency: &str| caller.towards(&key, &agency.parse().unwrap());
+        assert_eq!(towards("a.example"), towards("a.example"));
+        assert_ne!(towards("a.example"), towards("b.example"));
+        assert_ne!(towards("a.example"), caller);
+        let others = hmac::Key::new(hmac::HMAC_SHA256, &[8; 32]);
+        assert_ne!(
+            towards("a.example"),
+            caller.towards(&others, &"a.example".parse().unwrap()),
+            "nobody else can derive it"
+        );
     }
 
     #[test]

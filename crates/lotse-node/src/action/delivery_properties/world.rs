@@ -168,7 +168,7 @@ impl World {
             system: "akte".into(),
             actor: "spiffe://jc.example/system/akte".into(),
             trace_id: vec![],
-            caller_span: None,
+            caller: None,
             handover: handover.unwrap(),
         };
         let room = if at_once && self.has_room(Side::Owner) { Room::Free } else { Room::Taken };
@@ -353,7 +353,7 @@ impl World {
             answer: parse_answer(&answer).unwrap(),
             on_behalf_of: String::new(),
             trace_id: vec![],
-            caller_span: None,
+            caller: None,
         };
         if let Ok(answered) = answer_referral(holder, submission).await {
             assert!(!tells_more, "a note goes back although only the state may");

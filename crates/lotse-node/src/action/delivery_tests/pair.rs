@@ -226,7 +226,7 @@ impl Pair {
             },
             on_behalf_of: String::new(),
             trace_id: vec![],
-            caller_span: None,
+            caller: None,
         };
         answer_referral(&self.holder, submission).await
     }
@@ -238,7 +238,7 @@ pub(crate) fn submissions(handovers: &[Handover]) -> Vec<Submission> {
         system: "akte".into(),
         actor: "spiffe://jc.example/system/akte".into(),
         trace_id: vec![],
-        caller_span: None,
+        caller: None,
         handover: handover.clone(),
     };
     handovers.iter().map(submission).collect()

@@ -19,7 +19,7 @@ impl Job {
     pub(super) fn tell(&self, begun: Timestamp, outcome: &Outcome) {
         let handed_over = self.items.iter().zip(&outcome.results).map(|(item, result)| HandedOver {
             trace_id: &item.submission.trace_id,
-            caller_span: item.submission.caller_span,
+            caller: item.submission.caller,
             result: result.as_ref().map(|submitted| submitted.record_id).map_err(Failure::reason),
             repeated: result.as_ref().is_ok_and(|submitted| submitted.repeated),
         });
