@@ -87,7 +87,7 @@ pub(crate) struct TestNode {
     pub(crate) root: SigningKey,
     pub(crate) kind: AgencyKind,
     pub(crate) trust_bundle: Vec<Vec<u8>>,
-    database: Database,
+    pub(crate) database: Database,
     head_folder: TempDir,
 }
 

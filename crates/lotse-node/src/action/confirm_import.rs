@@ -16,21 +16,21 @@ use crate::node::Node;
 pub async fn confirm_import(node: &Arc<Node>, system: &str, tokens: Vec<Id>) -> Result<u64, Failure> {
     let at = node.now();
     let job = Arc::new((node.clone(), system.to_string(), tokens));
-    let (confirmed, purged) = node
-        .store
+    node.store
         .transact("confirm import", move |tx| {
             let job = job.clone();
             Box::pin(async move {
                 let confirmed = import::confirm(tx, &job.1, &job.2, at).await?;
                 let purged = if confirmed > 0 { purge(tx, &job.0.config, &job.2).await? } else { 0 };
-                Ok((confirmed, purged))
+                if purged > 0 {
+                    // Here, not after the answer: a caller that has gone away does not stop the work.
+                    job.0.signals.content_gone.store(true, Ordering::Release);
+                }
+                Ok(confirmed)
             })
         })
-        .await?;
-    if purged > 0 {
-        node.signals.content_gone.store(true, Ordering::Release);
-    }
-    Ok(confirmed)
+        .await
+        .map_err(Failure::from)
 }
 
 async fn purge(tx: &mut Tx, config: &Config, tokens: &[Id]) -> Result<u64, StoreError> {

@@ -10,16 +10,27 @@ use crate::failure::Failure;
 use crate::node::Node;
 
 /// Purges what may no longer be held; returns how many copies went. When it returns, the old bytes of these and of copies that
-/// every system confirmed before are gone from the write-ahead log too.
+/// every system confirmed before are gone from the write-ahead log too. If that fails, as it does while somebody reads what was
+/// there before, the next run tries it again.
 pub async fn purge_ended(node: &Arc<Node>) -> Result<u64, Failure> {
     let at = node.now();
     let taken_until = at.minus(node.config.custody.payload_life());
-    let purge = node.store.transact("purge", move |tx| Box::pin(custody::purge_ended(tx, at, taken_until)));
+    let job = node.clone();
+    let purge = node.store.transact("purge", move |tx| {
+        let node = job.clone();
+        Box::pin(async move {
+            let purged = custody::purge_ended(tx, at, taken_until).await?;
+            if purged > 0 {
+                node.signals.content_gone.store(true, Ordering::Release);
+            }
+            Ok(purged)
+        })
+    });
     let purged = purge.await?;
     // Taken before the log is emptied: what goes meanwhile asks for the next time.
-    let imported = node.signals.content_gone.swap(false, Ordering::AcqRel);
-    if purged > 0 || imported {
-        node.store.empty_log().await?;
+    if node.signals.content_gone.swap(false, Ordering::AcqRel) {
+        let emptied = node.store.empty_log().await;
+        emptied.inspect_err(|_| node.signals.content_gone.store(true, Ordering::Release))?;
     }
     Ok(purged)
 }

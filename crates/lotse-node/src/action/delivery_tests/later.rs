@@ -1,15 +1,19 @@
-//! What is decided again later: repeats, reads, and consents whose time was over once.
+//! What is decided again later: repeats, reads, purges, and consents whose time was over once.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lotse_core::delivery::DeliveryState;
 use lotse_core::purpose::Purpose;
 use lotse_core::reason::Reason;
 use lotse_core::time::DAY;
+use lotse_store::StoreError;
+use tokio::sync::oneshot;
 
 use super::pair::Pair;
 use crate::action::claim_again::claim_again;
 use crate::action::fetch_records::fetch_records;
+use crate::action::purge_ended::purge_ended;
 use crate::action::submit_referrals::Room;
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
 use crate::testing::admin;
@@ -57,4 +61,38 @@ async fn a_system_reads_only_what_its_purposes_allow() {
     };
     assert_eq!(read(Purpose::JobPlacement).await, 0);
     assert_eq!(read(Purpose::Orientation).await, 1);
+}
+
+/// Whoever reads an old snapshot keeps SQLite's write-ahead log, and with it what was purged since.
+#[tokio::test]
+async fn what_a_reader_kept_in_the_write_ahead_log_is_emptied_by_the_next_purge() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    pair.delivered("key-1", "person-1").await;
+    purge_ended(&pair.holder).await.unwrap();
+    let (began, reads) = oneshot::channel();
+    let (end, ended) = oneshot::channel::<()>();
+    let store = pair.holder.store.clone();
+    let reader = tokio::spawn(async move {
+        let look = store.read("look", move |tx| {
+            Box::pin(async move {
+                lotse_store::meta::generation(tx).await?;
+                began.send(()).unwrap();
+                ended.await.unwrap();
+                Ok::<(), StoreError>(())
+            })
+        });
+        look.await.unwrap();
+    });
+    reads.await.unwrap();
+    pair.clock.turn(DAY * 30);
+    purge_ended(&pair.holder).await.unwrap_err();
+    let log = pair.holder.database.folder().unwrap().join("lotse.db-wal");
+    let size = || std::fs::metadata(&log).unwrap().len();
+    assert!(size() > 0, "the purge itself stands, and the old bytes are still there");
+    end.send(()).unwrap();
+    reader.await.unwrap();
+    assert_eq!(purge_ended(&pair.holder).await.unwrap(), 0);
+    assert_eq!(size(), 0);
+    assert!(!pair.holder.signals.content_gone.load(Ordering::Acquire));
 }
