@@ -25,7 +25,7 @@ pub struct Checkup {
     pub missing_migrations: Vec<i64>,
     /// Migrations that the database has and this program does not know.
     pub unknown_migrations: Vec<i64>,
-    /// The settings that make a commit durable, as the database answers them.
+    /// The settings that make a commit durable, as the database answers them; those of a connection are not among them.
     pub durability: String,
     /// Those of them by which a power cut loses commits.
     pub durability_faults: Vec<String>,
@@ -40,23 +40,55 @@ pub async fn check_up(url: &str) -> Result<Checkup, StoreError> {
     match Target::parse(url)? {
         Target::Sqlite(path) => {
             let checked = spawn_blocking(move || check_up_sqlite(&path)).await;
-            checked.map_err(|error| StoreError::Open(error.to_string()))?.map_err(StoreError::from_sqlite)
+            checked.map_err(|error| StoreError::Open(error.to_string()))?
         }
         Target::Postgres(options) => check_up_postgres(&options).await.map_err(StoreError::from_sqlx),
     }
 }
 
-fn check_up_sqlite(path: &Path) -> Result<Checkup, rusqlite::Error> {
-    let connection = sqlite::checking(path)?;
+/// Makes sure that the tables behind a URL are those that this program knows, for whoever reads without bringing them up to date.
+pub async fn check_tables(url: &str) -> Result<(), StoreError> {
+    let (missing, unknown) = match Target::parse(url)? {
+        Target::Sqlite(path) => {
+            let applied =
+                spawn_blocking(move || applied_sqlite(&sqlite::reader(&path)?).map_err(StoreError::from_sqlite));
+            let applied = applied.await.map_err(|error| StoreError::Open(error.to_string()))??;
+            compare(&sqlite::MIGRATIONS, applied)
+        }
+        Target::Postgres(options) => {
+            let mut connection = options.connect().await.map_err(StoreError::from_sqlx)?;
+            let applied = applied_postgres(&mut connection).await.map_err(StoreError::from_sqlx)?;
+            connection.close().await.map_err(StoreError::from_sqlx)?;
+            compare(&postgres::MIGRATIONS, applied)
+        }
+    };
+    let refused = match (unknown.first(), missing.first()) {
+        (None, None) => return Ok(()),
+        (Some(unknown), _) => {
+            format!("its tables are newer than this program, migration {unknown}: use the newer version")
+        }
+        (None, Some(missing)) => format!(
+            "its tables are older than this program, migration {missing} is not applied, and reading changes nothing: use \
+             the version that wrote them; the next start of a node with this version brings them up to date"
+        ),
+    };
+    Err(StoreError::Open(refused))
+}
+
+fn check_up_sqlite(path: &Path) -> Result<Checkup, StoreError> {
+    ask_sqlite(&sqlite::reader(path)?).map_err(StoreError::from_sqlite)
+}
+
+fn ask_sqlite(connection: &rusqlite::Connection) -> Result<Checkup, rusqlite::Error> {
     let version: String = connection.query_row("SELECT sqlite_version()", [], |row| row.get(0))?;
-    let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
     let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let faults: Vec<String> =
         connection.prepare(QUICK_CHECK)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let applied = applied_sqlite(&connection)?;
+    let applied = applied_sqlite(connection)?;
     // A copy that no node has opened yet keeps a rollback journal, which is as durable.
     let wanted = if journal == "delete" { "delete" } else { "wal" };
-    let settings = [("synchronous", synchronous.to_string(), "2"), ("journal_mode", journal, wanted)];
+    // `synchronous` is each connection's own: here it would tell of this one, not of the node's.
+    let settings = [("journal_mode", journal, wanted)];
     let (durability, durability_faults) = settings_of(&settings);
     let (missing_migrations, unknown_migrations) = compare(&sqlite::MIGRATIONS, applied);
     Ok(Checkup {

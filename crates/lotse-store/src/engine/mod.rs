@@ -22,7 +22,7 @@ mod tx;
 mod value;
 mod writer;
 
-pub use checkup::{Checkup, check_up};
+pub use checkup::{Checkup, check_tables, check_up};
 pub use counters::{Counters, WorkCounters};
 pub use error::StoreError;
 pub use faults::{Fault, Faults};

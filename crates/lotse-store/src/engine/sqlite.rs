@@ -52,21 +52,10 @@ fn open_writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    durable(&connection)?;
+    // What is committed is on the disk: power loss takes nothing that was acknowledged.
+    connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 1000, |_| Ok(()))?;
-    Ok(connection)
-}
-
-/// What is committed is on the disk: power loss takes nothing that was acknowledged.
-fn durable(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.pragma_update(None, "synchronous", "FULL")
-}
-
-/// Opens a connection that reads, and that would write as durably as a node's.
-pub(super) fn checking(path: &Path) -> Result<Connection, rusqlite::Error> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    durable(&connection)?;
     Ok(connection)
 }
 

@@ -79,7 +79,17 @@ fn durability(about: &str, checkup: &Checkup) -> Finding {
                 todo.into(),
             )
         }
-        None => Finding::ok(Area::Database, about, format!("commits are durable ({})", checkup.durability)),
+        None => Finding::ok(Area::Database, about, durable(checkup)),
+    }
+}
+
+fn durable(checkup: &Checkup) -> String {
+    match checkup.engine {
+        EngineKind::Sqlite => format!(
+            "nothing in the file speaks against durable commits ({}); synchronous is the node's own setting, FULL from its start",
+            checkup.durability
+        ),
+        EngineKind::Postgres => format!("commits are durable ({})", checkup.durability),
     }
 }
 

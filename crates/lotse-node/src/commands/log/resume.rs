@@ -7,9 +7,9 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use lotse_core::card::{Card, KnownCard, judge};
 use lotse_core::id::Digest;
-use lotse_store::{Opener, Store};
+use lotse_store::Store;
 
-use super::source::open_store;
+use super::source::open_to_write;
 use crate::action::resume_log::{self, Resumed, next_generation, resume_log};
 use crate::commands::card::draft::{Before, draft};
 use crate::commands::card::file::{self, CardFile};
@@ -49,7 +49,7 @@ impl Resume {
         let config = Config::load(&folder)?;
         let desk = Desk {
             keys: NodeKeyFile::read(&config.files.node_keys(&folder))?,
-            store: open_store(&folder, &config, Opener::node()).await?,
+            store: open_to_write(&folder, &config).await?,
             head: HeadStore::open(&config.files.head_store(&folder))?,
             config,
             folder,

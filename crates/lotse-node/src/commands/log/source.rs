@@ -10,7 +10,7 @@ use lotse_proto::audit::v1::{
     GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse, GetSealsRequest, GetSealsResponse,
     ListEntriesRequest, ListEntriesResponse, ReadEntriesRequest,
 };
-use lotse_store::{Opener, Store, StoreOptions, meta};
+use lotse_store::{Opener, Store, StoreOptions, check_tables, meta};
 use tonic::transport::Channel;
 
 use crate::action::get_checkpoint::get_checkpoint;
@@ -53,7 +53,7 @@ impl Source {
         }
         let lock = folder.lock()?;
         let config = Config::load(folder)?;
-        let store = open_store(folder, &config, Opener::Command).await?;
+        let store = open_to_read(folder, &config).await?;
         let generation = store.read("generation", |tx| Box::pin(meta::generation(tx))).await?;
         let key = NodeKeyFile::read(&config.files.node_keys(folder))?.log.key.public();
         let generation = generation.context("the log has not begun: start the node once with `lotse run`")?;
@@ -136,14 +136,26 @@ impl StoppedLog {
     }
 }
 
-/// Opens the database of a folder; one that is not there is not made.
-pub(super) async fn open_store(folder: &Folder, config: &Config, opener: Opener) -> anyhow::Result<Store> {
+/// Opens the database of a folder to write as its node.
+pub(super) async fn open_to_write(folder: &Folder, config: &Config) -> anyhow::Result<Store> {
+    let options = StoreOptions { opener: Opener::node(), ..StoreOptions::default() };
+    Store::open(&url(folder, config)?, options).await.context("the node's database")
+}
+
+/// Opens the database of a folder to read. It is not changed: tables of another version are refused, not brought up to date.
+pub(super) async fn open_to_read(folder: &Folder, config: &Config) -> anyhow::Result<Store> {
+    let url = url(folder, config)?;
+    check_tables(&url).await.context("the node's database")?;
+    Store::open_to_read(&url, &StoreOptions::default()).context("the node's database")
+}
+
+/// Returns the URL of a folder's database; one that is not there is not made.
+fn url(folder: &Folder, config: &Config) -> anyhow::Result<String> {
     let url = config.database.url(folder);
     if let Some(path) = url.strip_prefix("sqlite://")
         && !Path::new(path).exists()
     {
         bail!("there is no database at {path}: start the node once with `lotse run`");
     }
-    let options = StoreOptions { opener, ..StoreOptions::default() };
-    Store::open(&url, options).await.context("the node's database")
+    Ok(url)
 }

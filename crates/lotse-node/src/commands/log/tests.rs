@@ -81,6 +81,18 @@ async fn a_stopped_nodes_log_is_listed_shown_and_verified() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_whose_tables_are_missing_is_refused_and_left_as_it_is() {
+    let desk = Desk::new().await;
+    fs::write(desk.folder().database(), b"").unwrap();
+    for line in ["log verify", "log list"] {
+        let (_, ended) = desk.ended(line).await;
+        let refused = format!("{:#}", ended.unwrap_err());
+        assert!(refused.contains("older than this program"), "{refused}");
+        assert_eq!(fs::metadata(desk.folder().database()).unwrap().len(), 0, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_log_is_told_with_its_place_and_fails_the_command() {
     let desk = Desk::new().await;
     let url = format!("sqlite://{}", desk.folder().database().display());

@@ -4,10 +4,9 @@ use anyhow::bail;
 use clap::Args;
 use lotse_core::card::KeyUse;
 use lotse_core::key::PublicKey;
-use lotse_store::Opener;
 use serde_json::json;
 
-use super::source::open_store;
+use super::source::open_to_read;
 use crate::commands::card::file;
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
 use crate::config::Config;
@@ -46,7 +45,7 @@ impl Verify {
 /// Verifies the log of a folder.
 async fn verify(folder: &Folder, is_running: bool) -> anyhow::Result<Report> {
     let config = Config::load(folder)?;
-    let store = open_store(folder, &config, Opener::Command).await?;
+    let store = open_to_read(folder, &config).await?;
     let keys = log_keys(folder, &config)?;
     let head = HeadStore::look(&config.files.head_store(folder))?; // before the snapshot of the database
     let agency = config.agency.id;
