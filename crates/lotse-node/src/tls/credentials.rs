@@ -54,12 +54,15 @@ pub enum RevocationLists {
 }
 
 impl RevocationLists {
-    /// Returns the file to read, if there is one.
-    pub fn file(&self) -> Option<&Path> {
+    /// Returns the file to read, if there is one. A file of which nobody can tell whether it is there is an error.
+    pub fn file(&self) -> Result<Option<&Path>, TlsError> {
         match self {
-            RevocationLists::None => None,
-            RevocationLists::IfThere(path) => path.exists().then_some(path),
-            RevocationLists::Required(path) => Some(path),
+            RevocationLists::None => Ok(None),
+            RevocationLists::IfThere(path) => match path.try_exists() {
+                Ok(there) => Ok(there.then_some(path)),
+                Err(source) => Err(TlsError::Read { path: path.clone(), source }),
+            },
+            RevocationLists::Required(path) => Ok(Some(path)),
         }
     }
 }
@@ -75,6 +78,11 @@ pub enum TlsError {
         /// What the system said.
         source: io::Error,
     },
+    /// There were revocation lists, and they are gone: who was revoked would count again.
+    #[error(
+        "the revocation lists are gone, and what they revoked stays revoked until the node stops: put the file back"
+    )]
+    ListsGone,
     /// The file has no certificate.
     #[error("{0} has no certificate: give a PEM file, the leaf first")]
     NoCertificate(PathBuf),
@@ -131,6 +139,7 @@ pub struct Credentials {
 struct Current {
     identity: Identity,
     key: Arc<CertifiedKey>,
+    has_lists: bool,
 }
 
 /// What of a file changes when it is replaced or rewritten.
@@ -139,7 +148,7 @@ type Stamp = Option<(SystemTime, u64)>;
 impl Credentials {
     /// Loads the files and sets the own agency's bundle in the trust store.
     pub fn load(files: TlsFiles, trust: Arc<TrustStore>, now: Timestamp) -> Result<Arc<Credentials>, TlsError> {
-        let stamps = Mutex::new(stamps(&files));
+        let stamps = Mutex::new(stamps(&files)?);
         let (current, bundle) = read(&files, now)?;
         trust.set(current.identity.agency().clone(), bundle);
         Ok(Arc::new(Credentials { files, trust, current: ArcSwap::from_pointee(current), stamps }))
@@ -157,7 +166,7 @@ impl Credentials {
 
     /// Reads the files again if one of them changed. If they cannot be used, what was loaded before stays.
     pub fn reload_if_changed(&self, now: Timestamp) -> Result<Reloaded, TlsError> {
-        let found = stamps(&self.files);
+        let found = stamps(&self.files)?;
         if *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) == found {
             return Ok(Reloaded::Unchanged);
         }
@@ -165,6 +174,9 @@ impl Credentials {
         let old = self.identity();
         if (new.identity.agency(), new.identity.role()) != (old.agency(), old.role()) {
             return Err(TlsError::OtherIdentity { old: old.id().clone(), new: new.identity.id().clone() });
+        }
+        if self.current.load().has_lists && !new.has_lists {
+            return Err(TlsError::ListsGone);
         }
         self.trust.set(old.agency().clone(), bundle);
         self.current.store(Arc::new(new));
@@ -240,14 +252,14 @@ impl ResolvesClientCert for Credentials {
     }
 }
 
-fn stamps(files: &TlsFiles) -> Vec<Stamp> {
-    let paths = [Some(files.bundle.as_path()), Some(&files.chain), Some(&files.key), files.revocation_lists.file()];
+fn stamps(files: &TlsFiles) -> Result<Vec<Stamp>, TlsError> {
+    let paths = [Some(files.bundle.as_path()), Some(&files.chain), Some(&files.key), files.revocation_lists.file()?];
     let stamp = |path: &Path| fs::metadata(path).and_then(|about| Ok((about.modified()?, about.len()))).ok();
-    paths.into_iter().map(|path| path.and_then(stamp)).collect()
+    Ok(paths.into_iter().map(|path| path.and_then(stamp)).collect())
 }
 
 fn read(files: &TlsFiles, now: Timestamp) -> Result<(Current, Bundle), TlsError> {
-    let lists = files.revocation_lists.file().map(read_file).transpose()?;
+    let lists = files.revocation_lists.file()?.map(read_file).transpose()?;
     let bundle = Bundle::from_pem(&read_file(&files.bundle)?, lists.as_ref().map(|lists| lists.as_slice()))?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&read_file(&files.chain)?)
         .collect::<Result<_, _>>()
@@ -260,7 +272,7 @@ fn read(files: &TlsFiles, now: Timestamp) -> Result<(Current, Bundle), TlsError>
     check_own(&bundle, &chain, now)?;
     let key = PrivateKeyDer::from_pem_slice(&read_file(&files.key)?).map_err(|_| TlsError::NoKey(files.key.clone()))?;
     let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Mismatch)?;
-    Ok((Current { identity, key: Arc::new(key) }, bundle))
+    Ok((Current { identity, key: Arc::new(key), has_lists: lists.is_some() }, bundle))
 }
 
 /// Refuses a chain that never verifies; one that does not verify today is used and complained about, because a node that

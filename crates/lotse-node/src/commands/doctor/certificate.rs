@@ -36,14 +36,14 @@ pub(super) fn examine(place: &Place) -> Vec<Finding> {
     let trust = match trust(place, &tls) {
         Ok(trust) => trust,
         Err(error) => {
-            let about = place.short(tls.revocation_lists.file().unwrap_or(&tls.bundle));
+            let about = place.short(tls.revocation_lists.file().ok().flatten().unwrap_or(&tls.bundle));
             findings.push(Finding::broken(Area::Certificate, about, &error));
             return findings;
         }
     };
     findings.push(leaf(place, &tls, &trust, Role::Node));
     findings.extend(names(place, &tls.chain));
-    findings.extend(tls.revocation_lists.file().and_then(|lists| revocation(place, lists)));
+    findings.extend(tls.revocation_lists.file().ok().flatten().and_then(|lists| revocation(place, lists)));
     let issued = certificates(&place.folder.issued()).unwrap_or_default();
     for chain in issued {
         let files = TlsFiles { key: chain.with_extension("key"), chain, ..tls.clone() };
@@ -94,7 +94,7 @@ fn authority(place: &Place, bundle: &Path) -> Vec<Finding> {
 
 fn trust(place: &Place, files: &TlsFiles) -> anyhow::Result<Arc<TrustStore>> {
     let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let lists = files.revocation_lists.file().map(read).transpose()?;
+    let lists = files.revocation_lists.file()?.map(read).transpose()?;
     let bundle = Bundle::from_pem(&read(&files.bundle)?, lists.as_deref())?;
     let trust = Arc::new(TrustStore::default());
     trust.set(place.config.agency.id.clone(), bundle);

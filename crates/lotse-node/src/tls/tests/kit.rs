@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -124,6 +125,17 @@ impl Agency {
     ) -> CertificateRevocationListDer<'static> {
         let revoked = revoked.iter().map(|card| Revoked { serial: card.serial.clone(), at: this_update }).collect();
         self.authority.revocation_list(&RevocationList { number: 1, this_update, next_update, revoked }).unwrap().0
+    }
+
+    /// Writes a list for an hour to the file that is used once it is there, and returns where.
+    pub(crate) fn write_list(&self, revoked: &[&Card], number: u64) -> PathBuf {
+        let hour = Duration::from_secs(3600);
+        let (this_update, next_update) = (now().minus(hour), now().plus(hour));
+        let revoked = revoked.iter().map(|card| Revoked { serial: card.serial.clone(), at: this_update }).collect();
+        let list = RevocationList { number, this_update, next_update, revoked };
+        let path = self.folder.path().join("revoked.crl");
+        files::write_public(&path, &self.authority.revocation_list(&list).unwrap().1).unwrap();
+        path
     }
 
     pub(crate) fn files(&self) -> TlsFiles {

@@ -11,9 +11,10 @@ use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption, T
 use rustls::client::{Tls12Resumption, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-use super::kit::{Card, HandClock, World, now, ping};
+use super::kit::{Agency, Card, HandClock, TestRandom, World, now, ping};
 use crate::identity::{Role, Side};
-use crate::tls::{Door, Refusal, Standing};
+use crate::tls::standing::unix;
+use crate::tls::{Credentials, Door, Refusal, Reloaded, RevocationLists, Standing, TlsError, TlsFiles, TrustStore};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -40,6 +41,35 @@ async fn a_certificate_revoked_on_an_open_stream_gets_nothing_more() {
     revoke(&world, &[&bad]);
     assert!(ping(&mut bad_stream).await.is_err());
     ping(&mut good_stream).await.expect("the good certificate goes on");
+}
+
+#[tokio::test]
+async fn a_certificate_stays_revoked_when_the_file_of_lists_vanishes() {
+    let (agency, trust) = (Agency::new("own.example"), Arc::new(TrustStore::default()));
+    let bad = agency.card(Role::Officer, "x");
+    agency.write(&agency.authority.issue(&agency.leaf(Role::Node, "n1"), &TestRandom).unwrap());
+    let list = agency.write_list(&[&bad], 1);
+    let files = TlsFiles { revocation_lists: RevocationLists::IfThere(list.clone()), ..agency.files() };
+    let credentials = Credentials::load(files, trust.clone(), now()).unwrap();
+    let refusal = || trust.load().bundle(&agency.id).unwrap().verify(&bad.chain, Side::Client, unix(now())).err();
+    let revoked = Some(webpki::Error::CertRevoked);
+    assert_eq!(refusal(), revoked);
+
+    std::fs::remove_file(&list).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(credentials.reload_if_changed(now()), Err(TlsError::ListsGone)), "it is complained about");
+        assert_eq!(refusal(), revoked);
+    }
+    std::os::unix::fs::symlink(&list, &list).unwrap();
+    assert!(
+        matches!(credentials.reload_if_changed(now()), Err(TlsError::Read { .. })),
+        "nobody can tell what is there"
+    );
+    assert_eq!(refusal(), revoked);
+    std::fs::remove_file(&list).unwrap();
+    agency.write_list(&[], 2);
+    assert!(matches!(credentials.reload_if_changed(now()), Ok(Reloaded::Changed)));
+    assert_eq!(refusal(), None, "a newer list decides");
 }
 
 #[tokio::test]
