@@ -174,6 +174,13 @@ async fn an_export_with_forged_cards_and_seals_is_refused_with_each_way_of_trust
         verify(&out, trusted).await.with_context(|| format!("as exported, with {trusted:?}"))?;
     }
 
+    let stray = out.join("x\nVerified: all\u{1b}[2K\u{202E}");
+    fs::write(&stray, "")?;
+    let told = format!("{:#}", verify(&out, &by_root).await.unwrap_err());
+    let expected = "FINDING: x\u{FFFD}Verified: all\u{FFFD}[2K\u{FFFD}: does not belong to this export\n";
+    ensure!(told.starts_with(expected), "{told:?}");
+    fs::remove_file(stray)?;
+
     let cards = ["agency.card", &format!("card/{HOLDER}.card")].map(|name| out.join(name));
     let genuine = fs::read(&cards[1])?;
     let later = |card: &mut lotse_core::card::Card| card.generation += 1;

@@ -14,6 +14,7 @@ pub mod entry;
 pub mod failure;
 pub mod federation;
 pub mod folder;
+mod foreign;
 pub mod grpc;
 pub mod head_store;
 pub mod hold;

@@ -100,7 +100,7 @@ fn description(agreement: &AgreementSummary) -> String {
   sealed by  {sealed}
   missing    {missing}
   digest     {digest}",
-        title = agreement.title,
+        title = crate::foreign::one_line(&agreement.title),
         id = agreement.agreement_id,
         version = agreement.version,
         state = state(agreement.state()),

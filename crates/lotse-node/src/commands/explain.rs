@@ -41,7 +41,7 @@ impl Explain {
         if self.output.json {
             return context.terminal.json(&answer);
         }
-        answer.explanation.iter().try_for_each(|sentence| context.terminal.line(format_args!("- {sentence}")))?;
+        answer.explanation.iter().try_for_each(|sentence| context.terminal.one_line(format_args!("- {sentence}")))?;
         context.terminal.line(verdict(&answer))
     }
 }

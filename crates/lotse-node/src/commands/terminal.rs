@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
+use crate::foreign::{one_line, visible};
+
 /// Where commands write.
 #[derive(Clone)]
 pub struct Terminal(Arc<Mutex<dyn Write + Send>>);
@@ -21,8 +23,18 @@ impl Terminal {
         Terminal(writer)
     }
 
-    /// Writes a line.
+    /// Writes text for people: what hides or changes other text in it is replaced, line breaks stay.
     pub fn line(&self, text: impl Display) -> anyhow::Result<()> {
+        self.data(visible(&text.to_string()))
+    }
+
+    /// Writes text for people that has foreign text in it and is one line, whatever stands there.
+    pub fn one_line(&self, text: impl Display) -> anyhow::Result<()> {
+        self.data(one_line(&text.to_string()))
+    }
+
+    /// Writes a line for programs, as it is.
+    pub fn data(&self, text: impl Display) -> anyhow::Result<()> {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(writer, "{text}")?;
         Ok(writer.flush()?)
@@ -30,18 +42,19 @@ impl Terminal {
 
     /// Writes a value as JSON.
     pub fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
-        self.line(serde_json::to_string_pretty(value)?)
+        self.data(serde_json::to_string_pretty(value)?)
     }
 
     /// Writes rows under headings, in columns.
     pub fn table(&self, headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
         let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_string()).collect();
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
         let width = |column: usize| {
-            let cells = std::iter::once(&headings).chain(rows).filter_map(|row| row.get(column));
+            let cells = std::iter::once(&headings).chain(&rows).filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-        for row in std::iter::once(&headings).chain(rows) {
+        for row in std::iter::once(&headings).chain(&rows) {
             let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             self.line(cells.join("  ").trim_end())?;
         }
@@ -51,13 +64,13 @@ impl Terminal {
     /// Writes to standard error how a command gets on.
     #[expect(clippy::print_stderr, reason = "the one place where commands say how they get on")]
     pub fn note(&self, text: impl Display) {
-        eprintln!("{text}");
+        eprintln!("{}", visible(&text.to_string()));
     }
 
     /// Writes to standard error why a command failed.
     #[expect(clippy::print_stderr, reason = "the one place where commands complain")]
     pub fn complain(&self, error: &anyhow::Error) {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", visible(&format!("{error:#}")));
     }
 }
 

@@ -9,11 +9,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::agreements::{standing, term};
-use super::foreign::{foreign, visible};
+use super::foreign::foreign;
 use super::frame::{Mood, Section, badge};
 use super::visit::Visit;
 use crate::action::list_agreements::{ListedAgreement, find_agreement};
 use crate::failure::Failure;
+use crate::foreign::visible;
 
 /// Which version; the highest unless one is given.
 #[derive(Debug, Default, Deserialize)]

@@ -36,7 +36,7 @@ impl Sign {
         let text = sealed_text(&node.get_agreement(wanted).await.map_err(client::explained)?.into_inner())?;
         self.was_read(&text)?;
         if !self.output.json {
-            context.terminal.line(format_args!("sealing \"{}\", digest {}", text.title, text.digest))?;
+            context.terminal.one_line(format_args!("sealing \"{}\", digest {}", text.title, text.digest))?;
         }
         // The node seals this text or none, whatever has come to it meanwhile.
         let request = SignAgreementRequest { agreement_id, version: text.version, digest: text.digest.to_string() };

@@ -8,6 +8,7 @@ use lotse_core::card::{Card, KeyUse};
 use lotse_core::key::SigningKey;
 use lotse_core::seal::{DocumentType, Seal};
 
+use crate::foreign::one_line;
 use crate::pki::files::write_public;
 use crate::wire;
 
@@ -77,13 +78,13 @@ pub(crate) fn description(card: &Card) -> String {
   keys          {sealing} sealing, {log} log, {witness} witness
   generation    {generation}
   schema level  {level}",
-        name = card.name,
+        name = one_line(&card.name),
         agency = card.agency,
         version = card.version,
         fingerprint = card.root.fingerprint(),
         from = card.valid_from.date(),
         until = card.valid_until.date(),
-        addresses = card.endpoints.join(", "),
+        addresses = one_line(&card.endpoints.join(", ")),
         certificates = card.trust_bundle.len(),
         sealing = keys(KeyUse::Sealing),
         log = keys(KeyUse::Log),

@@ -20,7 +20,7 @@ impl Sink {
     /// Opens a file to write on at its end, or standard output; a new one begins with `heading`.
     pub(super) fn open(terminal: &Terminal, file: Option<&Path>, heading: Option<String>) -> anyhow::Result<Sink> {
         let Some(path) = file else {
-            heading.iter().try_for_each(|heading| terminal.line(heading))?;
+            heading.iter().try_for_each(|heading| terminal.data(heading))?;
             return Ok(Sink::Terminal(terminal.clone()));
         };
         let open = || -> std::io::Result<File> {
@@ -38,7 +38,7 @@ impl Sink {
     /// Writes lines; when it returns they are on the disk, or handed to whoever reads standard output.
     pub(super) fn write(&mut self, lines: &[String]) -> anyhow::Result<()> {
         match self {
-            Sink::Terminal(terminal) => lines.iter().try_for_each(|line| terminal.line(line)),
+            Sink::Terminal(terminal) => lines.iter().try_for_each(|line| terminal.data(line)),
             Sink::File(file) => {
                 let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
                 let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());

@@ -93,12 +93,12 @@ impl List {
 
     fn print(&self, logged: &LoggedEntry, context: &Context) -> anyhow::Result<()> {
         if self.output.json {
-            return context.terminal.line(to_value(logged)?); // one object per line
+            return context.terminal.data(to_value(logged)?); // one object per line
         }
         let entry = logged.entry.as_ref().context("the node sent a place without an entry")?;
         let at = Timestamp::from_micros(entry.at_us);
         let told = sentence(entry, self.language.words());
-        context.terminal.line(format_args!("{:>8}  {at}  {told}", logged.index))
+        context.terminal.one_line(format_args!("{:>8}  {at}  {told}", logged.index))
     }
 
     fn filter(&self) -> anyhow::Result<EntryFilter> {

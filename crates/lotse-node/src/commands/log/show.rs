@@ -32,9 +32,9 @@ impl Show {
         }
         let entry = shown.entry.and_then(|logged| logged.entry).context("the node sent no entry")?;
         let language = self.language.words();
-        context.terminal.line(sentence(&entry, language))?;
+        context.terminal.one_line(sentence(&entry, language))?;
         for line in explanation(&entry, language) {
-            context.terminal.line(format_args!("  {line}"))?;
+            context.terminal.one_line(format_args!("  {line}"))?;
         }
         let head: Vec<&str> = shown.checkpoint.lines().take(2).collect();
         match head[..] {

@@ -81,8 +81,8 @@ fn print(report: &Report, is_running: bool, context: &Context) -> anyhow::Result
             log.generation, log.entries, log.signed, log.checkpoints
         ))?;
     }
-    report.notes.iter().try_for_each(|note| terminal.line(format_args!("Note: {note}")))?;
-    report.findings.iter().try_for_each(|finding| terminal.line(format_args!("FINDING: {finding}")))?;
+    report.notes.iter().try_for_each(|note| terminal.one_line(format_args!("Note: {note}")))?;
+    report.findings.iter().try_for_each(|finding| terminal.one_line(format_args!("FINDING: {finding}")))?;
     if report.more > 0 {
         terminal.line(format_args!("… and {} more findings", report.more))?;
     }

@@ -64,9 +64,9 @@ impl VerifyOffline {
         let checkpoint = proof.verify(&self.trust(&origin, card)?.log_keys)?;
         let entry = LogEntry::decode(proof.entry.as_slice()).context("the entry cannot be read")?;
         let terminal = &context.terminal;
-        terminal.line(sentence(&entry, Language::English))?;
+        terminal.one_line(sentence(&entry, Language::English))?;
         for line in explanation(&entry, Language::English) {
-            terminal.line(format_args!("  {line}"))?;
+            terminal.one_line(format_args!("  {line}"))?;
         }
         let (index, size) = (proof.index, checkpoint.head.size);
         terminal.line(format_args!("Verified: entry {index} of {origin}, signed at {size} entries"))?;
@@ -84,7 +84,7 @@ impl VerifyOffline {
         let verified = verify_export::verify(&export, &head, &roots, since.as_ref().map(|since| &since.head))?;
         let terminal = &context.terminal;
         let findings = &verified.findings;
-        findings.listed.iter().try_for_each(|finding| terminal.line(format_args!("FINDING: {finding}")))?;
+        findings.listed.iter().try_for_each(|finding| terminal.one_line(format_args!("FINDING: {finding}")))?;
         match findings.count {
             0 => {}
             1 => bail!("the export is not as it was written: 1 finding"),
