@@ -26,21 +26,37 @@ pub(super) enum MigrateError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Makes what is missing, all of it or nothing.
+/// Makes what is missing, all of it or nothing. Where nothing is missing, it waits for nobody who writes.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
+    if is_begun(connection)? && missing(connection)?.is_empty() {
+        return Ok(());
+    }
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(TABLE)?;
-    let mut done = applied(&tx)?;
+    for migration in missing(&tx)? {
+        apply(&tx, migration)?;
+    }
+    Ok(tx.commit()?)
+}
+
+fn is_begun(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations')";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+fn missing(connection: &Connection) -> Result<Vec<&'static Migration>, MigrateError> {
+    let mut done = applied(connection)?;
+    let mut missing = Vec::new();
     for migration in MIGRATIONS.iter() {
         match done.remove(&migration.version) {
             Some(checksum) if checksum == *migration.checksum => {}
             Some(_) => return Err(MigrateError::Other(migration.version)),
-            None => apply(&tx, migration)?,
+            None => missing.push(migration),
         }
     }
     match done.first_key_value() {
         Some((&version, _)) => Err(MigrateError::Newer(version)),
-        None => Ok(tx.commit()?),
+        None => Ok(missing),
     }
 }
 
@@ -60,6 +76,21 @@ fn apply(connection: &Connection, migration: &Migration) -> Result<(), rusqlite:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_with_nothing_to_make_waits_for_nobody_who_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Connection::open(folder.path().join("lotse.sqlite")).unwrap();
+        let mut writer = open();
+        migrate(&mut writer).unwrap();
+        let writing = writer.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        let mut starting = open();
+        starting.busy_timeout(std::time::Duration::ZERO).unwrap();
+        migrate(&mut starting).unwrap();
+        writing.execute("DELETE FROM _sqlx_migrations WHERE version = 3", []).unwrap();
+        writing.commit().unwrap();
+        assert!(migrate(&mut starting).is_err(), "what is missing is made, and here its tables are there already");
+    }
 
     #[test]
     fn tables_of_a_newer_or_another_program_are_left_alone() {
