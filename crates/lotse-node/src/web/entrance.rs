@@ -9,7 +9,7 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{HOST, ORIGIN, SET_COOKIE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use maud::html;
 use serde::Deserialize;
 
@@ -58,11 +58,12 @@ pub(super) async fn invite(State(node): State<Arc<Node>>, reader: Reader, Path(t
 pub(super) async fn enter(
     State(node): State<Arc<Node>>,
     reader: Reader,
+    uri: Uri,
     headers: HeaderMap,
     info: Option<axum::Extension<ConnectInfo>>,
     Form(entry): Form<Entry>,
 ) -> Response {
-    let Some(from) = info.map(|info| network(info.remote.ip())).filter(|_| is_own(&headers)) else {
+    let Some(from) = info.map(|info| network(info.remote.ip())).filter(|_| is_own(&uri, &headers)) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     match open_session(&node, Token::parse(&entry.token).as_ref(), from).await {
@@ -76,8 +77,8 @@ pub(super) async fn enter(
 }
 
 /// Ends the session.
-pub(super) async fn leave(State(node): State<Arc<Node>>, headers: HeaderMap) -> Response {
-    if !is_own(&headers) {
+pub(super) async fn leave(State(node): State<Arc<Node>>, uri: Uri, headers: HeaderMap) -> Response {
+    if !is_own(&uri, &headers) {
         return StatusCode::BAD_REQUEST.into_response();
     }
     if let Some(session) = session_token(&node, &headers) {
@@ -89,12 +90,15 @@ pub(super) async fn leave(State(node): State<Arc<Node>>, headers: HeaderMap) -> 
 
 /// Tells whether a form came from a page of this node. Browsers say it in `Sec-Fetch-Site`; older ones in `Origin`, which is
 /// `null` here because no page tells where it is.
-pub(super) fn is_own(headers: &HeaderMap) -> bool {
+pub(super) fn is_own(uri: &Uri, headers: &HeaderMap) -> bool {
     let text = |value: Option<&http::HeaderValue>| value.map(|value| value.to_str().unwrap_or("?").to_owned());
     if let Some(site) = text(headers.get("sec-fetch-site")) {
         return site == "same-origin";
     }
-    match (text(headers.get(ORIGIN)), text(headers.get(HOST))) {
+    // Where the browser believes to be: HTTP/2 has it in the request's target and no `Host` (RFC 9113, section 8.3.1); where
+    // both are, the target counts (RFC 9112, section 3.2.2).
+    let host = uri.authority().map(|authority| authority.as_str().to_owned()).or_else(|| text(headers.get(HOST)));
+    match (text(headers.get(ORIGIN)), host) {
         (None, _) => true,
         (Some(origin), _) if origin == "null" => true,
         (Some(origin), Some(host)) => origin == format!("https://{host}"),
@@ -106,12 +110,14 @@ pub(super) fn is_own(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
+    fn is_own_form(target: &'static str, pairs: &[(&'static str, &'static str)]) -> bool {
+        let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        is_own(&Uri::from_static(target), &pairs.collect::<HeaderMap>())
+    }
+
     #[test]
     fn a_form_of_another_site_is_told_apart() {
-        let of = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-            is_own(&pairs.collect::<HeaderMap>())
-        };
+        let of = |pairs: &[(&'static str, &'static str)]| is_own_form("/enter", pairs);
         assert!(of(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
         assert!(of(&[("host", "a.example:8445"), ("origin", "https://a.example:8445")]));
         assert!(of(&[]), "no browser");
@@ -119,5 +125,18 @@ mod tests {
         assert!(!of(&[("sec-fetch-site", "same-site")]));
         assert!(!of(&[("host", "a.example"), ("origin", "https://evil.example")]));
         assert!(!of(&[("origin", "https://evil.example")]), "without a host");
+    }
+
+    #[test]
+    fn a_form_over_http_2_is_told_apart_by_the_authority_that_it_was_sent_to() {
+        let of = |pairs: &[(&'static str, &'static str)]| is_own_form("https://a.example:8445/enter", pairs);
+        assert!(of(&[("origin", "https://a.example:8445")]));
+        assert!(of(&[("origin", "https://a.example:8445"), ("host", "b.example")]), "the target counts");
+        for evil in ["https://evil.example", "https://evil.example:8445", "http://a.example:8445", "https://a.example"]
+        {
+            assert!(!of(&[("origin", evil)]), "{evil}");
+            assert!(!of(&[("origin", evil), ("host", "evil.example")]), "{evil} with a host");
+        }
+        assert!(!of(&[("sec-fetch-site", "cross-site"), ("origin", "https://a.example:8445")]));
     }
 }

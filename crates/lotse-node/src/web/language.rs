@@ -3,7 +3,7 @@
 use axum::Form;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use lotse_core::agreement::words::Language;
 use serde::Deserialize;
 
@@ -24,8 +24,8 @@ pub(super) struct Choice {
 }
 
 /// Keeps the choice and shows the page again.
-pub(super) async fn change(headers: HeaderMap, Form(choice): Form<Choice>) -> Response {
-    let Some(language) = reader::parse(&choice.language).filter(|_| is_own(&headers)) else {
+pub(super) async fn change(uri: Uri, headers: HeaderMap, Form(choice): Form<Choice>) -> Response {
+    let Some(language) = reader::parse(&choice.language).filter(|_| is_own(&uri, &headers)) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let cookie = format!(

@@ -6,23 +6,28 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use lotse_core::id::Id;
 use lotse_core::key::Fingerprint;
 use lotse_proto::exchange::v1::LogEntry;
 use prost::Message;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tower::ServiceExt;
 
 use super::router;
 use crate::action::accept_peer::accept_peer;
 use crate::action::issue_officer_link::issue_officer_link;
 use crate::action::offer_agreement::offer_agreement;
-use crate::edge::ConnectInfo;
+use crate::edge::{ConnectInfo, Limits, serve_pages};
 use crate::entry::{self, Draft, EntryKind};
 use crate::identity::{Role, Side};
 use crate::session::{SESSION_IDLE, Token};
 use crate::testing::{TestNode, admin, agreement_text};
-use crate::tls::tests::kit::{Agency, HandClock};
-use crate::tls::{Standing, TrustStore};
+use crate::tls::tests::kit::{Agency, HandClock, World};
+use crate::tls::{Door, Standing, TrustStore};
 
 /// Pages that officers see.
 const PAGES: [&str; 5] = ["/", "/log", "/log/0", "/peers", "/agreements"];
@@ -246,6 +251,31 @@ async fn a_form_of_another_site_does_nothing() {
     let switched = browser.post("/language", "language=en&back=/log".into(), "same-site").await;
     assert_eq!(switched.status, StatusCode::BAD_REQUEST);
     assert_eq!(browser.get("/log").await.status, StatusCode::OK, "the session goes on");
+}
+
+#[tokio::test]
+async fn over_http_2_an_older_browser_s_own_form_is_taken_and_one_of_another_site_is_not() {
+    let browser = Browser::new().await;
+    let link = browser.link("anna").await;
+    let pages = browser.pages.clone();
+    let world = World::open_with(Door::Pages, Limits::default(), |port, stop| serve_pages(port, pages, stop)).await;
+    let config = world.client(&world.own.card(Role::Officer, "anna"));
+    let tcp = TcpStream::connect(world.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
+    tokio::spawn(connection);
+    let mut enter = async |origin: &str| {
+        let request = Request::post("https://jc.example:8445/enter")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("origin", origin)
+            .body(Body::from(format!("token={}", link.text())));
+        sender.send_request(request.unwrap()).await.unwrap().status()
+    };
+    for origin in ["https://evil.example", "https://jc.example", "http://jc.example:8445"] {
+        assert_eq!(enter(origin).await, StatusCode::BAD_REQUEST, "{origin}");
+    }
+    assert_eq!(enter("https://jc.example:8445").await, StatusCode::SEE_OTHER, "and the link was not used up");
 }
 
 #[tokio::test]
