@@ -68,12 +68,12 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}; run `lotse init`, or name the node's folder with --folder")]
+    #[error("cannot read {path}: {cause}; run `lotse init`, or name the node's folder with --folder")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said; the text has it already.
+        cause: std::io::Error,
     },
     /// The text is not what is expected; the inner error names line and column.
     #[error("{path}: {problem}")]
@@ -91,7 +91,7 @@ impl Config {
         let path = folder.config();
         match fs::read_to_string(&path) {
             Ok(text) => Config::parse(&text).map_err(|problem| ConfigError::Text { path, problem }),
-            Err(source) => Err(ConfigError::Read { path, source }),
+            Err(cause) => Err(ConfigError::Read { path, cause }),
         }
     }
 

@@ -21,16 +21,19 @@ pub enum FolderError {
         "the node of {0} is running, or a command works on it: stop it first (`lotse run` stops on SIGTERM), or use a command that talks to the running node"
     )]
     Held(PathBuf),
+    /// It is no node's.
+    #[error("there is no lotse.toml in {0}: run `lotse init`, or name the node's folder with --folder")]
+    NoNode(PathBuf),
     /// It is not empty.
     #[error("{0} is not empty: name a folder that does not exist yet or is empty")]
     NotEmpty(PathBuf),
     /// The system refused something.
-    #[error("cannot use {path}: {source}")]
+    #[error("cannot use {path}: {cause}")]
     Io {
         /// What was touched.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; the text has it already.
+        cause: io::Error,
     },
 }
 
@@ -40,40 +43,51 @@ impl Folder {
         Folder(path.into())
     }
 
-    /// Makes the folder and what is inside, for its owner only. One that is not empty is refused.
-    pub fn create(&self) -> Result<(), FolderError> {
+    /// Makes the folder and what is inside, for its owner only, and takes its lock. One that is not empty is refused.
+    pub fn create(&self) -> Result<FolderLock, FolderError> {
         make(&self.0)?;
-        let mut entries = fs::read_dir(&self.0).map_err(|source| self.io(&self.0, source))?;
+        let mut entries = fs::read_dir(&self.0).map_err(|cause| self.io(&self.0, cause))?;
         if entries.next().is_some() {
             return Err(FolderError::NotEmpty(self.0.clone()));
         }
         let inside = ["keys", "pki", "pki/issued", "cards", "data", "head", "run"];
-        inside.into_iter().try_for_each(|name| make(&self.0.join(name)))
+        inside.into_iter().try_for_each(|name| make(&self.0.join(name)))?;
+        self.take_lock()
     }
 
-    /// Takes the lock, which a running node and commands that need a stopped one hold.
+    /// Takes the lock, which a running node and commands that need a stopped one hold. In a folder that is no node's nothing is
+    /// made.
     pub fn lock(&self) -> Result<FolderLock, FolderError> {
-        let path = self.0.join("run/lock");
+        match self.config().try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(FolderError::NoNode(self.0.clone())),
+            Err(cause) => return Err(self.io(&self.config(), cause)),
+        }
         make(&self.0.join("run"))?;
+        self.take_lock()
+    }
+
+    fn take_lock(&self) -> Result<FolderLock, FolderError> {
+        let path = self.0.join("run/lock");
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
             .open(&path)
-            .map_err(|source| self.io(&path, source))?;
+            .map_err(|cause| self.io(&path, cause))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(FolderError::Held(self.0.clone())),
-            Err(TryLockError::Error(source)) => return Err(self.io(&path, source)),
+            Err(TryLockError::Error(cause)) => return Err(self.io(&path, cause)),
         }
         let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        noted.map_err(|source| self.io(&path, source))?;
+        noted.map_err(|cause| self.io(&path, cause))?;
         Ok(FolderLock(file))
     }
 
-    fn io(&self, path: &Path, source: io::Error) -> FolderError {
-        FolderError::Io { path: path.to_owned(), source }
+    fn io(&self, path: &Path, cause: io::Error) -> FolderError {
+        FolderError::Io { path: path.to_owned(), cause }
     }
 
     /// Returns the folder itself.
@@ -160,7 +174,7 @@ impl Folder {
 /// Makes a folder for its owner only; one that is there stays as it is.
 fn make(path: &Path) -> Result<(), FolderError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| FolderError::Io { path: path.to_owned(), source })
+    made.map_err(|cause| FolderError::Io { path: path.to_owned(), cause })
 }
 
 #[cfg(test)]
@@ -173,7 +187,7 @@ mod tests {
     fn a_folder_is_for_its_owner_and_made_only_where_nothing_is() {
         let parent = tempfile::tempdir().unwrap();
         let folder = Folder::new(parent.path().join("node"));
-        folder.create().unwrap();
+        drop(folder.create().unwrap());
         for inside in ["", "keys", "pki/issued"] {
             let mode = fs::metadata(folder.path().join(inside)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700, "{inside}");
@@ -184,11 +198,23 @@ mod tests {
     #[test]
     fn one_process_at_a_time_holds_a_folder() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = Folder::new(parent.path());
-        let held = folder.lock().unwrap();
+        let folder = Folder::new(parent.path().join("node"));
+        let held = folder.create().unwrap();
+        fs::write(folder.config(), "").unwrap();
         let refused = folder.lock().unwrap_err();
         assert!(refused.to_string().contains("is running"), "{refused}");
         drop(held);
         folder.lock().unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_no_node_s_is_told_so_and_left_as_it_is() {
+        let parent = tempfile::tempdir().unwrap();
+        let refused = Folder::new(parent.path()).lock().unwrap_err().to_string();
+        assert!(refused.contains("there is no lotse.toml in") && refused.contains("--folder"), "{refused}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+        let nowhere = Folder::new(parent.path().join("nowhere"));
+        assert!(matches!(nowhere.lock(), Err(FolderError::NoNode(_))));
+        assert!(!nowhere.path().exists());
     }
 }

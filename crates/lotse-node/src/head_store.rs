@@ -69,12 +69,12 @@ pub type WriteHook = Arc<dyn Fn(WriteStep) -> io::Result<()> + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum HeadError {
     /// The system refused something.
-    #[error("cannot use {path}: {source}; the head store needs a folder on a local disk that this user may write")]
+    #[error("cannot use {path}: {cause}; the head store needs a folder on a local disk that this user may write")]
     Io {
         /// What was touched.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; the text has it already.
+        cause: io::Error,
     },
     /// The file is there and cannot be read as a head.
     #[error("{path} is no head of a log ({why}): put the newest copy of it back, or run `lotse log resume`")]
@@ -105,7 +105,7 @@ impl HeadStore {
     pub fn open_with(folder: &Path, hook: Option<WriteHook>) -> Result<HeadStore, HeadError> {
         let store = HeadStore { folder: folder.to_owned(), hook };
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| store.io("", source))?;
+        made.map_err(|cause| store.io("", cause))?;
         store.probe("probe.new")?;
         store.mend_withdrawn()?;
         Ok(store)
@@ -121,7 +121,7 @@ impl HeadStore {
             file.write_all(b"probe")?;
             file.sync_all()
         });
-        written.and_then(|()| fs::remove_file(self.path(name))).map_err(|source| self.io(name, source))
+        written.and_then(|()| fs::remove_file(self.path(name))).map_err(|cause| self.io(name, cause))
     }
 
     /// Reads the head of a folder and touches nothing, beside a node that may be running.
@@ -135,7 +135,7 @@ impl HeadStore {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(HeadError::Io { path, source }),
+            Err(cause) => return Err(HeadError::Io { path, cause }),
         };
         text::parse(&text).map(Some).map_err(|why| HeadError::Unreadable { path, why })
     }
@@ -168,18 +168,17 @@ impl HeadStore {
 
     /// Appends withdrawals; they are on the disk when this returns.
     pub fn append_withdrawn(&self, withdrawals: &[RememberedWithdrawal]) -> Result<(), HeadError> {
-        withdrawn::append(&self.path(withdrawn::FILE), withdrawals)
-            .map_err(|source| self.io(withdrawn::FILE, source))?;
+        withdrawn::append(&self.path(withdrawn::FILE), withdrawals).map_err(|cause| self.io(withdrawn::FILE, cause))?;
         self.sync_folder()
     }
 
     /// Reads all withdrawals that were ever answered at this node; one may stand there more than once.
     pub fn withdrawn(&self) -> Result<Vec<RememberedWithdrawal>, HeadError> {
-        withdrawn::read(&self.path(withdrawn::FILE)).map_err(|source| self.io(withdrawn::FILE, source))
+        withdrawn::read(&self.path(withdrawn::FILE)).map_err(|cause| self.io(withdrawn::FILE, cause))
     }
 
     fn mend_withdrawn(&self) -> Result<(), HeadError> {
-        withdrawn::mend(&self.path(withdrawn::FILE)).map_err(|source| self.io(withdrawn::FILE, source))
+        withdrawn::mend(&self.path(withdrawn::FILE)).map_err(|cause| self.io(withdrawn::FILE, cause))
     }
 
     fn replace(&self, text: &str) -> Result<(), HeadError> {
@@ -195,7 +194,7 @@ impl HeadStore {
             fs::rename(&temporary, self.path(FILE))?;
             self.step(WriteStep::SyncFolder)
         };
-        written().map_err(|source| self.io(FILE, source))?;
+        written().map_err(|cause| self.io(FILE, cause))?;
         self.sync_folder()
     }
 
@@ -204,13 +203,13 @@ impl HeadStore {
     }
 
     fn sync_folder(&self) -> Result<(), HeadError> {
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(|source| self.io("", source))
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(|cause| self.io("", cause))
     }
 
     fn lock(&self) -> Result<File, HeadError> {
         let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.path(LOCK));
-        let file = opened.map_err(|source| self.io(LOCK, source))?;
-        file.lock().map_err(|source| self.io(LOCK, source))?;
+        let file = opened.map_err(|cause| self.io(LOCK, cause))?;
+        file.lock().map_err(|cause| self.io(LOCK, cause))?;
         Ok(file)
     }
 
@@ -218,7 +217,7 @@ impl HeadStore {
         self.folder.join(name)
     }
 
-    fn io(&self, name: &str, source: io::Error) -> HeadError {
-        HeadError::Io { path: self.path(name), source }
+    fn io(&self, name: &str, cause: io::Error) -> HeadError {
+        HeadError::Io { path: self.path(name), cause }
     }
 }

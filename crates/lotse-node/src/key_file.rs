@@ -23,12 +23,12 @@ const PKCS8_HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// It cannot be read or written.
-    #[error("cannot use the key file {path}: {source}")]
+    #[error("cannot use the key file {path}: {cause}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; the text has it already.
+        cause: io::Error,
     },
     /// It is no root key.
     #[error("{0} is no root key: give the PEM file with the Ed25519 key (PKCS#8) that `lotse init` made")]
@@ -47,13 +47,13 @@ pub fn create_root(path: &Path, random: &dyn Random) -> Result<SigningKey, KeyFi
     der.extend_from_slice(&*seed);
     let base64 = Zeroizing::new(STANDARD.encode(&*der));
     let pem = Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *base64));
-    write_key(path, &pem).map_err(|source| io_error(path, source))?;
+    write_key(path, &pem).map_err(|cause| io_error(path, cause))?;
     Ok(SigningKey::from_seed(*seed))
 }
 
 /// Reads a root key.
 pub fn read_root(path: &Path) -> Result<SigningKey, KeyFileError> {
-    let pem = fs::read(path).map(Zeroizing::new).map_err(|source| io_error(path, source))?;
+    let pem = fs::read(path).map(Zeroizing::new).map_err(|cause| io_error(path, cause))?;
     let no_root_key = || KeyFileError::NoRootKey(path.to_owned());
     let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| no_root_key())?;
     let seed = der.secret_pkcs8_der().strip_prefix(&PKCS8_HEAD).ok_or_else(no_root_key)?;
@@ -119,12 +119,12 @@ impl NodeKeyFile {
                 text.push_str(part);
             }
         }
-        write_key(path, &text).map_err(|source| io_error(path, source))
+        write_key(path, &text).map_err(|cause| io_error(path, cause))
     }
 
     /// Reads the file.
     pub fn read(path: &Path) -> Result<NodeKeyFile, KeyFileError> {
-        let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|source| io_error(path, source))?;
+        let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|cause| io_error(path, cause))?;
         // The parser's error would quote the file.
         let text: Text = toml::from_str(&text).map_err(|_| KeyFileError::NoNodeKeys(path.to_owned()))?;
         let key = |text: TextKey| text.read().ok_or_else(|| KeyFileError::NoNodeKeys(path.to_owned()));
@@ -142,8 +142,8 @@ impl TextKey {
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> KeyFileError {
-    KeyFileError::Io { path: path.to_owned(), source }
+fn io_error(path: &Path, cause: io::Error) -> KeyFileError {
+    KeyFileError::Io { path: path.to_owned(), cause }
 }
 
 #[cfg(test)]

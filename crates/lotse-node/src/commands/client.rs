@@ -102,7 +102,10 @@ pub fn explained(status: Status) -> anyhow::Error {
     match details.error_info() {
         Some(info) => anyhow!("{} [{}]", status.message(), info.metadata.get("reasons").unwrap_or(&info.reason)),
         None if status.code() == tonic::Code::Unavailable || status.code() == tonic::Code::Unknown => {
-            anyhow!("the node does not answer: start it with `lotse run` ({})", source(&status))
+            anyhow!(
+                "the node does not answer: {}; start it with `lotse run`, or give the command on the machine and in the network namespace where it runs",
+                source(&status)
+            )
         }
         None => anyhow!("{} [{:?}]", status.message(), status.code()),
     }
@@ -117,4 +120,52 @@ fn source(status: &Status) -> String {
         error = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use lotse_proto::admin::v1::GetStatusRequest;
+
+    use super::*;
+    use crate::ambient::{SystemClock, SystemRandom};
+    use crate::commands::terminal::Terminal;
+    use crate::commands::{Context, run};
+
+    fn context() -> Context {
+        let terminal = Terminal::to(Arc::new(Mutex::new(Vec::new())));
+        Context { terminal, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+    }
+
+    #[tokio::test]
+    async fn in_a_folder_that_is_no_nodes_commands_make_nothing_and_say_once_what_is_missing() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().display().to_string();
+        for line in ["status", "log list", "log verify", "peer list", "run"] {
+            let words = std::iter::once("lotse").chain(line.split(' ')).chain(["--folder", &path]);
+            let refused = format!("{:#}", run(words.collect::<Vec<_>>(), &context()).await.unwrap_err());
+            assert_eq!(refused.matches("lotse.toml").count(), 1, "{line}: {refused}");
+            assert!(refused.matches("No such file").count() <= 1, "{line}: {refused}");
+            assert!(refused.contains("run `lotse init`, or name the node's folder with --folder"), "{line}: {refused}");
+            assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "{line} leaves something behind");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_does_not_answer_is_told_with_the_address_that_was_tried_and_what_to_do() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("node").display().to_string();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        drop(taken);
+        let line =
+            "lotse init --agency jc.example --name Jobcenter --kind jobcenter_ge --peer-address lotse.jc.example:8443";
+        let words = line.split(' ').chain(["--listen-agency", &address, "--folder", &path]);
+        run(words.collect::<Vec<_>>(), &context()).await.unwrap();
+        let mut node = admin(&Folder::new(&path), &context().clock).unwrap();
+        let told = explained(node.get_status(GetStatusRequest {}).await.unwrap_err()).to_string();
+        assert!(told.starts_with(&format!("the node does not answer: cannot connect to {address}: ")), "{told}");
+        assert!(told.contains("start it with `lotse run`"), "{told}");
+    }
 }

@@ -108,8 +108,7 @@ pub fn init(
         existing_pki: tls.as_ref(),
     });
     let config = Config::parse(&text).map_err(|problem| anyhow::anyhow!("{problem}"))?;
-    folder.create()?;
-    let _lock = folder.lock()?;
+    let _lock = folder.create()?;
     write_public(&folder.config(), &text)?;
     let root = key_file::create_root(&folder.root_key(), random)?;
     key_file::NodeKeyFile::create(&folder.node_keys(), now, random)?;

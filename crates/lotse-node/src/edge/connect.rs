@@ -109,7 +109,7 @@ impl Connector {
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .connect_with_connector_lazy(tower::service_fn(move |_| {
                 let call = call.clone();
-                async move { call.open().await.map(TokioIo::new) }
+                async move { call.open().await.map(TokioIo::new).map_err(|error| call.tried(&error)) }
             })))
     }
 
@@ -164,6 +164,11 @@ struct Call {
 impl Call {
     async fn open(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {
         timeout(CONNECT_TIMEOUT, self.handshake()).await.map_err(io::Error::from)?
+    }
+
+    /// Says of an error where it was met: who makes a call over a channel has no other way to learn that.
+    fn tried(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("cannot connect to {}: {error}", self.target.authority))
     }
 
     async fn handshake(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {

@@ -60,7 +60,7 @@ impl RevocationLists {
             RevocationLists::None => Ok(None),
             RevocationLists::IfThere(path) => match path.try_exists() {
                 Ok(there) => Ok(there.then_some(path)),
-                Err(source) => Err(TlsError::Read { path: path.clone(), source }),
+                Err(cause) => Err(TlsError::Read { path: path.clone(), cause }),
             },
             RevocationLists::Required(path) => Ok(Some(path)),
         }
@@ -71,12 +71,12 @@ impl RevocationLists {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {cause}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; the text has it already.
+        cause: io::Error,
     },
     /// There were revocation lists, and they are gone: who was revoked would count again.
     #[error(
@@ -291,5 +291,5 @@ fn check_own(bundle: &Bundle, chain: &[CertificateDer<'_>], now: Timestamp) -> R
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    fs::read(path).map(Zeroizing::new).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+    fs::read(path).map(Zeroizing::new).map_err(|cause| TlsError::Read { path: path.to_owned(), cause })
 }
