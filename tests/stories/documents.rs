@@ -59,6 +59,26 @@ fn every_command_in_the_documents_exists() -> Result<()> {
 }
 
 #[test]
+fn the_table_of_log_commands_says_of_which_node() -> Result<()> {
+    let readme = fs::read_to_string(root().join("README.md"))?;
+    let table = readme.lines().filter(|line| line.starts_with("| to "));
+    let spans = table.flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|span| span.starts_with("lotse log "));
+    let without: Vec<&str> = spans.clone().filter(|span| !span.contains(" --folder ")).collect();
+    ensure!(without.is_empty(), "{without:?}");
+    ensure!(spans.count() >= 5);
+    Ok(())
+}
+
+#[test]
+fn no_fingerprint_in_the_readme_looks_real() -> Result<()> {
+    let given = |named: &Named| named.words.iter().skip_while(|word| *word != "--fingerprint").nth(1).cloned();
+    let given: Vec<String> = commands("README.md")?.iter().filter_map(given).collect();
+    ensure!(given.len() >= 5, "only {given:?}");
+    ensure!(!given.concat().contains(|letter: char| letter.is_ascii_digit()), "somebody could compare with {given:?}");
+    Ok(())
+}
+
+#[test]
 fn the_list_of_csv_columns_follows_the_code() -> Result<()> {
     generated_file::check("proto/schema/csv.md", |_| Ok(csv_columns::render()))
 }

@@ -10,6 +10,7 @@ use lotse_proto::audit::v1::GetEntryRequest;
 
 use super::ReaderArguments;
 use crate::commands::Context;
+use crate::commands::card::file;
 use crate::proof_file::ProofFile;
 
 /// Writes the proof that an entry is in the log, for `lotse verify` and other people's tools.
@@ -40,11 +41,19 @@ impl Prove {
             path: path.collect::<Result<_, _>>().context("the inclusion path")?,
             checkpoint: answer.checkpoint,
         };
-        fs::write(&self.out, proof.to_text()).with_context(|| format!("cannot write {}", self.out.display()))?;
-        let out = self.out.display();
         let key = source.head(self.reader.generation).await?.verifier_key;
-        context
-            .terminal
-            .line(format_args!("Written to {out}. Anyone verifies it with: lotse verify {out} --vkey '{key}'"))
+        let card = file::read(&self.reader.folder.folder().own_card())?.card;
+        fs::write(&self.out, proof.to_text()).with_context(|| format!("cannot write {}", self.out.display()))?;
+        context.terminal.line(format_args!(
+            "Written to {out}. Hand it over with your card, which `lotse peer card` writes, and tell the fingerprint by a second
+channel, for instance by telephone, unless they have both from you already. No node is needed to verify it:
+
+  lotse verify {out} --card {agency}.card --fingerprint \"{fingerprint}\"
+
+Other tools for C2SP tlog-proof take the log's verifier key: {key}",
+            out = self.out.display(),
+            agency = card.agency,
+            fingerprint = card.root.fingerprint(),
+        ))
     }
 }

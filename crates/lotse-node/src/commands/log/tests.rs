@@ -110,7 +110,7 @@ async fn a_proof_is_verified_offline_by_key_or_by_card() {
     let desk = Desk::new().await;
     let file = desk.path("entry.tlog-proof");
     let written = desk.give(&format!("log prove 1 --out {file}")).await.unwrap();
-    let vkey = written.trim_end().trim_end_matches('\'').rsplit('\'').next().unwrap().to_owned();
+    let vkey = written.trim_end().rsplit(' ').next().unwrap().to_owned();
     let verified = desk.give(&format!("verify {file} --vkey {vkey}")).await.unwrap();
     assert!(verified.contains("Verified: entry 1 of jc.example/exchange-log/1"), "{verified}");
     let card = desk.folder().own_card();
@@ -122,6 +122,23 @@ async fn a_proof_is_verified_offline_by_key_or_by_card() {
     let changed = fs::read_to_string(&file).unwrap().replace("index 1", "index 0");
     fs::write(&file, changed).unwrap();
     desk.give(&format!("verify {file} --vkey {vkey}")).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_proving_prints_is_what_somebody_else_verifies_with() {
+    let desk = Desk::new().await;
+    let file = desk.path("entry.tlog-proof");
+    let written = desk.give(&format!("log prove 1 --out {file}")).await.unwrap();
+    let sent = desk.path("jc.example.card");
+    desk.give(&format!("peer card --out {sent}")).await.unwrap();
+    let command = written.lines().find_map(|line| line.trim_start().strip_prefix("lotse ")).unwrap();
+    let (begun, fingerprint) = command.split_once(" --fingerprint ").unwrap();
+    assert_eq!(begun, format!("verify {file} --card jc.example.card"));
+    let command = format!("verify {file} --card {sent} --fingerprint {}", fingerprint.replace([' ', '"'], ""));
+    let verified = desk.give(&command).await.unwrap();
+    assert!(verified.contains("Verified: entry 1 of jc.example/exchange-log/1"), "{verified}");
+    let without = desk.give(&format!("verify {file} --fingerprint 1")).await.unwrap_err();
+    assert!(without.to_string().contains("`lotse peer card` writes it"), "{without}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,7 +60,10 @@ impl VerifyOffline {
         let proof = ProofFile::parse(&text).with_context(|| self.path.display().to_string())?;
         let note = Note::parse(proof.checkpoint.as_bytes()).context("the checkpoint")?;
         let origin = note.text().parse::<Checkpoint>().context("the checkpoint")?.origin;
-        let card = self.card.as_deref().context("a proof brings no card: give the agency's with --card");
+        let card = self
+            .card
+            .as_deref()
+            .context("a proof brings no card: give the agency's with --card; `lotse peer card` writes it there");
         let checkpoint = proof.verify(&self.trust(&origin, card)?.log_keys)?;
         let entry = LogEntry::decode(proof.entry.as_slice()).context("the entry cannot be read")?;
         let terminal = &context.terminal;
