@@ -19,12 +19,12 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 /// A running collector; it ends when dropped.
 pub struct Collector {
-    address: SocketAddr,
+    endpoint: String,
     told: Arc<Told>,
     task: JoinHandle<()>,
 }
@@ -54,20 +54,35 @@ impl ToldSpan {
 impl Collector {
     /// Starts a collector on a free port.
     pub async fn start() -> Result<Collector> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Collector::start_at((Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    /// Starts a collector at an address.
+    pub async fn start_at(address: SocketAddr) -> Result<Collector> {
+        Collector::serve(address, Server::builder(), "http").await
+    }
+
+    /// Starts a collector on a free port that is reached over TLS only.
+    pub async fn start_with_tls(identity: Identity) -> Result<Collector> {
+        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity))?;
+        Collector::serve((Ipv4Addr::LOCALHOST, 0).into(), server, "https").await
+    }
+
+    async fn serve(address: SocketAddr, mut server: Server, scheme: &'static str) -> Result<Collector> {
+        let listener = TcpListener::bind(address).await?;
         let (address, told) = (listener.local_addr()?, Arc::new(Told::default()));
-        let server = Server::builder()
+        let server = server
             .add_service(TraceServiceServer::from_arc(told.clone()))
             .add_service(MetricsServiceServer::from_arc(told.clone()));
         let task = tokio::spawn(async move {
             let _ = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
         });
-        Ok(Collector { address, told, task })
+        Ok(Collector { endpoint: format!("{scheme}://{address}"), told, task })
     }
 
     /// Returns where it listens, as a node's configuration names it.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.endpoint.clone()
     }
 
     /// Returns all spans so far.

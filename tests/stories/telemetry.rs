@@ -1,9 +1,16 @@
 //! What operators are told: one trace follows a referral through both agencies, metrics arrive, and nothing of it is personal.
 
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use lotse_core::agency::AgencyKind;
+use lotse_core::time::Clock;
+use lotse_node::ambient::SystemClock;
+use lotse_proto::admin::v1::GetStatusRequest;
 use lotse_proto::agency::v1::inbox_service_client::InboxServiceClient;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
 use lotse_proto::agency::v1::{
@@ -16,8 +23,10 @@ use lotse_tests::canary;
 use lotse_tests::client::read_inbox;
 use lotse_tests::collector::{Collector, ToldSpan};
 use lotse_tests::federation::{Agency, Federation, eventually};
+use lotse_tests::process::NodeProcess;
 use lotse_tests::records;
 use tonic::Request;
+use tonic::transport::Identity;
 
 use super::secrecy::{HOLDER, OWNER, consent, handover, malformed, uncovered};
 
@@ -32,7 +41,7 @@ const CALLER: &str = "00f067aa0ba902b7";
 /// Two agencies with an agreement whose nodes tell a collector everything, every second.
 async fn two_agencies(endpoint: &str) -> Result<Federation> {
     let place = tempfile::tempdir()?;
-    let clock: std::sync::Arc<dyn lotse_core::time::Clock> = std::sync::Arc::new(lotse_node::ambient::SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut agencies = Vec::new();
     for (id, kind) in BOTH {
         let agency = Agency::set_up(place.path(), id, kind, clock.clone())?;
@@ -45,6 +54,19 @@ async fn two_agencies(endpoint: &str) -> Result<Federation> {
     federation.agree().await?;
     records::record(federation.agency(OWNER), consent()).await?;
     Ok(federation)
+}
+
+/// An agency on its own, whose node, not yet started, tells the collector at an endpoint.
+fn alone(place: &Path, endpoint: &str, more: &str) -> Result<Agency> {
+    let agency = Agency::set_up(place, OWNER, AgencyKind::JobcenterGe, Arc::new(SystemClock))?;
+    agency.configure(NO_ENDPOINT, &format!("endpoint = \"{endpoint}\"\n{more}"))?;
+    agency.configure(NO_INTERVAL, "interval_seconds = 1")?;
+    Ok(agency)
+}
+
+/// Waits until a node has written a message.
+async fn says(output: &Path, message: &str) -> Result<()> {
+    eventually(message, async || Ok(fs::read_to_string(output)?.contains(message))).await
 }
 
 /// Hands the good referral over as a caller with a trace does; returns its id.
@@ -253,7 +275,7 @@ async fn answer(owner: &Agency, holder: &Agency, id: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_never_answers_hinders_nothing() -> Result<()> {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let silent = TcpListener::bind("127.0.0.1:0")?;
     let federation = two_agencies(&format!("http://{}", silent.local_addr()?)).await?;
     let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
     let id = submit(owner, "good", None).await?;
@@ -262,4 +284,61 @@ async fn a_collector_that_never_answers_hinders_nothing() -> Result<()> {
     federation.stop().await?;
     ensure!(begin.elapsed() < Duration::from_secs(30), "both stops took {:?}", begin.elapsed());
     Ok(())
+}
+
+const LOST: &str = "the collector does not take what it is told";
+const BACK: &str = "the collector takes what it is told again";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_collector_is_said_once_and_once_when_it_is_back() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let agency = alone(place.path(), &format!("http://{address}"), "")?;
+    let output = place.path().join("output");
+    let node = NodeProcess::start_writing(&agency.folder, &output).await?;
+    says(&output, LOST).await?;
+    let collector = Collector::start_at(address).await?;
+    says(&output, BACK).await?;
+    eventually("metrics", async || Ok(!collector.metrics(OWNER).is_empty())).await?;
+    ensure!(node.terminate().await?.success());
+    let said = fs::read_to_string(&output)?;
+    // Of traces and of metrics.
+    for message in [LOST, BACK] {
+        ensure!((1..=2).contains(&said.matches(message).count()), "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_is_told_over_tls_if_the_named_authority_has_issued_its_certificate() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let other = Agency::set_up(place.path(), OTHER, AgencyKind::EmploymentAgency, Arc::new(SystemClock))?;
+    let read = |path: PathBuf| fs::read(&path).with_context(|| path.display().to_string());
+    let identity = Identity::from_pem(read(other.folder.node_certificate())?, read(other.folder.node_key())?);
+    let collector = Collector::start_with_tls(identity).await?;
+    let bundle = format!("bundle = \"{}\"", other.folder.ca_certificate().display());
+    let agency = alone(place.path(), &collector.endpoint(), &bundle)?;
+    let output = place.path().join("output");
+
+    let own = format!("bundle = \"{}\"", agency.folder.ca_certificate().display());
+    agency.configure(&bundle, &own)?;
+    let node = NodeProcess::start_writing(&agency.folder, &output).await?;
+    says(&output, LOST).await?;
+    ensure!(node.terminate().await?.success());
+    ensure!(collector.everything().is_empty(), "somebody else's certificate was trusted");
+
+    agency.configure(&own, &bundle)?;
+    let node = NodeProcess::start_writing(&agency.folder, &output).await?;
+    eventually("metrics over TLS", async || Ok(!collector.metrics(OWNER).is_empty())).await?;
+    let calls = async || {
+        agency.admin()?.get_status(GetStatusRequest {}).await?;
+        Ok(!collector.spans().is_empty())
+    };
+    eventually("spans over TLS", calls).await?;
+    ensure!(node.terminate().await?.success());
+
+    agency.configure(&bundle, "")?;
+    let refused = NodeProcess::start_writing(&agency.folder, &output).await;
+    ensure!(refused.is_err(), "https needs a bundle");
+    says(&output, "[telemetry] bundle: name the authorities of the collector (PEM)").await
 }

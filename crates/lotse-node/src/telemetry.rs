@@ -8,6 +8,7 @@ mod instruments;
 mod messages;
 mod span;
 pub mod trace;
+mod watched;
 
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ struct Sink {
 
 impl Telemetry {
     /// Prepares the way to the collector of the configuration, if it names one. A collector that cannot be reached is no error: the
-    /// node runs on, and what could not be told is lost. Needs a tokio runtime.
+    /// node says so and runs on, and what could not be told is lost. Needs a tokio runtime.
     pub fn open(
         section: &TelemetrySection,
         folder: &Folder,
@@ -51,7 +52,7 @@ impl Telemetry {
         random: &Arc<dyn Random>,
     ) -> anyhow::Result<Telemetry> {
         let Some(endpoint) = &section.endpoint else { return Ok(Telemetry::default()) };
-        let export = Export::open(section, endpoint, folder, agency)?;
+        let export = Export::open(section, endpoint, folder, agency, clock)?;
         let instruments = Instruments::new(&export.meter());
         let sink = Sink { export, instruments, clock: clock.clone(), random: random.clone() };
         Ok(Telemetry(Some(Arc::new(sink))))

@@ -1,10 +1,12 @@
 //! The way to the collector: OTLP over gRPC, batched, with a limit on what waits. What does not fit is dropped.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use lotse_core::id::AgencyId;
+use lotse_core::time::Clock;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::{MetricExporter, RetryPolicy, SpanExporter, WithExportConfig, WithTonicConfig};
@@ -14,6 +16,7 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanProce
 use tonic::transport::{Certificate, ClientTlsConfig};
 
 use super::trace::TraceId;
+use super::watched::Watched;
 use crate::config::{Endpoint, TelemetrySection};
 use crate::folder::Folder;
 
@@ -44,12 +47,14 @@ impl Export {
         endpoint: &Endpoint,
         folder: &Folder,
         agency: &AgencyId,
+        clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Export> {
         let tls = tls(section, endpoint, folder)?;
         let spans = configured(SpanExporter::builder().with_tonic(), endpoint, tls.clone()).build();
         let metrics = configured(MetricExporter::builder().with_tonic(), endpoint, tls).build();
         let unusable = || format!("[telemetry] endpoint {endpoint} cannot be used");
-        let (spans, metrics) = (spans.with_context(unusable)?, metrics.with_context(unusable)?);
+        let spans = Watched::new(spans.with_context(unusable)?, "traces", clock);
+        let metrics = Watched::new(metrics.with_context(unusable)?, "metrics", clock);
         let batch = BatchConfigBuilder::default().with_max_queue_size(WAITING_SPANS).with_scheduled_delay(GATHERING);
         let mut spans = BatchSpanProcessor::builder(spans).with_batch_config(batch.build()).build();
         let resource = resource(agency);
@@ -78,7 +83,7 @@ impl Export {
 
     /// Tells what waits, once, and ends.
     pub(super) fn close(&self) {
-        // An error means that the collector does not answer: what waited is lost, and nothing else.
+        // An error means that the collector does not answer, which was said: what waited is lost, and nothing else.
         let _ = self.spans.shutdown_with_timeout(TIMEOUT);
         let _ = self.meters.shutdown_with_timeout(TIMEOUT);
     }
