@@ -11,11 +11,13 @@ use lotse_core::agency::AgencyKind;
 use lotse_core::time::Clock;
 use lotse_node::ambient::SystemClock;
 use lotse_proto::admin::v1::GetStatusRequest;
+use lotse_proto::admin::v1::admin_service_client::AdminServiceClient;
+use lotse_proto::agency::v1::consent_service_client::ConsentServiceClient;
 use lotse_proto::agency::v1::inbox_service_client::InboxServiceClient;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
 use lotse_proto::agency::v1::{
-    AnswerReferralRequest, FetchRequest, GetReferralRequest, ReferralState, SubmitReferralRequest,
-    SubmitReferralsRequest, submit_referrals_response,
+    AnswerReferralRequest, FetchRequest, GetReferralRequest, RecordConsentRequest, RecordConsentsRequest,
+    ReferralState, SubmitReferralRequest, SubmitReferralsRequest, WithdrawConsentRequest, submit_referrals_response,
 };
 use lotse_proto::audit::v1::LoggedEntry;
 use lotse_proto::record::v1::{Accepted, Consent, ReferralAnswer, referral_answer};
@@ -284,6 +286,38 @@ async fn a_collector_that_never_answers_hinders_nothing() -> Result<()> {
     federation.stop().await?;
     ensure!(begin.elapsed() < Duration::from_secs(30), "both stops took {:?}", begin.elapsed());
     Ok(())
+}
+
+/// Gives a call the caller's trace.
+fn traced<T>(message: T) -> Result<Request<T>> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse()?);
+    Ok(request)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consents_withdrawals_and_denials_are_logged_in_the_trace_of_their_caller() -> Result<()> {
+    let (federation, _) = Federation::agreed(&BOTH).await?;
+    let owner = federation.agency(OWNER);
+    let mut service = ConsentServiceClient::new(owner.system()?);
+    let (one, two) = (consent(), Consent { id: "0198c5a4-7d3e-7cc0-8000-0000000000f2".into(), ..consent() });
+    let withdrawal = WithdrawConsentRequest { consent_id: one.id.clone(), ..Default::default() };
+    service.record_consent(traced(RecordConsentRequest { consent: Some(one) })?).await?;
+    let stream = tokio_stream::iter([RecordConsentsRequest { consent: Some(two.clone()) }]);
+    let mut answers = service.record_consents(traced(stream)?).await?.into_inner();
+    while answers.message().await?.is_some() {}
+    service.withdraw_consent(traced(withdrawal)?).await?;
+    let mut wrong = AdminServiceClient::new(owner.system()?);
+    ensure!(wrong.get_status(traced(GetStatusRequest {})?).await.is_err());
+    for (kind, count) in [("consent-recorded", 2), ("withdrawal-arrived", 1), ("consent-withdrawn", 1), ("denied", 1)] {
+        let traces = logged_traces(owner, kind).await?;
+        ensure!(traces.iter().filter(|trace| *trace == TRACE).count() == count, "{kind}: {traces:?}");
+    }
+
+    let untraced = WithdrawConsentRequest { consent_id: two.id, ..Default::default() };
+    service.withdraw_consent(untraced).await?;
+    ensure!(logged_traces(owner, "consent-withdrawn").await?[0].is_empty(), "without a trace none is invented");
+    federation.stop().await
 }
 
 const LOST: &str = "the collector does not take what it is told";

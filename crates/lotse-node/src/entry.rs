@@ -18,6 +18,7 @@ use lotse_store::{StoreError, Tx};
 use prost::Message;
 
 use crate::node::Node;
+use crate::telemetry::trace::TraceId;
 
 pub use lotse_proto::exchange::v1::log_entry::Detail;
 pub use lotse_proto::exchange::v1::{BatchSummary, Decision, Direction, EntryKind, LogStart};
@@ -56,7 +57,7 @@ pub struct Draft {
     pub decision: Decision,
     /// Why.
     pub reasons: Vec<Reason>,
-    /// Trace.
+    /// Trace, 16 bytes or empty: of a record the one that crosses with it, else the call's own.
     pub trace_id: Vec<u8>,
     /// More, by kind.
     pub detail: Option<Detail>,
@@ -65,6 +66,11 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Begins a draft about a call in a trace, if it has one.
+    pub fn of(trace: Option<TraceId>) -> Draft {
+        Draft { trace_id: trace.map(|trace| trace.as_bytes().to_vec()).unwrap_or_default(), ..Draft::default() }
+    }
+
     /// Encodes the entry: 32 blinding bytes and an id are drawn, so that the leaf tells nothing once it is pruned.
     pub fn entry(self, kind: EntryKind, at: Timestamp, random: &dyn Random) -> Entry {
         let drawn: [u8; 42] = lotse_core::random::bytes(random);

@@ -19,6 +19,7 @@ use lotse_store::{StoreError, Tx};
 use crate::entry::{self, Draft, EntryKind};
 use crate::failure::Failure;
 use crate::node::Node;
+use crate::telemetry::trace::TraceId;
 use crate::wire::consent::RecordableConsent;
 
 /// Consents that one transaction records at most.
@@ -36,15 +37,16 @@ pub struct Recorded {
     pub repeated: bool,
 }
 
-/// Records up to [`MAX_AT_ONCE`] consents that the caller named by `actor` hands over. Each has its own result: a refusal takes
-/// no other with it.
+/// Records up to [`MAX_AT_ONCE`] consents that the caller named by `actor` hands over, in whose trace the log names them. Each has
+/// its own result: a refusal takes no other with it.
 pub async fn record_consents(
     node: &Arc<Node>,
     actor: &str,
     consents: Vec<RecordableConsent>,
+    trace: Option<TraceId>,
 ) -> Result<Vec<Result<Recorded, Failure>>, Failure> {
     let at = node.now();
-    let items = Arc::new(prepare(node, actor, consents, at)?);
+    let items = Arc::new(prepare(node, &Draft { actor: actor.into(), ..Draft::of(trace) }, consents, at)?);
     let shared = node.clone();
     let results = node
         .store
@@ -79,11 +81,17 @@ struct Drawn {
     form_commitment: Vec<u8>,
 }
 
-fn prepare(node: &Node, actor: &str, consents: Vec<RecordableConsent>, at: Timestamp) -> Result<Vec<Item>, StoreError> {
-    consents.into_iter().take(MAX_AT_ONCE).map(|consent| prepare_one(node, actor, consent, at)).collect()
+fn prepare(
+    node: &Node,
+    call: &Draft,
+    consents: Vec<RecordableConsent>,
+    at: Timestamp,
+) -> Result<Vec<Item>, StoreError> {
+    consents.into_iter().take(MAX_AT_ONCE).map(|consent| prepare_one(node, call, consent, at)).collect()
 }
 
-fn prepare_one(node: &Node, actor: &str, consent: RecordableConsent, at: Timestamp) -> Result<Item, StoreError> {
+/// `call` is what all entries of the call have in common.
+fn prepare_one(node: &Node, call: &Draft, consent: RecordableConsent, at: Timestamp) -> Result<Item, StoreError> {
     let random = node.random.as_ref();
     let secret: [u8; SECRET_BYTES] = lotse_core::random::bytes(random);
     let content = [secret.as_slice(), &consent.bytes].concat();
@@ -97,7 +105,7 @@ fn prepare_one(node: &Node, actor: &str, consent: RecordableConsent, at: Timesta
     Ok(Item {
         recipients: consent.recipients.iter().map(drawn).collect(),
         supersedes: consent.supersedes,
-        draft: draft(actor, &consent),
+        draft: draft(call, &consent),
         consent: NewConsent {
             consent_id: consent.id,
             subject: subject.subject,
@@ -144,15 +152,14 @@ fn content_digest(node: &Node, consent: &RecordableConsent) -> Digest {
     Digest::of(context.sign().as_ref())
 }
 
-fn draft(actor: &str, consent: &RecordableConsent) -> Draft {
+fn draft(call: &Draft, consent: &RecordableConsent) -> Draft {
     let reasons = if consent.state == ConsentState::Refused { vec![Reason::ConsentRefused] } else { vec![] };
     Draft {
         categories: consent.categories,
         record_id: Some(consent.id),
-        actor: actor.to_string(),
         on_behalf_of: consent.recorded_by.clone(),
         reasons,
-        ..Draft::default()
+        ..call.clone()
     }
 }
 

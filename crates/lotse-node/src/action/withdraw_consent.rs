@@ -23,6 +23,7 @@ use crate::entry::{self, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::head_store::RememberedWithdrawal;
 use crate::node::Node;
+use crate::telemetry::trace::TraceId;
 use crate::wire::field::Findings;
 
 pub use self::remembered::withdraw_remembered;
@@ -41,6 +42,8 @@ pub struct WithdrawConsent {
     pub on_behalf_of: String,
     /// Identity of the caller.
     pub actor: String,
+    /// Trace of the call, if it has one; it stays in the own log.
+    pub trace: Option<TraceId>,
 }
 
 /// What a withdrawal did.
@@ -114,7 +117,7 @@ async fn withdraw(node: &Arc<Node>, request: WithdrawConsent) -> Result<Outcome,
 }
 
 fn who(request: &WithdrawConsent) -> Who {
-    Who { actor: request.actor.clone(), on_behalf_of: request.on_behalf_of.clone() }
+    Who { actor: request.actor.clone(), on_behalf_of: request.on_behalf_of.clone(), trace: request.trace }
 }
 
 async fn outcome(node: &Node, consent_id: Id) -> Result<Outcome, Failure> {
@@ -216,7 +219,7 @@ fn draft(recipient: &Recipient, scope: &Scope, head: &Head, who: &Who) -> Draft 
         record_id: Some(recipient.consent_id),
         actor: who.actor.clone(),
         on_behalf_of: who.on_behalf_of.clone(),
-        ..Draft::default()
+        ..Draft::of(who.trace)
     }
 }
 

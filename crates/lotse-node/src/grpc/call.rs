@@ -36,6 +36,18 @@ pub fn place<T>(request: &tonic::Request<T>) -> Option<Place> {
     given(request).or_else(|| request.extensions().get::<Place>().copied())
 }
 
+/// Returns the trace of a call, for what its entry in the own log says. It goes to nobody else: what crosses to another agency
+/// is derived from it.
+pub fn trace<T>(request: &tonic::Request<T>) -> Option<TraceId> {
+    place(request).map(|place| place.trace)
+}
+
+/// The same of a call that has not reached its service.
+pub fn trace_before<B>(request: &Request<B>) -> Option<TraceId> {
+    let given = || Place::from_traceparent(request.headers().get(TRACEPARENT)?.to_str().ok()?);
+    request.extensions().get::<Place>().copied().or_else(given).map(|place| place.trace)
+}
+
 /// Tells of every call to these services, if there is anybody to tell.
 pub fn observe(node: &Arc<Node>, routes: Routes) -> Routes {
     if node.telemetry.is_on() { Routes::from(routes.into_axum_router().layer(Observe(node.clone()))) } else { routes }

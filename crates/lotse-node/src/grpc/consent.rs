@@ -22,8 +22,10 @@ use crate::action::withdraw_consent::{WithdrawConsent, withdraw_consent};
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::{ErrorKind, Failure};
 use crate::grpc::access::{self, Grant};
+use crate::grpc::call;
 use crate::grpc::farewell::farewell;
 use crate::node::Node;
+use crate::telemetry::trace::TraceId;
 use crate::wire::consent::{message, parse, parse_scope, scope_message};
 use crate::wire::decision;
 use crate::wire::field::Findings;
@@ -51,7 +53,12 @@ pub struct Consents {
 
 impl Consents {
     /// Records what is in order and says of each what became of it.
-    async fn record(&self, grant: &Grant, consents: &[Option<record::Consent>]) -> Vec<Result<Recorded, Failure>> {
+    async fn record(
+        &self,
+        grant: &Grant,
+        consents: &[Option<record::Consent>],
+        trace: Option<TraceId>,
+    ) -> Vec<Result<Recorded, Failure>> {
         let now = self.node.now();
         let mut results: Vec<Result<Recorded, Failure>> = Vec::with_capacity(consents.len());
         let (mut places, mut well_formed) = (Vec::new(), Vec::new());
@@ -68,7 +75,7 @@ impl Consents {
         if well_formed.is_empty() {
             return results;
         }
-        match record_consents(&self.node, &grant.actor, well_formed).await {
+        match record_consents(&self.node, &grant.actor, well_formed, trace).await {
             Ok(recorded) => places.into_iter().zip(recorded).for_each(|(place, result)| results[place] = result),
             Err(failure) => places.into_iter().for_each(|place| results[place] = Err(failure.clone())),
         }
@@ -80,10 +87,11 @@ impl Consents {
         &self,
         grant: &Grant,
         requests: Vec<agency::RecordConsentsRequest>,
+        trace: Option<TraceId>,
     ) -> Vec<agency::RecordConsentsResponse> {
         use record_consents_response::Result as Answer;
         let consents: Vec<_> = requests.into_iter().map(|request| request.consent).collect();
-        let results = self.record(grant, &consents).await;
+        let results = self.record(grant, &consents, trace).await;
         let answer = |(consent, result): (Option<record::Consent>, Result<Recorded, Failure>)| {
             let result = match result {
                 Ok(Recorded { state, repeated }) => {
@@ -105,7 +113,8 @@ impl ConsentService for Consents {
         request: Request<agency::RecordConsentRequest>,
     ) -> Result<Response<agency::RecordConsentResponse>, Status> {
         let grant = access::system(&self.node, &request, access::RECORD_CONSENT)?;
-        let mut results = self.record(&grant, &[request.into_inner().consent]).await;
+        let trace = call::trace(&request);
+        let mut results = self.record(&grant, &[request.into_inner().consent], trace).await;
         let Recorded { state, repeated } = results.pop().unwrap_or_else(|| Err(Failure::not_found()))?;
         Ok(Response::new(agency::RecordConsentResponse { state: state.number(), repeated_id: repeated }))
     }
@@ -118,6 +127,7 @@ impl ConsentService for Consents {
     ) -> Result<Response<Self::RecordConsentsStream>, Status> {
         let grant = access::system(&self.node, &request, access::RECORD_CONSENTS)?;
         let caller = crate::edge::caller(&request)?;
+        let trace = call::trace(&request);
         let mut inbound = request.into_inner();
         let (out, answers) = mpsc::channel(MAX_AT_ONCE);
         let service = self.clone();
@@ -127,7 +137,7 @@ impl ConsentService for Consents {
                 (&mut inbound).take_until(stopping.cancelled()).ready_chunks(MAX_AT_ONCE).map(|batch| async {
                     caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))?;
                     let (requests, broken) = until_broken(batch);
-                    Ok::<_, Status>((service.answer_batch(&grant, requests).await, broken))
+                    Ok::<_, Status>((service.answer_batch(&grant, requests, trace).await, broken))
                 });
             let mut answered = Box::pin(batches.buffered(BATCHES_AT_ONCE));
             while let Some(batch) = answered.next().await {
@@ -155,7 +165,9 @@ impl ConsentService for Consents {
         request: Request<agency::WithdrawConsentRequest>,
     ) -> Result<Response<agency::WithdrawConsentResponse>, Status> {
         let grant = access::system(&self.node, &request, access::WITHDRAW_CONSENT)?;
-        let outcome = withdraw_consent(&self.node, parse_withdrawal(&grant, &request.into_inner())?).await?;
+        let trace = call::trace(&request);
+        let withdrawal = WithdrawConsent { trace, ..parse_withdrawal(&grant, &request.into_inner())? };
+        let outcome = withdraw_consent(&self.node, withdrawal).await?;
         Ok(Response::new(agency::WithdrawConsentResponse {
             state: outcome.state.number(),
             envelopes_out: u32::try_from(outcome.envelopes_out).unwrap_or(u32::MAX),
@@ -212,7 +224,13 @@ fn parse_withdrawal(grant: &Grant, request: &agency::WithdrawConsentRequest) -> 
     let scope = parse_scope(request.scope.as_ref(), &mut findings);
     findings.key("on_behalf_of", &request.on_behalf_of, MAX_KEY);
     let (on_behalf_of, actor) = (request.on_behalf_of.clone(), grant.actor.clone());
-    findings.finish(consent_id.map(|consent_id| WithdrawConsent { consent_id, scope, on_behalf_of, actor }))
+    findings.finish(consent_id.map(|consent_id| WithdrawConsent {
+        consent_id,
+        scope,
+        on_behalf_of,
+        actor,
+        trace: None,
+    }))
 }
 
 fn parse_page(request: &agency::ListConsentsRequest) -> Result<(Option<Place>, u32), Failure> {
@@ -276,7 +294,7 @@ mod tests {
         let malformed = record::Consent { notices: None, ..good(2) };
         let consents = [Some(good(1)), None, Some(malformed), Some(reused), Some(good(1)), Some(good(3))];
         let requests = consents.into_iter().map(|consent| agency::RecordConsentsRequest { consent }).collect();
-        let answers = service.answer_batch(&grant, requests).await;
+        let answers = service.answer_batch(&grant, requests, None).await;
         let told = answers.into_iter().map(|answer| match answer.result.unwrap() {
             Answer::Recorded(recorded) => (answer.consent_id, None, recorded.repeated_id),
             Answer::Refused(refusal) => (answer.consent_id, Reason::from_number(refusal.reasons[0].reason), false),

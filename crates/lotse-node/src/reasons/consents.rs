@@ -107,7 +107,7 @@ pub(super) async fn the_same_id_again() -> Vec<Reason> {
     pair.consent_with("person-1", |consent| first = Some(consent.clone())).await;
     let other = Consent { text_version: "2".into(), ..first.unwrap() };
     let parsed = parse(Some(&other), &pair.owner.agency, pair.owner.now()).unwrap();
-    let recorded = record_consents(&pair.owner, "spiffe://jc.example/system/akte", vec![parsed]).await.unwrap();
+    let recorded = record_consents(&pair.owner, "spiffe://jc.example/system/akte", vec![parsed], None).await.unwrap();
     causes(recorded[0].as_ref().unwrap_err())
 }
 

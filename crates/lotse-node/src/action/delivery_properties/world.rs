@@ -145,7 +145,7 @@ impl World {
         let expires_at = now.plus(DAY * u32::from(days));
         let consent = consent(id, person, covered, self.node(Side::Holder).agency.as_str(), now, expires_at);
         let parsed = crate::wire::consent::parse(Some(&consent), &owner.agency, now).unwrap();
-        record_consents(owner, "spiffe://jc.example/system/akte", vec![parsed]).await.unwrap().remove(0).unwrap();
+        record_consents(owner, "spiffe://jc.example/system/akte", vec![parsed], None).await.unwrap().remove(0).unwrap();
         let find = owner
             .store
             .read("find", move |tx| Box::pin(async move { lotse_store::consent::recipients(tx, &[id]).await }));
@@ -420,7 +420,8 @@ async fn withdraw(
     let scope = proto::WithdrawalScope { categories, ..proto::WithdrawalScope::default() };
     let scope = crate::wire::consent::parse_scope(Some(&scope), &mut Findings::default());
     let actor = "spiffe://jc.example/system/akte".to_string();
-    withdraw_consent(&node, WithdrawConsent { consent_id, scope, on_behalf_of: String::new(), actor }).await
+    withdraw_consent(&node, WithdrawConsent { consent_id, scope, on_behalf_of: String::new(), actor, trace: None })
+        .await
 }
 
 /// The special categories. No consent of these runs covers them: they would have to be explicit.

@@ -112,7 +112,7 @@ impl Pair {
         change(&mut consent);
         let parsed = crate::wire::consent::parse(Some(&consent), &self.owner.agency, self.owner.now()).unwrap();
         let actor = "spiffe://jc.example/system/akte";
-        record_consents(&self.owner, actor, vec![parsed]).await.unwrap().remove(0).unwrap();
+        record_consents(&self.owner, actor, vec![parsed], None).await.unwrap().remove(0).unwrap();
         id
     }
 
@@ -256,6 +256,7 @@ pub(crate) async fn withdraw(node: Arc<Node>, consent: Id, categories: Vec<Categ
         scope,
         on_behalf_of: String::new(),
         actor: "spiffe://jc.example/system/akte".into(),
+        trace: None,
     };
     withdraw_consent(&node, request).await.unwrap()
 }

@@ -16,7 +16,7 @@ pub(crate) const SYSTEM: &str = "spiffe://jc-hanau.hessen.example/system/akte";
 /// Records consents that are in order.
 pub(crate) async fn record_good(node: &TestNode, consents: &[proto::Consent]) -> Vec<Result<Recorded, Reason>> {
     let consents = consents.iter().map(|consent| parsed(consent).unwrap_or_else(|failure| panic!("{failure}")));
-    let results = record_consents(node, SYSTEM, consents.collect()).await.unwrap();
+    let results = record_consents(node, SYSTEM, consents.collect(), None).await.unwrap();
     results.into_iter().map(|result| result.map_err(|failure| failure.reason())).collect()
 }
 

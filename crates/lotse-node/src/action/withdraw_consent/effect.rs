@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::head_store::RememberedWithdrawal;
 use crate::node::Node;
 use crate::shipment::LEASE;
+use crate::telemetry::trace::TraceId;
 
 /// How often the batches on their way are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -28,6 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Who {
     pub(super) actor: String,
     pub(super) on_behalf_of: String,
+    pub(super) trace: Option<TraceId>,
 }
 
 /// Finds the batches that may be on their way with something released under one of the consents.

@@ -38,7 +38,8 @@ pub async fn withdraw_remembered(node: &Arc<Node>) -> Result<usize, Failure> {
     let _ = node.withdrawn_and_lost.set(unknown);
     for &consent_id in &revived {
         let (on_behalf_of, actor) = (String::new(), String::new());
-        withdraw(node, WithdrawConsent { consent_id, scope: Scope::default(), on_behalf_of, actor }).await?;
+        withdraw(node, WithdrawConsent { consent_id, scope: Scope::default(), on_behalf_of, actor, trace: None })
+            .await?;
     }
     if !revived.is_empty() {
         tracing::error!(

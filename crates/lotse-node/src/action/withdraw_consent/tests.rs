@@ -38,7 +38,7 @@ async fn with_consent() -> TestNode {
 }
 
 fn withdrawal_of(scope: Scope) -> WithdrawConsent {
-    WithdrawConsent { consent_id: consent_id(), scope, on_behalf_of: "sb-17".into(), actor: SYSTEM.into() }
+    WithdrawConsent { consent_id: consent_id(), scope, on_behalf_of: "sb-17".into(), actor: SYSTEM.into(), trace: None }
 }
 
 async fn withdraw_scope(node: &TestNode, scope: Scope) -> Result<Outcome, Failure> {

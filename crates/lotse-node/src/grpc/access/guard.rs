@@ -16,8 +16,10 @@ use super::{Callers, Rpc, denied};
 use crate::edge::{ConnectInfo, caller};
 use crate::entry::{self, Decision, Draft, EntryKind};
 use crate::failure::Failure;
+use crate::grpc::call;
 use crate::identity::{Identity, Role};
 use crate::node::Node;
+use crate::telemetry::trace::TraceId;
 
 /// What the log says of a call that no service has.
 const NO_SUCH_RPC: &str = "an RPC that does not exist";
@@ -66,7 +68,8 @@ where
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         let node = self.node.clone();
         Box::pin(async move {
-            match check(&node, request.extensions().get().cloned(), request.uri().path()).await {
+            let (info, trace) = (request.extensions().get().cloned(), call::trace_before(&request));
+            match check(&node, info, request.uri().path(), trace).await {
                 Ok(()) => inner.call(request).await,
                 Err(status) => Ok(status.into_http()),
             }
@@ -75,7 +78,12 @@ where
 }
 
 /// Decides on a call.
-pub(super) async fn check(node: &Arc<Node>, info: Option<ConnectInfo>, path: &str) -> Result<(), Status> {
+pub(super) async fn check(
+    node: &Arc<Node>,
+    info: Option<ConnectInfo>,
+    path: &str,
+    trace: Option<TraceId>,
+) -> Result<(), Status> {
     let mut request = tonic::Request::new(());
     info.and_then(|info| request.extensions_mut().insert(info));
     let caller = caller(&request)?;
@@ -84,7 +92,7 @@ pub(super) async fn check(node: &Arc<Node>, info: Option<ConnectInfo>, path: &st
         Ok(()) => Ok(()),
         Err(failure) => {
             let name = rpc.map_or(NO_SUCH_RPC, |rpc| rpc.name).to_string();
-            log_denial(node, identity, name, &failure).await;
+            log_denial(node, identity, name, &failure, trace).await;
             Err(failure.into())
         }
     }
@@ -119,20 +127,21 @@ async fn may_exchange(node: &Node, peer: &AgencyId) -> Result<(), Failure> {
 }
 
 /// Logs a denial, at most one a minute for the same caller and RPC. A peer counts as one caller, whatever its certificates
-/// are called.
-async fn log_denial(node: &Arc<Node>, identity: &Identity, rpc: String, failure: &Failure) {
+/// are called, and its traces are none of this node's business.
+async fn log_denial(node: &Arc<Node>, identity: &Identity, rpc: String, failure: &Failure, trace: Option<TraceId>) {
     let peer = (identity.role() == Role::Node).then(|| identity.agency().clone());
     let who = peer.as_ref().map_or_else(|| identity.to_string(), AgencyId::to_string);
     tracing::info!(%identity, %rpc, reason = %failure.reason(), "a call was denied");
     let Some(count) = node.federation.refusals.count(&format!("{who} {rpc}"), node.now()) else { return };
     let remark = if count > 1 { format!("{rpc} ×{count}") } else { rpc };
+    let trace = trace.filter(|_| peer.is_none());
     let draft = Draft {
         peer,
         actor: identity.to_string(),
         decision: Decision::Refuse,
         reasons: vec![failure.reason()],
         remark,
-        ..Draft::default()
+        ..Draft::of(trace)
     };
     if let Err(error) = entry::record(node, "deny", vec![(EntryKind::Denied, draft)]).await {
         tracing::error!(%error, "a denial could not be logged");

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use lotse_core::agreement::Agreement;
 use lotse_core::id::{Digest, Id};
 use lotse_core::time::DAY;
+use lotse_proto::exchange::v1::LogEntry;
 use lotse_store::Tx;
 use prost::Message;
 use tonic::Code;
@@ -14,6 +15,7 @@ use crate::action::suspend_agreement::suspend_agreement;
 use crate::edge::ConnectInfo;
 use crate::entry::EntryKind;
 use crate::identity::Side;
+use crate::telemetry::trace::TraceId;
 use crate::testing::{TestNode, admin, agree, introduce};
 use crate::tls::tests::kit::{Agency, HandClock};
 use crate::tls::{Standing, TrustStore};
@@ -99,7 +101,7 @@ async fn two() -> (TestNode, TestNode, Callers) {
 }
 
 async fn reason(node: &TestNode, caller: ConnectInfo, path: &str) -> String {
-    let status = check(node, Some(caller), path).await.unwrap_err();
+    let status = check(node, Some(caller), path, None).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
     status.get_details_error_info().unwrap().reason
 }
@@ -130,7 +132,7 @@ async fn each_rpc_admits_its_role_and_no_other() {
             package => panic!("say who may call {package}"),
         };
         for role in ROLES {
-            let admitted = check(&one, Some(callers.caller(role, "akte")), &path).await.is_ok();
+            let admitted = check(&one, Some(callers.caller(role, "akte")), &path, None).await.is_ok();
             table.push_str(&format!("{path} {role} {}\n", if admitted { "allow" } else { "deny" }));
             assert_eq!(admitted, wanted.contains(&role), "{path} {role}");
         }
@@ -156,12 +158,12 @@ async fn an_agency_s_own_node_and_a_foreign_administrator_may_do_nothing() {
 async fn a_system_may_do_what_its_configuration_grants() {
     let (one, _, callers) = two().await;
     let reads_only = || callers.caller(Role::System, "lesend");
-    check(&one, Some(reads_only()), &path(FETCH)).await.unwrap();
+    check(&one, Some(reads_only()), &path(FETCH), None).await.unwrap();
     assert_eq!(reason(&one, reads_only(), &path(SUBMIT_REFERRAL)).await, "NOT_GRANTED");
     for rpc in [FETCH, HEALTH_CHECK] {
         assert_eq!(reason(&one, callers.caller(Role::System, "unknown"), &path(rpc)).await, "NOT_GRANTED");
     }
-    check(&one, Some(reads_only()), &path(HEALTH_CHECK)).await.unwrap();
+    check(&one, Some(reads_only()), &path(HEALTH_CHECK), None).await.unwrap();
 
     let mut request = Request::new(());
     request.extensions_mut().insert(reads_only());
@@ -179,7 +181,7 @@ async fn a_peer_without_an_agreement_in_force_may_call_three_rpcs() {
     let allowed = async || {
         let mut allowed = Vec::new();
         for rpc in TABLE.iter().filter(|rpc| rpc.is_for(Role::Node)) {
-            if check(&one, Some(node()), &path(*rpc)).await.is_ok() {
+            if check(&one, Some(node()), &path(*rpc), None).await.is_ok() {
                 allowed.push(rpc.method);
             }
         }
@@ -241,12 +243,25 @@ async fn a_thousand_denials_are_one_entry_whatever_the_certificates_are_called()
 }
 
 #[tokio::test]
+async fn a_denial_is_logged_in_the_trace_of_an_own_caller_and_in_none_of_a_peer() {
+    let (one, _, callers) = two().await;
+    let trace = TraceId::from_slice(&[7; 16]);
+    for role in [Role::Officer, Role::Node] {
+        check(&one, Some(callers.caller(role, "eva")), &path(SUSPEND_PEER), trace).await.unwrap_err();
+    }
+    let leaves = one.store.read("test_log", |tx| Box::pin(lotse_store::log::read(tx, 1, 0, 1000))).await.unwrap();
+    let entries = leaves.iter().map(|leaf| LogEntry::decode(leaf.entry.bytes.as_slice()).unwrap());
+    let denied = entries.filter(|entry| entry.kind() == EntryKind::Denied).map(|entry| entry.trace_id);
+    assert_eq!(denied.collect::<Vec<_>>(), [vec![7; 16], vec![]]);
+}
+
+#[tokio::test]
 async fn a_caller_whose_certificate_stopped_counting_is_not_even_asked() {
     let (one, _, callers) = two().await;
     let caller = callers.caller(Role::Admin, "anna");
-    check(&one, Some(caller.clone()), &path(GET_STATUS)).await.unwrap();
+    check(&one, Some(caller.clone()), &path(GET_STATUS), None).await.unwrap();
     callers.clock.turn(2 * DAY);
-    let status = check(&one, Some(caller), &path(GET_STATUS)).await.unwrap_err();
+    let status = check(&one, Some(caller), &path(GET_STATUS), None).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
-    assert_eq!(check(&one, None, &path(GET_STATUS)).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(check(&one, None, &path(GET_STATUS), None).await.unwrap_err().code(), Code::Unauthenticated);
 }
