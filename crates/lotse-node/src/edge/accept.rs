@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{ConnectInfo, Connection};
+use super::grpc::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 use super::share::{Share, Shares};
 use crate::identity::Side;
 use crate::tls::{Credentials, Door, Refusal, Standing, TlsError, TrustStore};
@@ -43,6 +44,10 @@ pub struct Limits {
     pub handshakes_per_address: usize,
     /// How long a handshake may take.
     pub handshake: Duration,
+    /// After such a silence the caller is asked for a sign of life.
+    pub silence: Duration,
+    /// How long it may take to give one; then the connection ends.
+    pub sign_of_life: Duration,
     /// After this time, give or take a tenth, the caller is asked to connect again.
     pub max_age: Duration,
     /// How long calls may go on after that, and when the port closes.
@@ -59,6 +64,8 @@ impl Default for Limits {
             handshakes: 256,
             handshakes_per_address: 128,
             handshake: Duration::from_secs(10),
+            silence: KEEPALIVE_INTERVAL,
+            sign_of_life: KEEPALIVE_TIMEOUT,
             max_age: Duration::from_secs(10 * 60),
             grace: Duration::from_secs(30),
         }

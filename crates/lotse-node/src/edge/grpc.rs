@@ -12,7 +12,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Request, Status};
 
-use super::accept::{Accepted, Port};
+use super::accept::{Accepted, Limits, Port};
 use super::calls::Calls;
 use super::connection::ConnectInfo;
 use crate::tls::Standing;
@@ -68,16 +68,19 @@ pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 /// still share their state.
 pub async fn serve(port: Port, routes: Routes, stop: CancellationToken) {
     let routes = routes.prepare();
-    let ages = Ages::new(port.limits().max_age);
-    let calls = port.limits().calls_per_connection;
+    let limits = port.limits().clone();
+    let ages = Ages::new(limits.max_age);
     let handle = {
         let stop = stop.clone();
-        move |connection| serve_connection(connection, Calls::new(routes.clone(), calls), ages.next(), stop.clone())
+        move |connection| {
+            let calls = Calls::new(routes.clone(), limits.calls_per_connection);
+            serve_connection(connection, calls, server(&limits, ages.next()), stop.clone())
+        }
     };
     port.run(stop, handle).await;
 }
 
-async fn serve_connection(connection: Accepted, calls: Calls, age: Duration, stop: CancellationToken) {
+async fn serve_connection(connection: Accepted, calls: Calls, server: Server, stop: CancellationToken) {
     let closed = connection.closed();
     let end = async move {
         tokio::select! {
@@ -86,7 +89,7 @@ async fn serve_connection(connection: Accepted, calls: Calls, age: Duration, sto
         }
     };
     let incoming = once(ready(Ok::<_, Infallible>(connection))).chain(pending());
-    if let Err(error) = server(age).serve_with_incoming_shutdown(calls, incoming, end).await {
+    if let Err(error) = server.serve_with_incoming_shutdown(calls, incoming, end).await {
         tracing::warn!(%error, "cannot serve a connection");
     }
 }
@@ -94,7 +97,7 @@ async fn serve_connection(connection: Accepted, calls: Calls, age: Duration, sto
 /// Builds a server with every limit that tonic would leave open.
 ///
 /// The grace is not set here: tonic 0.14 then cuts without asking the caller to leave first. `Connection` cuts.
-fn server(age: Duration) -> Server {
+fn server(limits: &Limits, age: Duration) -> Server {
     Server::builder()
         .max_connection_age(age)
         .timeout(CALL_TIMEOUT)
@@ -105,8 +108,8 @@ fn server(age: Duration) -> Server {
         .max_frame_size(MAX_FRAME_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_keepalive_interval(Some(limits.silence))
+        .http2_keepalive_timeout(Some(limits.sign_of_life))
 }
 
 /// Spreads the ages of connections evenly between 0.9 and 1.1 of the greatest (golden ratio), so that callers who came

@@ -13,8 +13,8 @@ use hyper_util::server::conn::auto::Builder;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::accept::{Accepted, Port};
-use super::grpc::{Ages, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES};
+use super::accept::{Accepted, Limits, Port};
+use super::grpc::{Ages, MAX_HEADER_BYTES};
 
 /// Open streams of one connection.
 const MAX_STREAMS: u32 = 32;
@@ -25,20 +25,25 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Serves pages at a port until told to stop. Each request carries the connection's `ConnectInfo`.
 pub async fn serve_pages(port: Port, router: Router, stop: CancellationToken) {
     let ages = Ages::new(port.limits().max_age);
+    let builder = builder(port.limits());
     let handle = {
         let stop = stop.clone();
-        move |connection| serve_connection(connection, router.clone(), ages.next(), stop.clone())
+        move |connection| serve_connection(connection, (builder.clone(), router.clone()), ages.next(), stop.clone())
     };
     port.run(stop, handle).await;
 }
 
-async fn serve_connection(connection: Accepted, router: Router, age: Duration, stop: CancellationToken) {
+async fn serve_connection(
+    connection: Accepted,
+    (builder, router): (Builder<TokioExecutor>, Router),
+    age: Duration,
+    stop: CancellationToken,
+) {
     let info = connection.info().clone();
     let answer = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(info.clone());
         call(router.clone(), request)
     });
-    let builder = builder();
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(connection), answer));
     let asked_to_leave = async {
         tokio::select! {
@@ -64,7 +69,7 @@ async fn call(mut router: Router, request: Request<Incoming>) -> Result<Response
 }
 
 /// Builds a server with every limit that hyper would leave open.
-fn builder() -> Builder<TokioExecutor> {
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -76,8 +81,8 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_BYTES)
-        .keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        .keep_alive_interval(limits.silence)
+        .keep_alive_timeout(limits.sign_of_life);
     builder
 }
 
@@ -93,7 +98,7 @@ mod tests {
     use tokio_rustls::TlsConnector;
 
     use super::*;
-    use crate::edge::{ConnectInfo, Limits};
+    use crate::edge::ConnectInfo;
     use crate::identity::Role;
     use crate::tls::Door;
     use crate::tls::tests::kit::World;

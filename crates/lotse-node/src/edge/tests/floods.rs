@@ -1,10 +1,16 @@
 //! Floods: what a caller with a good certificate may send without end. A connection takes no more than it can answer or is closed,
-//! and others are served meanwhile.
+//! others are served meanwhile, and the node grows by no more than a named bound.
+//!
+//! Each flood runs in a process of its own, the test program once more, because memory is counted per process.
+
+use std::env;
+use std::fs;
+use std::process::Command;
 
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -14,6 +20,7 @@ use super::*;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 // Types of frames (RFC 9113, section 6).
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -24,6 +31,61 @@ const GOAWAY: u8 = 7;
 const ENHANCE_YOUR_CALM: u8 = 0xb;
 
 const MEBIBYTE: usize = 1024 * 1024;
+
+/// By how much a flood lets a process grow at most, in which sender and node are: some streams and buffers of one connection.
+const MOST_GROWTH: usize = 8 * MEBIBYTE;
+
+/// Says to the test program that it is the process of a flood.
+const ALONE: &str = "LOTSE_TEST_FLOOD";
+
+/// Runs a flood in a process of its own and returns by how much it says that it has grown, bytes. `test` is the name of the calling
+/// test, which the process runs alone.
+fn growth(test: &str, flood: impl AsyncFnOnce() -> usize) -> usize {
+    if env::var_os(ALONE).is_some() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let grown = runtime.block_on(flood());
+        println!("grown by {grown} bytes");
+        return grown;
+    }
+    let mut alone = Command::new(env::current_exe().unwrap());
+    alone.args([&format!("edge::tests::floods::{test}"), "--exact", "--nocapture"]).env(ALONE, "1");
+    let output = alone.output().unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "{said}");
+    let grown = said.split_once("grown by ").and_then(|(_, rest)| rest.split_once(" bytes")?.0.parse().ok());
+    grown.unwrap_or_else(|| panic!("{test} did not run: {said}"))
+}
+
+/// What this process has in memory from a moment on (proc_pid_status(5)).
+struct Memory {
+    before: usize,
+}
+
+impl Memory {
+    /// Begins to look at the peak.
+    fn watch() -> Memory {
+        fs::write("/proc/self/clear_refs", "5").unwrap();
+        Memory { before: Memory::read("VmRSS:") }
+    }
+
+    /// Returns by how many bytes the peak since then is above what was there.
+    fn growth(&self) -> usize {
+        Memory::read("VmHWM:").saturating_sub(self.before)
+    }
+
+    fn read(key: &str) -> usize {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+}
+
+/// Opens a port that has served somebody: what the first call needs does not count as growth.
+async fn warm() -> World {
+    let (world, _) = open(Limits::default()).await;
+    who(&channel(&world)).await.unwrap();
+    world
+}
 
 /// A loopback connection keeps some mebibytes in the system's buffers; what goes beyond is in nobody's memory.
 const MOST_IN_BUFFERS: usize = 48 * MEBIBYTE;
@@ -48,9 +110,10 @@ async fn greeted(world: &World) -> TlsStream<TcpStream> {
     connection
 }
 
-/// Sends a frame again and again and reads nothing, until the other end takes no more or hangs up; meanwhile somebody else calls.
-async fn flooded(frame: &[u8]) {
-    let (world, _) = open(Limits::default()).await;
+/// Sends a frame again and again and reads nothing, until the other end takes no more or hangs up; then somebody else calls.
+async fn flooded(frame: &[u8]) -> usize {
+    let world = warm().await;
+    let memory = Memory::watch();
     let mut connection = greeted(&world).await;
     let many = frame.repeat(64 * 1024 / frame.len());
     let mut taken = 0;
@@ -59,16 +122,42 @@ async fn flooded(frame: &[u8]) {
         assert!(taken < MOST_IN_BUFFERS, "it takes without end what it cannot answer");
     }
     who(&channel(&world)).await.unwrap();
+    memory.growth()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pings_that_nobody_reads_the_answers_of_are_not_taken_without_end() {
-    flooded(&frame(PING, 0, 0, &[0; 8])).await;
+#[test]
+fn pings_that_nobody_reads_the_answers_of_are_not_taken_without_end() {
+    let test = "pings_that_nobody_reads_the_answers_of_are_not_taken_without_end";
+    let grown = growth(test, async || flooded(&frame(PING, 0, 0, &[0; 8])).await);
+    assert!(grown < MOST_GROWTH, "{grown}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn settings_that_nobody_reads_the_answers_of_are_not_taken_without_end() {
-    flooded(&frame(SETTINGS, 0, 0, &[])).await;
+#[test]
+fn settings_that_nobody_reads_the_answers_of_are_not_taken_without_end() {
+    let test = "settings_that_nobody_reads_the_answers_of_are_not_taken_without_end";
+    let grown = growth(test, async || flooded(&frame(SETTINGS, 0, 0, &[])).await);
+    assert!(grown < MOST_GROWTH, "{grown}");
+}
+
+#[test]
+fn a_port_that_keeps_what_it_is_sent_is_seen_to_grow() {
+    let test = "a_port_that_keeps_what_it_is_sent_is_seen_to_grow";
+    let grown = growth(test, async || {
+        let world = World::open_with(Door::Peer, Limits::default(), |port, stop| {
+            port.run(stop, |mut connection| async move {
+                let mut kept = Vec::new();
+                let _ = connection.read_to_end(&mut kept).await;
+            })
+        })
+        .await;
+        let mut connection = greeted(&world).await;
+        let memory = Memory::watch();
+        for _ in 0..512 {
+            connection.write_all(&[1; 64 * 1024]).await.unwrap();
+        }
+        memory.growth()
+    });
+    assert!(grown > 2 * MOST_GROWTH, "what is measured says something: {grown}");
 }
 
 /// A call's header fields: POST, https, a path and an authority (RFC 7541, static table and literals without indexing).
@@ -77,48 +166,85 @@ fn call() -> Vec<u8> {
     [&[0x83, 0x87, 0x04, path.len() as u8], path.as_slice(), &[0x01, 1, b'x']].concat()
 }
 
-#[tokio::test]
-async fn calls_that_are_reset_as_soon_as_they_are_made_end_their_connection_and_others_are_served() {
-    let (world, _) = open(Limits::default()).await;
-    let mut connection = greeted(&world).await;
-    let cancel = 8_u32.to_be_bytes();
-    for burst in 0..50 {
-        let streams = (0..200).map(|place| 2 * (burst * 200 + place) + 1);
-        let calls = streams
-            .flat_map(|stream| [frame(HEADERS, 0x4, stream, &call()), frame(RST_STREAM, 0, stream, &cancel)].concat());
-        let calls: Vec<u8> = calls.collect();
-        if connection.write_all(&calls).await.is_err() {
-            break;
+#[test]
+fn calls_that_are_reset_as_soon_as_they_are_made_end_their_connection_and_others_are_served() {
+    let test = "calls_that_are_reset_as_soon_as_they_are_made_end_their_connection_and_others_are_served";
+    let grown = growth(test, async || {
+        let world = warm().await;
+        let memory = Memory::watch();
+        let mut connection = greeted(&world).await;
+        let cancel = 8_u32.to_be_bytes();
+        for burst in 0..50 {
+            let streams = (0..200).map(|place| 2 * (burst * 200 + place) + 1);
+            let call_and_reset =
+                |stream| [frame(HEADERS, 0x4, stream, &call()), frame(RST_STREAM, 0, stream, &cancel)].concat();
+            let calls: Vec<u8> = streams.flat_map(call_and_reset).collect();
+            if connection.write_all(&calls).await.is_err() {
+                break;
+            }
         }
-    }
-    let mut said = Vec::new();
-    let _ = timeout(Duration::from_secs(20), connection.read_to_end(&mut said)).await.expect("it hangs up");
-    assert_eq!(goaway(&said), Some(ENHANCE_YOUR_CALM));
-    who(&channel(&world)).await.unwrap();
+        let mut said = Vec::new();
+        let _ = timeout(Duration::from_secs(20), connection.read_to_end(&mut said)).await.expect("it hangs up");
+        assert_eq!(goaway(&said), Some(ENHANCE_YOUR_CALM));
+        who(&channel(&world)).await.unwrap();
+        memory.growth()
+    });
+    assert!(grown < MOST_GROWTH, "{grown}");
 }
 
 /// Finds the reason of a GOAWAY among frames.
-fn goaway(mut bytes: &[u8]) -> Option<u8> {
-    while bytes.len() >= 9 {
-        let length = u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]) as usize;
-        let payload = bytes.get(9..9 + length)?;
-        if bytes[3] == GOAWAY {
-            return payload.get(7).copied();
+fn goaway(bytes: &[u8]) -> Option<u8> {
+    frames(bytes).find(|(kind, _)| *kind == GOAWAY).and_then(|(_, payload)| payload.get(7).copied())
+}
+
+/// Takes whole frames apart: kind and payload.
+fn frames(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (head, rest) = bytes.split_first_chunk::<9>()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let payload = rest.get(..length)?;
+        bytes = &rest[length..];
+        Some((head[3], payload))
+    })
+}
+
+#[test]
+fn messages_begun_and_never_ended_do_not_keep_others_from_being_served() {
+    let test = "messages_begun_and_never_ended_do_not_keep_others_from_being_served";
+    let grown = growth(test, async || {
+        let world = warm().await;
+        let memory = Memory::watch();
+        let mut slow = greeted(&world).await;
+        for stream in (0..500).map(|place| 2 * place + 1) {
+            slow.write_all(&frame(HEADERS, 0x4, stream, &call())).await.unwrap();
+            // The head says 4 MiB, and one byte follows.
+            slow.write_all(&frame(DATA, 0, stream, &[0, 0, 0x40, 0, 0, b'x'])).await.unwrap();
         }
-        bytes = &bytes[9 + length..];
-    }
-    None
+        let half = frame(DATA, 0, 1, b"more");
+        for byte in half {
+            slow.write_all(&[byte]).await.unwrap();
+            slow.flush().await.unwrap();
+        }
+        who(&channel(&world)).await.unwrap();
+        memory.growth()
+    });
+    assert!(grown < MOST_GROWTH, "{grown}");
 }
 
 #[tokio::test]
-async fn a_message_begun_and_never_ended_does_not_keep_others_from_being_served() {
-    let (world, _) = open(Limits::default()).await;
-    let mut slow = greeted(&world).await;
-    slow.write_all(&frame(HEADERS, 0x4, 1, &call())).await.unwrap();
-    let half = frame(0, 0, 1, &[0, 0, 0, 0, 100, b'x']);
-    for byte in half {
-        slow.write_all(&[byte]).await.unwrap();
-        slow.flush().await.unwrap();
-    }
-    who(&channel(&world)).await.unwrap();
+async fn a_connection_that_gives_no_sign_of_life_ends_and_one_that_does_goes_on() {
+    let Limits { silence, sign_of_life, .. } = Limits::default();
+    assert_eq!(silence + sign_of_life, Duration::from_secs(40), "as shipped");
+
+    let (silence, sign_of_life) = (Duration::from_millis(200), Duration::from_secs(2));
+    let (world, counts) = open(Limits { silence, sign_of_life, ..Limits::default() }).await;
+    let alive = channel(&world);
+    who(&alive).await.unwrap();
+    let mut silent = greeted(&world).await;
+    let (begun, mut said) = (Instant::now(), Vec::new());
+    let _ = timeout(Duration::from_secs(30), silent.read_to_end(&mut said)).await.expect("it hangs up");
+    assert!(begun.elapsed() >= sign_of_life, "it was given its time");
+    assert!(frames(&said).any(|(kind, _)| kind == PING), "it was asked");
+    who(&alive).await.unwrap();
+    assert_eq!(counts.accepted.load(Ordering::Relaxed), 2, "who answered did not have to connect again");
 }
