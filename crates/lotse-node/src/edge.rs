@@ -7,6 +7,7 @@ mod connection;
 mod grpc;
 mod pages;
 mod share;
+mod unfinished;
 
 #[cfg(test)]
 pub(crate) mod tests;

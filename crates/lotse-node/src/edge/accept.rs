@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::connection::{ConnectInfo, Connection};
 use super::grpc::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 use super::share::{Share, Shares};
-use crate::identity::Side;
+use crate::identity::{Role, Side};
 use crate::tls::{Credentials, Door, Refusal, Standing, TlsError, TrustStore};
 
 /// How long the loop rests when the system gives no connection, for instance for want of file descriptors.
@@ -38,6 +38,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Calls at the same time on one connection; more are answered with OVERLOADED.
     pub calls_per_connection: usize,
+    /// Bytes of one caller's messages that have begun and not ended, over all its connections; more are answered with OVERLOADED.
+    pub unfinished_bytes_per_caller: usize,
     /// Handshakes at the same time; more wait.
     pub handshakes: usize,
     /// Handshakes at the same time from one address, waiting ones included; more are refused.
@@ -61,6 +63,7 @@ impl Default for Limits {
             connections_per_caller: 64,
             connections_per_address: 64,
             calls_per_connection: 512,
+            unfinished_bytes_per_caller: 64 * 1024 * 1024,
             handshakes: 256,
             handshakes_per_address: 128,
             handshake: Duration::from_secs(10),
@@ -227,12 +230,10 @@ impl Doorway {
     }
 
     fn share(&self, standing: Option<&Standing>, remote: SocketAddr) -> Option<Box<dyn Send>> {
-        let key: Box<str> = match (self.door, standing) {
-            (_, None) => return Some(Box::new(self.strangers.take(network(remote.ip()))?)),
-            (Door::Peer, Some(standing)) => standing.identity().agency().as_str().into(),
-            (_, Some(standing)) => standing.identity().id().to_string().into(),
-        };
-        Some(Box::new(self.callers.take(key)?))
+        match standing {
+            None => Some(Box::new(self.strangers.take(network(remote.ip()))?)),
+            Some(standing) => Some(Box::new(self.callers.take(caller(standing))?)),
+        }
     }
 
     /// Why a certificate was refused was logged by the verifier, with the name it claims; this covers everything else.
@@ -241,6 +242,12 @@ impl Doorway {
         tracing::info!(%remote, %error, "handshake failed");
         None
     }
+}
+
+/// Names the caller who shares limits with all that has this name: an agency with all its nodes, anybody else alone.
+pub(super) fn caller(standing: &Standing) -> Box<str> {
+    let identity = standing.identity();
+    if identity.role() == Role::Node { identity.agency().as_str().into() } else { identity.id().to_string().into() }
 }
 
 /// Takes an IPv6 network of 64 bits as one address: whoever has one of its addresses has all of them.

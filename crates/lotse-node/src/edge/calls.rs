@@ -14,6 +14,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
 
+use super::unfinished::{Allowance, Counted};
 use crate::failure::{ErrorKind, Failure};
 
 /// The services of a port as one connection sees them.
@@ -21,12 +22,14 @@ use crate::failure::{ErrorKind, Failure};
 pub(super) struct Calls {
     routes: Routes,
     free: Arc<Semaphore>,
+    unfinished: Arc<Allowance>,
 }
 
 impl Calls {
-    /// Lets so many calls through at the same time; each counts until its answer begins.
-    pub(super) fn new(routes: Routes, limit: usize) -> Calls {
-        Calls { routes, free: Arc::new(Semaphore::new(limit)) }
+    /// Lets so many calls through at the same time; each counts until its answer begins. Of messages that have begun and not ended
+    /// they take what the caller is allowed.
+    pub(super) fn new(routes: Routes, limit: usize, unfinished: Arc<Allowance>) -> Calls {
+        Calls { routes, free: Arc::new(Semaphore::new(limit)), unfinished }
     }
 }
 
@@ -43,7 +46,8 @@ impl Service<Request<Body>> for Calls {
         let Ok(place) = self.free.clone().try_acquire_owned() else {
             return Box::pin(async { Ok(too_many().into_http()) });
         };
-        let answer = self.routes.call(request);
+        let counted = |sent| Body::new(Counted::new(sent, self.unfinished.clone()));
+        let answer = self.routes.call(request.map(counted));
         Box::pin(async move {
             let answer = answer.await;
             drop(place);

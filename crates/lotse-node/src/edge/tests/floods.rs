@@ -7,6 +7,10 @@ use std::env;
 use std::fs;
 use std::process::Command;
 
+use bytes::Bytes;
+use futures_util::stream;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
@@ -229,6 +233,54 @@ fn messages_begun_and_never_ended_do_not_keep_others_from_being_served() {
         memory.growth()
     });
     assert!(grown < MOST_GROWTH, "{grown}");
+}
+
+/// Sends one call after the other that says it brings 4 MiB, brings one and never ends; returns how many were refused.
+async fn half_messages(world: &World, calls: usize) -> usize {
+    let config = world.client(&world.peer.card(Role::Node, "n1"));
+    let name = ServerName::try_from("localhost").unwrap();
+    let tcp = TcpStream::connect(world.address).await.unwrap();
+    let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
+    tokio::spawn(connection);
+    let half = Bytes::from([&[0, 0, 0x40, 0, 0], vec![1; MEBIBYTE].as_slice()].concat());
+    let mut refused = 0;
+    for _ in 0..calls {
+        let (sent, is_sent) = tokio::sync::oneshot::channel();
+        let begun = stream::iter([Ok::<_, Infallible>(half.clone())]);
+        // The rest is asked for when what was sent has left.
+        let rest = stream::once(async move {
+            let _ = sent.send(());
+            std::future::pending().await
+        });
+        let body = axum::body::Body::from_stream(begun.chain(rest));
+        let request = http::Request::post("https://x/test.Mirror/Who").header("content-type", "application/grpc");
+        sender.ready().await.unwrap();
+        let answer = tokio::spawn(sender.send_request(request.body(body).unwrap()));
+        let _ = timeout(Duration::from_secs(5), is_sent).await;
+        let answered = async {
+            let answer = answer.await.ok()?.ok()?;
+            answer.headers().get("grpc-status").filter(|code| *code == "8").map(drop)
+        };
+        refused += usize::from(timeout(Duration::from_millis(20), answered).await.ok().flatten().is_some());
+    }
+    who(&channel(world)).await.unwrap();
+    refused
+}
+
+#[test]
+fn messages_of_which_half_comes_take_no_more_than_their_caller_is_allowed() {
+    let test = "messages_of_which_half_comes_take_no_more_than_their_caller_is_allowed";
+    let allowed = Limits::default().unfinished_bytes_per_caller;
+    let grown = growth(test, async || {
+        let world = warm().await;
+        let memory = Memory::watch();
+        let calls = 3 * allowed / MEBIBYTE;
+        let refused = half_messages(&world, calls).await;
+        assert!((calls / 2..calls).contains(&refused), "{refused} of {calls}");
+        memory.growth()
+    });
+    assert!(grown < allowed + 2 * MOST_GROWTH, "{grown}");
 }
 
 #[tokio::test]

@@ -1,0 +1,208 @@
+//! How much of one caller's messages may be here that have begun and not ended. Such bytes wait in memory for the rest, and whoever
+//! sends them may never send it.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use lotse_core::reason::Reason;
+use tonic::Status;
+use tonic::body::Body;
+
+use crate::failure::{ErrorKind, Failure};
+
+/// What stands before each message: a flag and the length (gRPC over HTTP/2, "Requests").
+const HEAD_BYTES: usize = 5;
+
+/// The allowances of all callers of a port.
+pub(super) struct Allowances {
+    bytes: usize,
+    callers: Mutex<HashMap<Box<str>, Weak<Allowance>>>,
+}
+
+impl Allowances {
+    /// Allows each caller so many bytes.
+    pub(super) fn new(bytes: usize) -> Allowances {
+        Allowances { bytes, callers: Mutex::default() }
+    }
+
+    /// Returns the allowance that all connections of a caller share.
+    pub(super) fn of(&self, caller: &str) -> Arc<Allowance> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(allowance) = callers.get(caller).and_then(Weak::upgrade) {
+            return allowance;
+        }
+        callers.retain(|_, allowance| allowance.strong_count() > 0);
+        let allowance = Arc::new(Allowance { bytes: self.bytes, held: AtomicUsize::new(0) });
+        callers.insert(caller.into(), Arc::downgrade(&allowance));
+        allowance
+    }
+}
+
+/// What one caller's unfinished messages may take.
+pub(super) struct Allowance {
+    bytes: usize,
+    held: AtomicUsize,
+}
+
+impl Allowance {
+    /// Lets somebody who holds `old` bytes hold `new` ones. Refused if that is more than is left.
+    fn change(&self, old: usize, new: usize) -> Result<(), Status> {
+        let Some(more) = new.checked_sub(old) else {
+            self.held.fetch_sub(old - new, Ordering::Relaxed);
+            return Ok(());
+        };
+        if self.held.fetch_add(more, Ordering::Relaxed) + more > self.bytes {
+            self.held.fetch_sub(more, Ordering::Relaxed);
+            return Err(too_much());
+        }
+        Ok(())
+    }
+}
+
+fn too_much() -> Status {
+    let message = "too many messages of this caller have begun and not ended: send them one after the other";
+    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message).into()
+}
+
+/// What a call sends, counted as long as a message of it is not complete.
+pub(super) struct Counted {
+    sent: Body,
+    message: Message,
+    held: usize,
+    allowance: Arc<Allowance>,
+}
+
+impl Counted {
+    pub(super) fn new(sent: Body, allowance: Arc<Allowance>) -> Counted {
+        Counted { sent, message: Message::default(), held: 0, allowance }
+    }
+}
+
+impl hyper::body::Body for Counted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.sent).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(bytes) = frame.data_ref()
+        {
+            let begun = self.message.take(bytes);
+            if begun != self.held {
+                if let Err(status) = self.allowance.change(self.held, begun) {
+                    return Poll::Ready(Some(Err(status)));
+                }
+                self.held = begun;
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.sent.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.sent.size_hint()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.allowance.held.fetch_sub(self.held, Ordering::Relaxed);
+    }
+}
+
+/// The message that a stream of bytes is in.
+#[derive(Default)]
+struct Message {
+    head: [u8; HEAD_BYTES],
+    /// Bytes of it that are here, the head among them.
+    here: usize,
+}
+
+impl Message {
+    /// Takes the next bytes and returns how many of the unfinished message are here; none between messages.
+    fn take(&mut self, mut bytes: &[u8]) -> usize {
+        while !bytes.is_empty() {
+            let wanted = self.length() - self.here;
+            let (next, rest) = bytes.split_at(wanted.min(bytes.len()));
+            if self.here < HEAD_BYTES {
+                self.head[self.here..self.here + next.len()].copy_from_slice(next);
+            }
+            self.here += next.len();
+            bytes = rest;
+            if self.here >= HEAD_BYTES && self.here == self.length() {
+                *self = Message::default();
+            }
+        }
+        self.here
+    }
+
+    /// Its length, head included; as long as the head is not complete, that of the head.
+    fn length(&self) -> usize {
+        let [_, length @ ..] = self.head;
+        if self.here < HEAD_BYTES { HEAD_BYTES } else { HEAD_BYTES + u32::from_be_bytes(length) as usize }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(length: usize) -> Vec<u8> {
+        [&[0], (length as u32).to_be_bytes().as_slice(), &vec![7; length]].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_unfinished_is_known_however_the_bytes_come(
+            lengths in proptest::collection::vec(0_usize..40, 1..8),
+            pieces in proptest::collection::vec(1_usize..30, 1..40),
+        ) {
+            let all: Vec<u8> = lengths.iter().flat_map(|&length| message(length)).collect();
+            let ends: Vec<usize> = lengths.iter().scan(0, |end, length| { *end += 5 + length; Some(*end) }).collect();
+            let (mut read, mut place) = (Message::default(), 0);
+            for piece in pieces {
+                let next = (place + piece).min(all.len());
+                let unfinished = read.take(&all[place..next]);
+                place = next;
+                let begun_at = ends.iter().copied().filter(|&end| end <= place).max().unwrap_or(0);
+                prop_assert_eq!(unfinished, place - begun_at);
+            }
+        }
+    }
+
+    #[test]
+    fn connections_of_one_caller_share_what_is_allowed_and_give_it_back() {
+        let allowances = Allowances::new(100);
+        let (one, same, other) = (allowances.of("a"), allowances.of("a"), allowances.of("b"));
+        one.change(0, 60).unwrap();
+        same.change(0, 50).unwrap_err();
+        same.change(0, 40).unwrap();
+        other.change(0, 100).unwrap();
+        one.change(60, 10).unwrap();
+        same.change(40, 90).unwrap();
+        assert_eq!(one.held.load(Ordering::Relaxed), 100);
+        drop((one, same, other));
+        allowances.of("c");
+        assert_eq!(allowances.callers.lock().unwrap().len(), 1, "who is gone leaves nothing behind");
+    }
+
+    #[test]
+    fn a_call_that_ends_gives_back_what_it_held() {
+        let allowance = Allowances::new(100).of("a");
+        let mut counted = Counted::new(Body::empty(), allowance.clone());
+        counted.held = 70;
+        allowance.change(0, 70).unwrap();
+        drop(counted);
+        assert_eq!(allowance.held.load(Ordering::Relaxed), 0);
+    }
+}
