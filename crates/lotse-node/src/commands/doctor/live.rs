@@ -38,7 +38,7 @@ impl Live {
                 Some(live)
             }
             Err(error) => {
-                let seen = format!("its folder is held, and the node does not answer: {error:#}");
+                let seen = format!("its folder is held, and {error:#}");
                 let todo = format!(
                     "look at the node's messages; if it hangs, stop it and start it again, {}",
                     place.command("run")

@@ -126,6 +126,21 @@ fn known(command: &str) {
 }
 
 #[tokio::test]
+async fn a_held_folder_whose_node_does_not_answer_is_told_once_with_the_address() {
+    let ward = Ward::new().await;
+    let _held = ward.folder().lock().unwrap();
+    fs::write(ward.folder().ports(), "peer = \"127.0.0.1:1\"\nagency = \"127.0.0.1:1\"\n").unwrap();
+    let findings = ward.look().await;
+    let found = findings.iter().find(|finding| finding["area"] == "node" && finding["health"] == "problem").unwrap();
+    let seen = found["seen"].as_str().unwrap();
+    assert!(
+        seen.starts_with("its folder is held, and the node does not answer: cannot connect to 127.0.0.1:"),
+        "{seen}"
+    );
+    assert_eq!(seen.matches("does not answer").count(), 1, "{seen}");
+}
+
+#[tokio::test]
 async fn a_stopped_node_without_peers_has_only_the_warnings_that_it_deserves() {
     let ward = Ward::new().await;
     let findings = ward.look().await;
