@@ -392,4 +392,4 @@ pub async fn received(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Received>, S
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

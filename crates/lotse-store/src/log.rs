@@ -1,5 +1,6 @@
 //! The exchange log's rows: entries, the tiles over their hashes, and signed checkpoints.
 
+mod about;
 mod checkpoint;
 mod entry;
 mod tile;

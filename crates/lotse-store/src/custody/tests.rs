@@ -19,7 +19,7 @@ fn at(micros: i64) -> Timestamp {
 }
 
 /// A copy of record `number`, brought by the envelope of the same number.
-fn arrival(number: u8, taken_at: i64, hold_until: i64) -> Arrival {
+pub(crate) fn arrival(number: u8, taken_at: i64, hold_until: i64) -> Arrival {
     let copy = Copy {
         record_id: id(number),
         kind: ItemKind::Referral,

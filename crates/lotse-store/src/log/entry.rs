@@ -4,6 +4,7 @@
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::time::Timestamp;
 
+use super::about;
 use crate::engine::{Column, OnConflict, Row, StoreError, Table, Tx};
 
 /// The most entries that one read returns: what a page may hold in memory.
@@ -84,7 +85,7 @@ pub async fn read(tx: &mut Tx, generation: u32, from: u64, limit: u32) -> Result
     tx.fetch(sql, [generation.into(), place(from).into(), limit.min(MAX_PAGE).into()]).await?.iter().map(leaf).collect()
 }
 
-fn leaf(row: &Row) -> Result<Leaf, StoreError> {
+pub(super) fn leaf(row: &Row) -> Result<Leaf, StoreError> {
     Ok(Leaf {
         index: row.get(0)?,
         entry: Entry {
@@ -125,7 +126,8 @@ pub struct Filter {
     pub until: Option<Timestamp>,
 }
 
-/// Lists entries newest first, those before a leaf index only; `None` begins at the newest.
+/// Lists entries newest first, those before a leaf index only; `None` begins at the newest. Those about one record are found by
+/// what is known of it; any other filter reads the log until the page is full.
 pub async fn list(
     tx: &mut Tx,
     generation: u32,
@@ -133,16 +135,18 @@ pub async fn list(
     before: Option<u64>,
     limit: u32,
 ) -> Result<Vec<Leaf>, StoreError> {
+    if let Some(record_id) = filter.record_id {
+        return about::list(tx, generation, record_id, filter, before, limit).await;
+    }
     let sql = "SELECT leaf_index, at, kind, direction, peer, decision, record_id, entry FROM log_entry
                WHERE generation = $1 AND leaf_index < $2 AND (kind = $3 OR $3 IS NULL) AND (peer = $4 OR $4 IS NULL)
-               AND (record_id = $5 OR $5 IS NULL) AND (decision = $6 OR $6 IS NULL) AND at >= $7 AND at < $8
-               AND (direction = $9 OR $9 IS NULL) ORDER BY leaf_index DESC LIMIT $10";
+               AND (decision = $5 OR $5 IS NULL) AND at >= $6 AND at < $7 AND (direction = $8 OR $8 IS NULL)
+               ORDER BY leaf_index DESC LIMIT $9";
     let values = [
         generation.into(),
         before.map_or(i64::MAX, place).into(),
         filter.kind.into(),
         filter.peer.as_ref().into(),
-        filter.record_id.into(),
         filter.decision.into(),
         filter.from.unwrap_or(Timestamp::from_micros(i64::MIN)).into(),
         filter.until.unwrap_or(Timestamp::from_micros(i64::MAX)).into(),

@@ -1,21 +1,28 @@
 //! What is decided again later: repeats, reads, purges, and consents whose time was over once.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lotse_core::delivery::DeliveryState;
+use lotse_core::id::Id;
 use lotse_core::purpose::Purpose;
 use lotse_core::reason::Reason;
+use lotse_core::referral::ReferralEvent;
 use lotse_core::time::DAY;
 use lotse_store::StoreError;
+use lotse_store::log::{Filter, Leaf};
 use tokio::sync::oneshot;
 
 use super::pair::Pair;
+use crate::action::claim::claim_due;
 use crate::action::claim_again::claim_again;
 use crate::action::fetch_records::fetch_records;
+use crate::action::list_entries::list_entries;
 use crate::action::purge_ended::purge_ended;
 use crate::action::submit_referrals::Room;
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
+use crate::entry::EntryKind;
 use crate::testing::admin;
 
 #[tokio::test]
@@ -95,4 +102,36 @@ async fn what_a_reader_kept_in_the_write_ahead_log_is_emptied_by_the_next_purge(
     assert_eq!(purge_ended(&pair.holder).await.unwrap(), 0);
     assert_eq!(size(), 0);
     assert!(!pair.holder.signals.content_gone.load(Ordering::Acquire));
+}
+
+#[tokio::test]
+async fn everything_about_a_record_is_what_a_look_at_every_entry_finds() {
+    let pair = Pair::new().await;
+    let consent = pair.consent("person-1").await;
+    let answered = pair.delivered("key-1", "person-1").await;
+    pair.clock.turn(Duration::from_secs(60 * 60));
+    let lapsed = pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await.shipment.unwrap();
+    suspend_peer(&pair.holder, pair.owner.agency.clone(), admin()).await.unwrap();
+    pair.deliver(&lapsed).await;
+    resume_peer(&pair.holder, pair.owner.agency.clone(), admin()).await.unwrap();
+    pair.clock.turn(DAY);
+    let cut_anew = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
+    pair.clock.turn_back(Duration::from_secs(90));
+    pair.deliver(&cut_anew).await;
+    pair.answer("key-a", answered, ReferralEvent::Accepted, false).await.unwrap();
+    pair.answer("key-b", answered, ReferralEvent::Accepted, false).await.unwrap_err();
+    pair.withdraw(consent, &[]).await;
+    for node in [&pair.owner, &pair.holder] {
+        let all = list_entries(&node.store, node.generation, Filter::default(), None, 500).await.unwrap().leaves;
+        let records: BTreeSet<Id> = all.iter().filter_map(|leaf| leaf.entry.record_id).collect();
+        assert!(records.len() >= 2, "{records:?}");
+        for record in records {
+            let about = |leaf: &Leaf| leaf.entry.record_id == Some(record);
+            let expected: Vec<u64> = all.iter().filter(|leaf| about(leaf)).map(|leaf| leaf.index).collect();
+            let asked = Filter { record_id: Some(record), ..Filter::default() };
+            let found = list_entries(&node.store, node.generation, asked, None, 500).await.unwrap().leaves;
+            assert_eq!(found.iter().map(|leaf| leaf.index).collect::<Vec<_>>(), expected);
+        }
+    }
+    assert_eq!(pair.owner.entries(EntryKind::Released).await, 3, "one of them twice");
 }
