@@ -1,7 +1,7 @@
 //! A connection inside a transaction: where a `Tx` sends its statements, and how the writer begins, commits and rolls back.
 
 use futures_util::TryStreamExt;
-use rusqlite::Connection as Sqlite;
+use rusqlite::{Connection as Sqlite, InterruptHandle};
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Either, Executor, Postgres, SqlSafeStr, SqlStr, Transaction};
 
@@ -59,6 +59,16 @@ impl Link {
         match self.connection {
             Connection::SqliteWriter(_) | Connection::SqliteReader(_) => EngineKind::Sqlite,
             Connection::PostgresWriter(_) | Connection::PostgresReader(_) => EngineKind::Postgres,
+        }
+    }
+
+    /// Returns what ends a statement of SQLite from another thread.
+    pub(super) fn interrupt_handle(&self) -> Option<InterruptHandle> {
+        match &self.connection {
+            Connection::SqliteWriter(connection) | Connection::SqliteReader(connection) => {
+                Some(connection.get_interrupt_handle())
+            }
+            Connection::PostgresWriter(_) | Connection::PostgresReader(_) => None,
         }
     }
 

@@ -37,6 +37,9 @@ pub struct StoreOptions {
     pub waiting_works: usize,
     /// How long one work, or one commit, may take before the writer gives up on it and on its connection.
     pub longest_work: Duration,
+    /// How long reads that run may go on when the store is closed. Then they are cut on SQLite, and nobody waits for them on
+    /// PostgreSQL.
+    pub reading_grace: Duration,
     /// Who opens it: the node is alone, a command may read beside it.
     pub opener: Opener,
     /// Failures to be played, for tests.
@@ -51,6 +54,7 @@ impl Default for StoreOptions {
             readers: None,
             waiting_works: 1024,
             longest_work: Duration::from_secs(30),
+            reading_grace: Duration::from_secs(5),
             opener: Opener::default(),
             faults: None,
             observer: None,

@@ -1,9 +1,12 @@
 //! The readers of SQLite: threads with a connection each, which take what is asked from one queue.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
+use rusqlite::InterruptHandle;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::timeout;
 
 use super::job::Job;
 use super::link::{Connection, Link};
@@ -14,35 +17,66 @@ use super::{StoreError, sqlite, thread};
 /// Questions that may wait before callers wait too.
 const QUEUE: usize = 1024;
 
+/// How often a statement is interrupted at the end of the grace: one that is just beginning hears nothing of it.
+const INTERRUPTS: u32 = 100;
+
+/// The pause between two of them.
+const PAUSE: Duration = Duration::from_millis(20);
+
 type Queue = Arc<Mutex<mpsc::Receiver<Box<dyn Job>>>>;
+
+/// What ends a statement of each thread from another one; `None` where no connection is open.
+type Interrupts = Arc<std::sync::Mutex<Vec<Option<InterruptHandle>>>>;
+
+/// How far the readers have come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// They take questions.
+    Open,
+    /// They take none any more.
+    Closing,
+    /// What runs is cut.
+    Cut,
+}
 
 /// Where questions are handed in. All clones are one set of threads.
 #[derive(Clone)]
 pub(super) struct Readers {
     questions: mpsc::Sender<Box<dyn Job>>,
-    closing: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     running: Arc<Mutex<mpsc::Receiver<()>>>,
+    interrupts: Interrupts,
+    grace: Duration,
 }
 
 impl Readers {
     /// Starts threads; each opens its connection when it is first needed.
-    pub(super) fn start(path: PathBuf, count: u32, shared: &Arc<Shared>) -> Result<Readers, StoreError> {
+    pub(super) fn start(
+        path: PathBuf,
+        count: u32,
+        grace: Duration,
+        shared: &Arc<Shared>,
+    ) -> Result<Readers, StoreError> {
         let (questions, queue) = mpsc::channel(QUEUE);
         let (alive, running) = mpsc::channel(1);
-        let (closing, _) = watch::channel(false);
+        let (phase, _) = watch::channel(Phase::Open);
         let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..count.max(1) {
+        let interrupts = Interrupts::default();
+        for place in 0..count.max(1) as usize {
+            lock(&interrupts).push(None);
             let reader = Reader {
+                place,
+                interrupts: Arc::clone(&interrupts),
                 path: path.clone(),
                 shared: Arc::clone(shared),
                 queue: Arc::clone(&queue),
-                closing: closing.subscribe(),
+                phase: phase.subscribe(),
                 tx: None,
                 _alive: alive.clone(),
             };
             thread::spawn("store-reader", reader.serve())?;
         }
-        Ok(Readers { questions, closing, running: Arc::new(Mutex::new(running)) })
+        Ok(Readers { questions, phase, running: Arc::new(Mutex::new(running)), interrupts, grace })
     }
 
     /// Hands a question in.
@@ -50,19 +84,36 @@ impl Readers {
         self.questions.send(question).await.map_err(|_| StoreError::Closed)
     }
 
-    /// Lets running questions finish and waits until every connection is closed.
+    /// Lets running questions finish within the grace, cuts the others, and waits until every connection is closed.
     pub(super) async fn close(&self) {
-        self.closing.send_replace(true);
-        let _ = self.running.lock().await.recv().await;
+        self.phase.send_modify(|phase| *phase = Phase::Closing.max(*phase));
+        let mut running = self.running.lock().await;
+        if timeout(self.grace, running.recv()).await.is_ok() {
+            return;
+        }
+        self.phase.send_replace(Phase::Cut);
+        for _ in 0..INTERRUPTS {
+            lock(&self.interrupts).iter().flatten().for_each(InterruptHandle::interrupt);
+            if timeout(PAUSE, running.recv()).await.is_ok() {
+                return;
+            }
+        }
+        tracing::warn!("a read does not end; its connection stays open until the process ends");
     }
+}
+
+fn lock(interrupts: &Interrupts) -> std::sync::MutexGuard<'_, Vec<Option<InterruptHandle>>> {
+    interrupts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One thread's state.
 struct Reader {
+    place: usize,
+    interrupts: Interrupts,
     path: PathBuf,
     shared: Arc<Shared>,
     queue: Queue,
-    closing: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     /// `None` before the first question and after a failure that leaves the connection in doubt.
     tx: Option<Tx>,
     _alive: mpsc::Sender<()>,
@@ -83,7 +134,7 @@ impl Reader {
         let queue = Arc::clone(&self.queue);
         tokio::select! {
             biased;
-            _ = self.closing.wait_for(|closing| *closing) => None,
+            _ = self.phase.wait_for(|phase| *phase >= Phase::Closing) => None,
             question = async move { queue.lock().await.recv().await } => question,
         }
     }
@@ -92,12 +143,23 @@ impl Reader {
     async fn read(&mut self, question: &mut dyn Job) -> Result<(), StoreError> {
         let tx = match &mut self.tx {
             Some(tx) => tx,
-            none => none.insert(Tx::new(Link::new(Connection::SqliteReader(sqlite::reader(&self.path)?)))),
+            none => {
+                let link = Link::new(Connection::SqliteReader(sqlite::reader(&self.path)?));
+                if let Some(place) = lock(&self.interrupts).get_mut(self.place) {
+                    *place = link.interrupt_handle();
+                }
+                none.insert(Tx::new(link))
+            }
         };
-        let outcome = question.run(tx, &self.shared.meter).await;
+        let outcome = tokio::select! {
+            biased;
+            outcome = question.run(tx, &self.shared.meter) => outcome,
+            _ = self.phase.wait_for(|phase| *phase == Phase::Cut) => Err(StoreError::Closed),
+        };
         if tx.link().rollback().await.is_err() {
             self.tx = None;
         }
-        outcome
+        // What was interrupted was cut, and took no longer than it may.
+        if *self.phase.borrow() == Phase::Cut { outcome.map_err(|_| StoreError::Closed) } else { outcome }
     }
 }

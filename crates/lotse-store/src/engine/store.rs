@@ -118,7 +118,7 @@ impl Store {
                 readers.ask(Box::new(Asking { name, work: Some(work), result: None, caller, span })).await?;
                 answer.await.map_err(|_| StoreError::Closed)?
             }
-            Readers::Postgres(pool) => {
+            Readers::Postgres(pool, _) => {
                 let mut tx = Tx::new(begin_reading(pool).await?);
                 run_once(name, work, &mut tx, &self.shared.meter).await
             }
@@ -143,7 +143,8 @@ impl Store {
         self.shared.meter.read(&self.shared.synchronous)
     }
 
-    /// Finishes the works that were already handed in, refuses later ones, and closes every connection.
+    /// Finishes the works that were already handed in, refuses later ones, and closes every connection. Reads that run have
+    /// [`StoreOptions::reading_grace`] to end.
     pub async fn close(self) {
         // Readers first: SQLite's last connection empties the write-ahead log, and only a writing one can.
         self.readers.close().await;

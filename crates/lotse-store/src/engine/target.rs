@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::SqlSafeStr;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::link::{Connection, Link};
 use super::opener::lock_sqlite;
@@ -26,7 +28,8 @@ pub(super) enum Target {
 #[derive(Clone)]
 pub(super) enum Readers {
     Sqlite(reader::Readers),
-    Postgres(PgPool),
+    /// With how long its close waits for reads that run.
+    Postgres(PgPool, Duration),
 }
 
 impl Target {
@@ -83,9 +86,11 @@ impl Target {
         Ok(match self {
             Target::Sqlite(path) => {
                 let count = options.readers.unwrap_or(SQLITE_READERS);
-                Readers::Sqlite(reader::Readers::start(path.clone(), count, shared)?)
+                Readers::Sqlite(reader::Readers::start(path.clone(), count, options.reading_grace, shared)?)
             }
-            Target::Postgres(connect) => Readers::Postgres(postgres::readers(connect.as_ref().clone(), options)),
+            Target::Postgres(connect) => {
+                Readers::Postgres(postgres::readers(connect.as_ref().clone(), options), options.reading_grace)
+            }
         })
     }
 }
@@ -101,14 +106,18 @@ impl Readers {
     pub(super) fn engine(&self) -> EngineKind {
         match self {
             Readers::Sqlite(_) => EngineKind::Sqlite,
-            Readers::Postgres(_) => EngineKind::Postgres,
+            Readers::Postgres(..) => EngineKind::Postgres,
         }
     }
 
     pub(super) async fn close(&self) {
         match self {
             Readers::Sqlite(readers) => readers.close().await,
-            Readers::Postgres(pool) => pool.close().await,
+            Readers::Postgres(pool, grace) => {
+                if timeout(*grace, pool.close()).await.is_err() {
+                    tracing::warn!("the database is closed while somebody reads: the server ends what is left");
+                }
+            }
         }
     }
 }

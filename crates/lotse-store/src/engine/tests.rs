@@ -51,6 +51,16 @@ fn insert(
     move |tx| Box::pin(async move { tx.insert_many(&ITEM, vec![item(number)], OnConflict::Fail).await })
 }
 
+/// A statement that takes longer than any test.
+fn endless(store: &Store) -> &'static str {
+    match store.engine() {
+        EngineKind::Sqlite => {
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n WHERE i < 0"
+        }
+        EngineKind::Postgres => "SELECT 1 FROM pg_sleep(60)",
+    }
+}
+
 /// Returns the numbers that are stored, in order.
 async fn numbers(store: &Store) -> Vec<i64> {
     store.read("numbers", move |tx| Box::pin(read_numbers(tx))).await.expect("reads")

@@ -1,14 +1,19 @@
 //! Snapshots and rows.
 
+use std::time::Duration;
+
 use lotse_core::id::Id;
+use tokio::time::timeout;
 
 use super::*;
+use crate::StoreOptions;
 use crate::testing::on_both_engines;
 
 on_both_engines! {
     a_reader_sees_one_snapshot
     a_reader_cannot_write
     a_reader_that_is_dropped_holds_nothing_back
+    a_store_is_closed_although_reads_do_not_end
     a_row_of_another_shape_is_an_error
 }
 
@@ -42,9 +47,38 @@ async fn a_reader_that_is_dropped_holds_nothing_back(database: Database) {
                 std::future::pending::<Result<(), StoreError>>().await
             })
         });
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(5), stuck).await.is_err());
+        assert!(timeout(Duration::from_millis(5), stuck).await.is_err());
         store.transact("insert", insert(number)).await.expect("commits");
         assert_eq!(numbers(&store).await.len() as i64, number + 1);
+    }
+}
+
+async fn a_store_is_closed_although_reads_do_not_end(database: Database) {
+    let reading_grace = Duration::from_millis(200);
+    let store = database.open_with(StoreOptions { reading_grace, ..StoreOptions::default() }).await;
+    create_items(&store).await;
+    let (endless, reader) = (endless(&store), store.clone());
+    let (began, mut begun) = tokio::sync::mpsc::channel(2);
+    for number in 0..2 {
+        let (began, reader) = (began.clone(), reader.clone());
+        tokio::spawn(async move {
+            let read = reader.read("stuck", move |tx| {
+                Box::pin(async move {
+                    read_numbers(tx).await?;
+                    began.send(()).await.expect("the test goes on");
+                    if number == 0 {
+                        std::future::pending::<()>().await;
+                    }
+                    tx.fetch(endless, []).await.map(drop)
+                })
+            });
+            let _ = read.await;
+        });
+        begun.recv().await.expect("it reads");
+    }
+    timeout(Duration::from_secs(5), store.close()).await.expect("the store is closed");
+    if let Some(folder) = database.folder() {
+        assert!(!folder.join("lotse.db-wal").exists(), "the last connection has emptied the log");
     }
 }
 
