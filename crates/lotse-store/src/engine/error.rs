@@ -58,6 +58,9 @@ const CONNECTION: &str = "connection";
 /// Code of a work that took longer than it may.
 const TIMEOUT: &str = "timeout";
 
+/// Code with which PostgreSQL ends a statement that takes too long (query_canceled).
+const CANCELLED: &str = "57014";
+
 /// Codes after which nothing is stored and the same work may pass: serialization_failure, deadlock_detected, admin_shutdown,
 /// crash_shutdown, cannot_connect_now, and a lost connection.
 const RUN_AGAIN: [&str; 6] = ["40001", "40P01", "57P01", "57P02", "57P03", CONNECTION];
@@ -72,6 +75,9 @@ impl StoreError {
             sqlx::Error::Database(inner) => {
                 let code = inner.code().unwrap_or_default().into_owned();
                 let message = inner.message().to_owned();
+                if code == CANCELLED {
+                    return StoreError::timeout();
+                }
                 if inner.kind() == sqlx::error::ErrorKind::Other {
                     StoreError::Database { code, message }
                 } else {
@@ -93,10 +99,10 @@ impl StoreError {
         };
         let code = failure.extended_code.to_string();
         let message = message.clone().unwrap_or_else(|| failure.to_string());
-        if failure.code == rusqlite::ErrorCode::ConstraintViolation {
-            StoreError::Constraint { code, message }
-        } else {
-            StoreError::Database { code, message }
+        match failure.code {
+            rusqlite::ErrorCode::ConstraintViolation => StoreError::Constraint { code, message },
+            rusqlite::ErrorCode::OperationInterrupted => StoreError::timeout(),
+            _ => StoreError::Database { code, message },
         }
     }
 

@@ -20,6 +20,7 @@ mod tests;
 mod thread;
 mod tx;
 mod value;
+mod watch;
 mod writer;
 
 pub use checkup::{Checkup, check_tables, check_up};

@@ -62,8 +62,19 @@ pub(super) async fn writer(options: &PgConnectOptions, opener: Opener) -> Result
     Ok(connection)
 }
 
+/// Lets the server end a statement that takes longer than a work may: a session that was given up goes on with its statement else,
+/// and holds its locks.
+pub(super) async fn limit(connection: &mut PgConnection, longest_work: Duration) -> Result<(), sqlx::Error> {
+    let text = format!("{}ms", longest_work.as_millis().max(1));
+    sqlx::query("SELECT set_config('statement_timeout', $1, false)").bind(text).execute(connection).await.map(drop)
+}
+
 /// Opens the connection that writes, brings the tables up to date, and returns the answer to `SHOW synchronous_commit`.
-pub(super) async fn prepare(options: &PgConnectOptions, opener: Opener) -> Result<(PgConnection, String), StoreError> {
+pub(super) async fn prepare(
+    options: &PgConnectOptions,
+    opener: Opener,
+    longest_work: Duration,
+) -> Result<(PgConnection, String), StoreError> {
     let failed = |error: &dyn Display| StoreError::Open(error.to_string());
     let opened = writer(options, opener).await;
     let mut connection = opened.map_err(|error| match error {
@@ -76,5 +87,6 @@ pub(super) async fn prepare(options: &PgConnectOptions, opener: Opener) -> Resul
     if synchronous == "off" {
         return Err(failed(&"the server answers commits before they are durable, set synchronous_commit to on"));
     }
+    limit(&mut connection, longest_work).await.map_err(|error| failed(&error))?;
     Ok((connection, synchronous))
 }

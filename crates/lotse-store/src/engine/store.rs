@@ -12,6 +12,7 @@ use super::job::{Asking, Waiting, run_once};
 use super::target::{Readers, Target, begin_reading};
 use super::thread;
 use super::tx::Tx;
+use super::watch::Watch;
 use super::writer::{Request, Writer};
 use super::{Counters, EndedWork, EngineKind, Faults, StoreError, StoreOptions, WorkObserver};
 
@@ -44,18 +45,23 @@ impl Store {
         let target = Target::parse(url)?;
         let opener = options.opener;
         let lock = target.lock(opener).await?;
-        let (link, synchronous) = target.prepare(opener).await?;
+        let (link, synchronous) = target.prepare(opener, options.longest_work).await?;
         let (faults, observer) = (options.faults.clone(), options.observer.clone());
         let shared = Arc::new(Shared { meter: Meter::default(), faults, observer, synchronous });
         let readers = target.readers(&options, &shared)?;
         let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
         let longest_work = options.longest_work;
+        let watch = match readers.engine() {
+            EngineKind::Sqlite => Some(Watch::start(longest_work)?),
+            EngineKind::Postgres => None,
+        };
         let task = Writer {
             target,
             opener,
             lock,
             shared: Arc::clone(&shared),
             longest_work,
+            watch,
             requests,
             tx: Some(Tx::new(link)),
         };

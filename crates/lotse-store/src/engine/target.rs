@@ -49,7 +49,7 @@ impl Target {
     }
 
     /// Opens the connection that writes, brings the tables up to date, and returns what the database says about how it commits.
-    pub(super) async fn prepare(&self, opener: Opener) -> Result<(Link, String), StoreError> {
+    pub(super) async fn prepare(&self, opener: Opener, longest_work: Duration) -> Result<(Link, String), StoreError> {
         match self {
             Target::Sqlite(path) => {
                 let path = path.clone();
@@ -58,7 +58,7 @@ impl Target {
                 Ok((Link::new(Connection::SqliteWriter(connection)), synchronous))
             }
             Target::Postgres(options) => {
-                let (connection, synchronous) = postgres::prepare(options, opener).await?;
+                let (connection, synchronous) = postgres::prepare(options, opener, longest_work).await?;
                 Ok((Link::new(Connection::PostgresWriter(connection)), synchronous))
             }
         }
@@ -73,12 +73,16 @@ impl Target {
     }
 
     /// Opens another connection that writes, after the one before was lost.
-    pub(super) async fn connect(&self, opener: Opener) -> Result<Link, StoreError> {
+    pub(super) async fn connect(&self, opener: Opener, longest_work: Duration) -> Result<Link, StoreError> {
         let connection = match self {
-            Target::Sqlite(path) => sqlite::writer(path).map(Connection::SqliteWriter),
-            Target::Postgres(options) => postgres::writer(options, opener).await.map(Connection::PostgresWriter),
+            Target::Sqlite(path) => Connection::SqliteWriter(sqlite::writer(path)?),
+            Target::Postgres(options) => {
+                let mut connection = postgres::writer(options, opener).await?;
+                postgres::limit(&mut connection, longest_work).await.map_err(StoreError::from_sqlx)?;
+                Connection::PostgresWriter(connection)
+            }
         };
-        connection.map(Link::new)
+        Ok(Link::new(connection))
     }
 
     /// Makes the connections that read; they are opened when needed.

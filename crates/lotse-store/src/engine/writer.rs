@@ -21,6 +21,7 @@ use super::job::Job;
 use super::store::Shared;
 use super::target::Target;
 use super::tx::Tx;
+use super::watch::Watch;
 use super::{Opener, StoreError};
 
 /// Works that share one commit at most.
@@ -46,6 +47,8 @@ pub(super) struct Writer {
     pub(super) lock: Option<File>,
     pub(super) shared: Arc<Shared>,
     pub(super) longest_work: Duration,
+    /// On SQLite.
+    pub(super) watch: Option<Watch>,
     pub(super) requests: mpsc::Receiver<Request>,
     /// `None` after a failure that leaves the connection in doubt; the next run opens another.
     pub(super) tx: Option<Tx>,
@@ -119,10 +122,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Runs a job in the open transaction. If it takes too long the connection is given up, and with it the transaction.
+    /// Runs a job in the open transaction. If it takes too long its statement is interrupted, or the connection is given up, and
+    /// with it the transaction.
     async fn run(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let longest = self.longest_work;
+        let handle = self.tx().await?.link().interrupt_handle();
+        let _watched = self.watch.as_ref().map(|watch| watch.over(handle));
         let tx = self.tx().await?;
         let Ok(outcome) = timeout(longest, job.run(tx, &shared.meter)).await else {
             self.tx = None;
@@ -198,7 +204,7 @@ impl Writer {
     async fn tx(&mut self) -> Result<&mut Tx, StoreError> {
         match &mut self.tx {
             Some(tx) => Ok(tx),
-            none => Ok(none.insert(Tx::new(self.target.connect(self.opener).await?))),
+            none => Ok(none.insert(Tx::new(self.target.connect(self.opener, self.longest_work).await?))),
         }
     }
 }

@@ -12,6 +12,7 @@ on_both_engines! {
     a_panicking_work_gets_an_error_and_the_writer_lives_on
     a_failure_that_a_work_hides_is_not_committed
     a_work_that_never_ends_is_given_up_alone
+    a_statement_that_never_ends_is_interrupted_alone
     a_work_is_answered_only_after_the_commit
     a_running_work_goes_on_without_its_caller
     a_work_that_has_not_begun_is_left_out_without_its_caller
@@ -116,6 +117,27 @@ async fn a_work_that_never_ends_is_given_up_alone(database: Database) {
     );
     assert_eq!((before, stuck, after), (Ok(1), Err(StoreError::timeout()), Ok(1)));
     assert_eq!(numbers(&store).await, [1, 2]);
+}
+
+async fn a_statement_that_never_ends_is_interrupted_alone(database: Database) {
+    let longest_work = std::time::Duration::from_millis(300);
+    let store = database.open_with(StoreOptions { longest_work, ..StoreOptions::default() }).await;
+    create_items(&store).await;
+    let endless = endless(&store);
+    let stuck = store.transact("stuck", move |tx| {
+        Box::pin(async move {
+            tx.insert_many(&ITEM, vec![item(9)], OnConflict::Fail).await?;
+            tx.fetch(endless, []).await.map(|rows| rows.len() as u64)
+        })
+    });
+    let (before, stuck, after) = tokio::join!(
+        store.transact("insert", insert(1)),
+        tokio::time::timeout(std::time::Duration::from_secs(20), stuck),
+        store.transact("insert", insert(2))
+    );
+    assert_eq!((before, stuck, after), (Ok(1), Ok(Err(StoreError::timeout())), Ok(1)));
+    store.transact("insert", insert(3)).await.expect("the writer goes on");
+    assert_eq!(numbers(&store).await, [1, 2, 3]);
 }
 
 async fn a_work_is_answered_only_after_the_commit(database: Database) {
