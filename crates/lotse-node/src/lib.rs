@@ -26,6 +26,7 @@ pub mod link;
 pub mod node;
 pub mod pki;
 pub mod proof_file;
+pub mod pulse;
 #[cfg(test)]
 mod reasons;
 pub mod record_file;

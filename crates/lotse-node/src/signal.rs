@@ -19,7 +19,7 @@ pub struct Signals {
     pub content_gone: AtomicBool,
     /// The node is stopping: streams that would stay open for ever end.
     pub stopping: CancellationToken,
-    /// Whether the node serves: it has started, and does not stop.
+    /// Whether the node serves: it has started, its database answers, and it does not stop.
     pub serving: watch::Sender<bool>,
 }
 

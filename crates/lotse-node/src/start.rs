@@ -30,6 +30,7 @@ use crate::key_file::NodeKeyFile;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::link::Links;
 use crate::node::{Node, NodeKeys};
+use crate::pulse;
 use crate::sequencer::{self, Sequencer};
 use crate::session::Sessions;
 use crate::signal::Signals;
@@ -94,6 +95,7 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     let ports = ports::open(&node, &credentials, &services, &lifecycle).await?;
     ports.write(folder)?;
     node.signals.serving.send_replace(true);
+    lifecycle.spawn(Stage::Serving, "pulse", |stop| pulse::run(node.clone(), pulse::INTERVAL, pulse::PATIENCE, stop));
     let Ports { peer, agency, pages } = &ports;
     let pages = pages.map(tracing::field::display);
     tracing::info!(agency = %node.agency, generation = node.generation, peer_address = %peer, agency_address = %agency, pages_address = pages, "the node runs");

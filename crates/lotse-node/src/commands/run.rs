@@ -28,7 +28,7 @@ impl Run {
             Overrides { clock: context.clock.clone(), random: context.random.clone(), ..Overrides::default() };
         let node = start(&folder, overrides).await?;
         service_manager::ready();
-        let alive = AbortOnDropHandle::new(tokio::spawn(service_manager::keep_alive()));
+        let alive = AbortOnDropHandle::new(tokio::spawn(service_manager::keep_alive(node.node().store.clone())));
         let Ports { peer, agency, pages } = node.ports();
         let pages = pages.map(|address| format!(", pages https://{address}/")).unwrap_or_default();
         let AgencySection { name, id, .. } = &config.agency;
