@@ -50,6 +50,8 @@ pub struct Limits {
     pub silence: Duration,
     /// How long it may take to give one; then the connection ends.
     pub sign_of_life: Duration,
+    /// How long a browser may take from the handshake to the end of its first request's head (the pages' port).
+    pub first_request: Duration,
     /// After this time, give or take a tenth, the caller is asked to connect again.
     pub max_age: Duration,
     /// How long calls may go on after that, and when the port closes.
@@ -69,6 +71,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             silence: KEEPALIVE_INTERVAL,
             sign_of_life: KEEPALIVE_TIMEOUT,
+            first_request: Duration::from_secs(10),
             max_age: Duration::from_secs(10 * 60),
             grace: Duration::from_secs(30),
         }

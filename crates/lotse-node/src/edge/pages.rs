@@ -1,6 +1,7 @@
 //! HTTP for browsers over accepted connections.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -19,28 +21,37 @@ use super::grpc::{Ages, MAX_HEADER_BYTES};
 /// Open streams of one connection.
 const MAX_STREAMS: u32 = 32;
 
-/// How long a browser may take to send the head of a request.
+/// How long a browser may take to send the head of a later request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves pages at a port until told to stop. Each request carries the connection's `ConnectInfo`.
 pub async fn serve_pages(port: Port, router: Router, stop: CancellationToken) {
     let ages = Ages::new(port.limits().max_age);
-    let builder = builder(port.limits());
+    let (builder, patience) = (builder(port.limits()), port.limits().first_request);
     let handle = {
         let stop = stop.clone();
-        move |connection| serve_connection(connection, (builder.clone(), router.clone()), ages.next(), stop.clone())
+        move |connection| {
+            let served = (builder.clone(), router.clone());
+            serve_connection(connection, served, sleep(patience), ages.next(), stop.clone())
+        }
     };
     port.run(stop, handle).await;
 }
 
+/// Serves a browser. hyper waits without end for the word that tells HTTP/1 from HTTP/2, and for the rest of HTTP/2's preface: who
+/// has asked nothing when `silent` is over is hung up on.
 async fn serve_connection(
     connection: Accepted,
     (builder, router): (Builder<TokioExecutor>, Router),
+    silent: Sleep,
     age: Duration,
     stop: CancellationToken,
 ) {
     let info = connection.info().clone();
+    let asked = CancellationToken::new();
+    let asks = asked.clone();
     let answer = service_fn(move |mut request: Request<Incoming>| {
+        asks.cancel();
         request.extensions_mut().insert(info.clone());
         call(router.clone(), request)
     });
@@ -48,11 +59,18 @@ async fn serve_connection(
     let asked_to_leave = async {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(age) => {}
+            () = sleep(age) => {}
+        }
+    };
+    let said_nothing = async {
+        silent.await;
+        if asked.is_cancelled() {
+            pending::<()>().await;
         }
     };
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
+        () = said_nothing => return tracing::debug!("a connection that asked for nothing is closed"),
         () = asked_to_leave => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -95,7 +113,9 @@ mod tests {
     use rustls::pki_types::ServerName;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
+    use tokio::time::{Instant, timeout};
     use tokio_rustls::TlsConnector;
+    use tokio_rustls::client::TlsStream;
 
     use super::*;
     use crate::edge::ConnectInfo;
@@ -108,21 +128,52 @@ mod tests {
         info.standing.map_or_else(String::new, |standing| standing.identity().to_string())
     }
 
-    #[tokio::test]
-    async fn a_browser_is_answered_until_the_port_stops() {
+    async fn open(limits: Limits) -> World {
         let pages = Router::new().route("/", get(who));
-        let serve = |port, stop| serve_pages(port, pages, stop);
-        let world = World::open_with(Door::Pages, Limits::default(), serve).await;
+        World::open_with(Door::Pages, limits, |port, stop| serve_pages(port, pages, stop)).await
+    }
+
+    async fn browser(world: &World) -> TlsStream<TcpStream> {
         let client = world.client(&world.own.card(Role::Officer, "anna"));
         let tcp = TcpStream::connect(world.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let mut stream = TlsConnector::from(Arc::new(client)).connect(name, tcp).await.unwrap();
+        TlsConnector::from(Arc::new(client)).connect(name, tcp).await.unwrap()
+    }
+
+    async fn ask(stream: &mut TlsStream<TcpStream>) {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("spiffe://own.example/officer/anna"));
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_nothing_or_says_it_slowly_is_hung_up_on_and_who_has_asked_is_not() {
+        let world = open(Limits { first_request: Duration::from_millis(500), ..Limits::default() }).await;
+        let mut good = browser(&world).await;
+        ask(&mut good).await;
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        for said in [b"".as_slice(), b"P", b"GET / HTTP/1.1\r\nhost: loc", &preface[..20], preface] {
+            let mut slow = browser(&world).await;
+            slow.write_all(said).await.unwrap();
+            let ended = timeout(Duration::from_secs(9), slow.read_to_end(&mut Vec::new())).await;
+            assert!(ended.is_ok(), "still open after {said:?}");
+        }
+        let (mut dripping, since) = (browser(&world).await, Instant::now());
+        while dripping.write_all(b"G").await.is_ok() {
+            assert!(since.elapsed() < Duration::from_secs(9), "a byte now and then keeps it open");
+            sleep(Duration::from_millis(50)).await;
+        }
+        ask(&mut good).await;
+    }
+
+    #[tokio::test]
+    async fn a_browser_is_answered_until_the_port_stops() {
+        let world = open(Limits::default()).await;
+        let mut stream = browser(&world).await;
         for _ in 0..2 {
-            stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-            let mut answer = [0; 1024];
-            let length = stream.read(&mut answer).await.unwrap();
-            let answer = String::from_utf8_lossy(&answer[..length]);
-            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("spiffe://own.example/officer/anna"));
+            ask(&mut stream).await;
         }
         drop(world);
         let mut rest = Vec::new();
