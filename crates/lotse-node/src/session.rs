@@ -76,6 +76,15 @@ pub enum Closed {
     TooMany,
 }
 
+/// What an officer had open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Sessions.
+    pub sessions: usize,
+    /// Links that were not used.
+    pub links: usize,
+}
+
 /// The open links and sessions.
 #[derive(Default)]
 pub struct Sessions(Mutex<Held>);
@@ -147,6 +156,15 @@ impl Sessions {
     /// Ends a session.
     pub fn end(&self, session: &Token) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.remove(&session.hash());
+    }
+
+    /// Ends the sessions of an officer and the links that were not used.
+    pub fn end_all(&self, officer: &SpiffeId, now: Timestamp) -> Ended {
+        let mut held = self.held(now);
+        let (sessions, links) = (held.sessions.len(), held.links.len());
+        held.sessions.retain(|_, session| session.officer != *officer);
+        held.links.retain(|_, link| link.officer != *officer);
+        Ended { sessions: sessions - held.sessions.len(), links: links - held.links.len() }
     }
 
     /// Returns what is open now.

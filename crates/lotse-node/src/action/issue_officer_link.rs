@@ -34,12 +34,17 @@ pub async fn issue_officer_link(node: &Arc<Node>, name: &str, act: Act) -> Resul
         let message = "the node serves no pages: set pages below [listen] in lotse.toml and start it again";
         return Err(Failure::new(ErrorKind::Refused, Reason::NotGranted, message));
     }
-    let officer = SpiffeId::new(node.agency.clone(), Role::Officer, name)
-        .map_err(|_| Failure::field(Reason::FieldInvalid, "officer", "use 1 to 64 of a-z A-Z 0-9 . _ -"))?;
+    let officer = officer(node, name)?;
     let draft = Draft { on_behalf_of: officer.to_string(), remark: REMARK.into(), ..act.draft() };
     entry::record(node, "issue_officer_link", vec![(EntryKind::AdminActed, draft)]).await?;
     let made = node.sessions.offer(officer.clone(), node.now(), node.random.as_ref());
     let too_many = "too many links are open: wait until some of them are used or have ended";
     let (token, valid_until) = made.ok_or_else(|| Failure::new(ErrorKind::Overloaded, Reason::Overloaded, too_many))?;
     Ok(OfficerLink { token, officer, valid_until })
+}
+
+/// Returns the identity of the officer of this name.
+pub(super) fn officer(node: &Node, name: &str) -> Result<SpiffeId, Failure> {
+    SpiffeId::new(node.agency.clone(), Role::Officer, name)
+        .map_err(|_| Failure::field(Reason::FieldInvalid, "officer", "use 1 to 64 of a-z A-Z 0-9 . _ -"))
 }

@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use crate::action::accept_peer::accept_peer;
 use crate::action::confirm_clock::confirm_clock;
+use crate::action::end_officer_sessions::end_officer_sessions;
 use crate::action::get_status::{get_status, waiting};
 use crate::action::install_card::install_card;
 use crate::action::issue_officer_link::issue_officer_link;
@@ -177,6 +178,19 @@ impl AdminService for Admin {
             path: format!("{ENTRANCE}{}", link.token.text()),
             valid_until: Some(wire::time::message(link.valid_until)),
             officer: link.officer.to_string(),
+        }))
+    }
+
+    async fn end_officer_sessions(
+        &self,
+        request: Request<proto::EndOfficerSessionsRequest>,
+    ) -> Answer<proto::EndOfficerSessionsResponse> {
+        let act = access::act(&self.node, &request, access::END_OFFICER_SESSIONS)?;
+        let (officer, ended) = end_officer_sessions(&self.node, &request.into_inner().officer, act).await?;
+        Ok(Response::new(proto::EndOfficerSessionsResponse {
+            officer: officer.to_string(),
+            sessions: ended.sessions as u32,
+            links: ended.links as u32,
         }))
     }
 }

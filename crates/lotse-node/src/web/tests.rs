@@ -19,12 +19,13 @@ use tower::ServiceExt;
 
 use super::router;
 use crate::action::accept_peer::accept_peer;
+use crate::action::end_officer_sessions::end_officer_sessions;
 use crate::action::issue_officer_link::issue_officer_link;
 use crate::action::offer_agreement::offer_agreement;
 use crate::edge::{ConnectInfo, Limits, serve_pages};
 use crate::entry::{self, Draft, EntryKind};
 use crate::identity::{Role, Side};
-use crate::session::{SESSION_IDLE, Token};
+use crate::session::{Ended, SESSION_IDLE, Token};
 use crate::testing::{TestNode, admin, agreement_text};
 use crate::tls::tests::kit::{Agency, HandClock, World};
 use crate::tls::{Door, Standing, TrustStore};
@@ -182,6 +183,22 @@ async fn a_session_ends_by_itself_and_when_its_officer_leaves() {
     let left = browser.post("/leave", String::new(), "same-origin").await;
     assert!(left.headers[SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));
     assert_eq!(browser.get("/log").await.status, StatusCode::UNAUTHORIZED, "also with the cookie of before");
+}
+
+#[tokio::test]
+async fn an_administrator_ends_the_sessions_and_links_of_one_officer_and_of_no_other() {
+    let mut anna = Browser::signed_in().await;
+    let link = anna.link("anna").await;
+    let bens = anna.link("ben").await;
+    assert!(end_officer_sessions(&anna.node, "a/b", admin()).await.is_err(), "nobody is called that");
+    let (officer, ended) = end_officer_sessions(&anna.node, "anna", admin()).await.unwrap();
+    assert_eq!((officer.name(), ended), ("anna", Ended { sessions: 1, links: 1 }));
+    assert_eq!(anna.get("/").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(anna.enter(&link).await.status, StatusCode::UNAUTHORIZED);
+    let told = anna.entries().await.into_iter().rfind(|entry| entry.kind() == EntryKind::AdminActed).unwrap();
+    assert!(told.on_behalf_of.ends_with("/officer/anna") && told.actor == admin().actor, "{told:?}");
+    anna.enter(&bens).await;
+    assert_eq!(anna.get("/").await.status, StatusCode::OK, "the other officer gets in");
 }
 
 #[tokio::test]

@@ -97,7 +97,8 @@ table! {
         SUSPEND_AGREEMENT "SuspendAgreement"
         RESUME_AGREEMENT "ResumeAgreement"
         CONFIRM_CLOCK "ConfirmClock"
-        ISSUE_OFFICER_LINK "IssueOfficerLink";
+        ISSUE_OFFICER_LINK "IssueOfficerLink"
+        END_OFFICER_SESSIONS "EndOfficerSessions";
     "grpc.health.v1.Health" for Callers::OwnAgency =>
         HEALTH_CHECK "Check"
         HEALTH_WATCH "Watch";
