@@ -9,6 +9,7 @@ pub mod confirm_clock;
 pub mod confirm_import;
 pub mod covering;
 pub mod cut;
+pub mod end_leases;
 pub mod end_officer_sessions;
 pub mod expire_consents;
 pub mod expire_items;

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use lotse_core::agreement::KnownAgreement;
 use lotse_core::id::AgencyId;
-use lotse_store::{StoreError, batch};
+use lotse_store::batch;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::action::claim::pause;
+use crate::action::end_leases::end_leases;
 use crate::edge::Connector;
 use crate::node::Node;
 use crate::shipment::Shipment;
@@ -28,11 +29,12 @@ pub use room::{Couriers, Loaded, Room};
 /// Longest pause between two attempts to reach a peer.
 const LONGEST_CONNECT_PAUSE: Duration = Duration::from_secs(15);
 
+/// Pause after the database could not be written at start, because somebody else does for instance.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Keeps a courier for every accepted peer until the node stops.
 pub async fn run(node: Arc<Node>, couriers: Arc<Couriers>, connector: Connector, stop: CancellationToken) {
-    if let Err(error) = lapse_all(&node).await {
-        tracing::error!(%error, "claims of the last run could not be ended; they are in doubt until the next start");
-    }
+    end_last_run(&node, &stop).await;
     let (tasks, mut changes) = (TaskTracker::new(), node.federation.watch());
     while !stop.is_cancelled() {
         changes.mark_unchanged();
@@ -59,13 +61,15 @@ pub async fn run(node: Arc<Node>, couriers: Arc<Couriers>, connector: Connector,
     tasks.wait().await;
 }
 
-/// Ends the leases of the last run: no byte of them is on its way any more.
-async fn lapse_all(node: &Arc<Node>) -> Result<(), StoreError> {
-    let lapsed = node.store.transact("lapse all", |tx| Box::pin(batch::lapse_all(tx))).await?;
-    if lapsed > 0 {
-        tracing::info!(lapsed, "batches of the last run are in doubt and will be sent again");
+/// Ends the leases of the last run as soon as the database can be written, or returns when told to stop.
+async fn end_last_run(node: &Node, stop: &CancellationToken) {
+    while let Err(error) = end_leases(node).await {
+        tracing::error!(%error, "the leases of the last run cannot be ended; nothing is sent before they are");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(DATABASE_PAUSE) => {}
+        }
     }
-    Ok(())
 }
 
 /// The courier to one peer.
@@ -153,5 +157,28 @@ impl Courier {
         if let Err(error) = ended {
             tracing::error!(%error, peer = %self.peer, "a claim could not be ended; it ends at the next start");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestNode;
+
+    #[tokio::test]
+    async fn nothing_is_sent_before_the_leases_of_the_last_run_are_ended() {
+        let (node, stop) = (TestNode::new("jc.example").await, CancellationToken::new());
+        end_last_run(&node, &stop).await;
+        node.store.clone().close().await;
+        let (shared, told) = (node.node.clone(), stop.clone());
+        let waiting = tokio::spawn(async move { end_last_run(&shared, &told).await });
+        let early = tokio::time::timeout(Duration::from_millis(100), async {
+            while !waiting.is_finished() {
+                tokio::task::yield_now().await
+            }
+        });
+        assert!(early.await.is_err(), "it does not go on without");
+        stop.cancel();
+        waiting.await.unwrap();
     }
 }

@@ -12,6 +12,7 @@ use lotse_store::{StoreError, Tx, consent};
 use tokio::task::spawn_blocking;
 
 use super::{AT_ONCE, WithdrawConsent, withdraw};
+use crate::action::end_leases::end_leases;
 use crate::failure::{ErrorKind, Failure};
 use crate::head_store::{HeadError, HeadStore, RememberedWithdrawal};
 use crate::node::Node;
@@ -36,6 +37,11 @@ pub async fn withdraw_remembered(node: &Arc<Node>) -> Result<usize, Failure> {
     }
     // The next start looks again; until then what is known now is enough.
     let _ = node.withdrawn_and_lost.set(unknown);
+    if !revived.is_empty() {
+        // A withdrawal waits for leases that run, and those of the last run nobody else ends while the node starts. Where there is
+        // nothing to withdraw nothing is written, so that a start waits for nobody who writes.
+        end_leases(node).await?;
+    }
     for &consent_id in &revived {
         let (on_behalf_of, actor) = (String::new(), String::new());
         withdraw(node, WithdrawConsent { consent_id, scope: Scope::default(), on_behalf_of, actor, trace: None })

@@ -10,6 +10,7 @@ use lotse_proto::record::v1 as proto;
 use lotse_store::batch::{BatchItem, NewBatch};
 use lotse_store::consent::Towards;
 use lotse_store::outbox::{self, ItemKind, NewItem, Release};
+use lotse_store::testing::grip::Grip;
 use lotse_store::vault::Sealed;
 
 use super::*;
@@ -321,4 +322,27 @@ async fn a_consent_withdrawn_since_the_backup_stays_withdrawn_when_the_database_
     let imported_again = record_good(&node, &[good(77), good(78)]).await;
     assert_eq!(imported_again[0], Err(Reason::ConsentWithdrawn), "the same file once more revives nothing");
     assert!(imported_again[1].is_ok());
+}
+
+#[tokio::test]
+async fn a_start_on_a_restored_database_waits_for_no_lease_of_the_last_run() {
+    let node = with_consent().await;
+    claim(&node, 1, JOB).await;
+    let since = RememberedWithdrawal { consent_id: consent_id(), withdrawal_id: Id::from_bytes([99; 16]) };
+    node.head.append_withdrawn(&[since]).unwrap();
+    let node = node.restart().await;
+    let settled = tokio::time::timeout(crate::shipment::LEASE / 2, withdraw_remembered(&node)).await;
+    assert_eq!(settled, Ok(Ok(1)), "no byte of it is on its way");
+    assert_eq!(stands(&node, JOB).await.consent.state, ConsentState::Withdrawn);
+}
+
+#[tokio::test]
+async fn a_start_with_nothing_to_withdraw_again_waits_for_nobody_who_writes() {
+    let node = with_consent().await;
+    claim(&node, 1, JOB).await;
+    let node = node.restart().await;
+    let writing = Grip::take(node.database.url()).await;
+    let settled = tokio::time::timeout(crate::shipment::LEASE / 2, withdraw_remembered(&node)).await;
+    assert_eq!(settled, Ok(Ok(0)));
+    writing.release().await;
 }
