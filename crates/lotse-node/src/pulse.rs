@@ -66,13 +66,48 @@ fn tell(pulse: &Pulse) {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::sync::{Semaphore, watch};
+pub(crate) mod tests {
+    use tokio::sync::{oneshot, watch};
+    use tokio::task::JoinHandle;
 
     use super::*;
     use crate::testing::TestNode;
 
     const SHORT: Duration = Duration::from_millis(50);
+
+    /// A database whose writer takes no work.
+    pub(crate) struct Standstill {
+        end: oneshot::Sender<()>,
+        work: JoinHandle<()>,
+    }
+
+    impl Standstill {
+        pub(crate) async fn of(store: &Store) -> Standstill {
+            let (began, begun) = oneshot::channel();
+            let (end, ended) = oneshot::channel::<()>();
+            let gate = Arc::new(std::sync::Mutex::new(Some((began, ended))));
+            let store = store.clone();
+            let work = tokio::spawn(async move {
+                let stuck = store.transact("stuck", move |_| {
+                    let gate = gate.lock().unwrap().take();
+                    Box::pin(async move {
+                        let Some((began, ended)) = gate else { return Ok(()) };
+                        began.send(()).unwrap();
+                        ended.await.unwrap();
+                        Ok(())
+                    })
+                });
+                stuck.await.unwrap();
+            });
+            begun.await.unwrap();
+            Standstill { end, work }
+        }
+
+        pub(crate) async fn end(self) {
+            self.end.send(()).unwrap();
+            self.work.await.unwrap();
+        }
+    }
 
     async fn until(serving: &mut watch::Receiver<bool>, wanted: bool) {
         let changed = serving.wait_for(|serving| *serving == wanted);
@@ -85,24 +120,10 @@ mod tests {
         let (stop, mut serving) = (CancellationToken::new(), node.signals.serving.subscribe());
         let pulse = tokio::spawn(run(node.node.clone(), SHORT, SHORT * 4, stop.clone()));
         until(&mut serving, true).await;
-        let (entered, opened) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let (store, gate) = (node.store.clone(), (entered.clone(), opened.clone()));
-        let stuck = tokio::spawn(async move {
-            let work = store.transact("stuck", move |_| {
-                let (entered, opened) = gate.clone();
-                Box::pin(async move {
-                    entered.add_permits(1);
-                    drop(opened.acquire().await);
-                    Ok(())
-                })
-            });
-            work.await
-        });
-        entered.acquire().await.unwrap().forget();
+        let standstill = Standstill::of(&node.store).await;
         assert_eq!(feel(&node.store, SHORT).await, Pulse::Silent, "the writer takes no work");
         until(&mut serving, false).await;
-        opened.add_permits(1);
-        stuck.await.unwrap().unwrap();
+        standstill.end().await;
         until(&mut serving, true).await;
         stop.cancel();
         pulse.await.unwrap();
