@@ -74,7 +74,7 @@ pub async fn lapse(tx: &mut Tx, batch_id: Id, next_attempt_at: Timestamp) -> Res
 
 /// Marks every batch whose lease ran when the node stopped.
 pub async fn lapse_all(tx: &mut Tx) -> Result<u64, StoreError> {
-    tx.execute("UPDATE batch SET state = $1 WHERE state = $2", [LAPSED.into(), OPEN.into()]).await
+    tx.execute("UPDATE batch SET state = $1 WHERE state <> 3 AND state = $2", [LAPSED.into(), OPEN.into()]).await
 }
 
 /// Writes that so many items of a lapsed batch stay in doubt in it, to be looked at again from a time on; none: all of them went

@@ -1,6 +1,8 @@
 //! SQLite: how the file is opened.
 
 mod migrate;
+#[cfg(test)]
+mod plan;
 pub(super) mod statement;
 
 use std::fmt::Display;

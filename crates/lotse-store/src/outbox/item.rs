@@ -179,14 +179,14 @@ pub async fn oldest(tx: &mut Tx) -> Result<Vec<Oldest>, StoreError> {
     rows.iter().map(|row| Ok(Oldest { peer: row.get(0)?, since: row.get(1)? })).collect()
 }
 
-/// Finds due items whose time is over.
+/// Finds due items whose time is over, the longest over first.
 pub async fn expired(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<Item>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     NULL, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
                     o.reasons, o.envelope_digest, o.head
-             FROM outbox o WHERE o.state = 1 AND o.expires_at <= $1 ORDER BY o.seq LIMIT $2",
+             FROM outbox o WHERE o.state = 1 AND o.expires_at <= $1 ORDER BY o.expires_at LIMIT $2",
             [at.into(), limit.into()],
         )
         .await?;

@@ -17,6 +17,8 @@ pub(in crate::engine) fn run(
     values: &[Value],
     prepared: Prepared,
 ) -> Result<Outcome, Error> {
+    #[cfg(test)]
+    super::plan::expect_search(connection, sql);
     let begin = Instant::now();
     let mut outcome = Outcome::default();
     match prepared {
@@ -34,6 +36,8 @@ pub(in crate::engine) fn run_each(
     values: &[Value],
     width: usize,
 ) -> Result<Outcome, Error> {
+    #[cfg(test)]
+    super::plan::expect_search(connection, sql);
     let begin = Instant::now();
     let mut outcome = Outcome::default();
     let mut statement = connection.prepare_cached(sql)?;
