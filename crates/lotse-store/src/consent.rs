@@ -38,36 +38,43 @@ pub struct Towards {
     pub subject_key: Vec<u8>,
 }
 
-const ASKED: Columns<3> = [Column::blob("subject_id"), Column::blob("consent_id"), Column::text("recipient")];
+/// A consent and its subject as they stand towards a recipient, found by one of the consent's columns.
+macro_rules! towards_by {
+    ($key:literal) => {
+        concat!(
+            "SELECT c.consent_id, c.subject_id, c.state, c.given_by, c.form, c.purposes, c.record_kinds, c.categories,
+                    c.explicit_categories, c.feedback, c.given_at, c.expires_at, c.releases_from_secrecy, r.consent_ref,
+                    r.epoch, r.form_commitment, r.withdrawn, r.withdrawn_purposes, r.withdrawn_categories, a.subject_ref,
+                    s.subject_key
+             FROM v JOIN consent c ON c.",
+            $key,
+            " = v.key
+             JOIN subject s ON s.subject_id = c.subject_id
+             LEFT JOIN consent_recipient r ON r.consent_id = c.consent_id AND r.recipient = v.recipient
+             LEFT JOIN subject_alias a ON a.subject_id = c.subject_id AND a.recipient = v.recipient"
+        )
+    };
+}
 
-/// Finds all consents of these subjects, and those named by id, as they stand towards a recipient: one statement, whatever
-/// their number. What is not recorded is missing from the answer.
+const ASKED: Columns<2> = [Column::blob("key"), Column::text("recipient")];
+
+/// Finds all consents of these subjects, and those named by id, as they stand towards a recipient: one statement for each of the
+/// two, whatever their number. What is not recorded is missing from the answer.
 pub async fn towards(
     tx: &mut Tx,
     recipient: &AgencyId,
     subjects: &[Id],
     named: &[Id],
 ) -> Result<Vec<Towards>, StoreError> {
-    let subjects = subjects.iter().map(|&id| [id.into(), None::<Id>.into(), recipient.into()]);
-    let named = named.iter().map(|&id| [None::<Id>.into(), id.into(), recipient.into()]);
-    let rows = tx
-        .fetch_with(
-            &ASKED,
-            subjects.chain(named).collect(),
-            ", asked AS (
-                 SELECT c.consent_id, v.recipient FROM v JOIN consent c ON c.subject_id = v.subject_id
-                 UNION SELECT v.consent_id, v.recipient FROM v WHERE v.consent_id IS NOT NULL)
-             SELECT c.consent_id, c.subject_id, c.state, c.given_by, c.form, c.purposes, c.record_kinds, c.categories,
-                    c.explicit_categories, c.feedback, c.given_at, c.expires_at, c.releases_from_secrecy, r.consent_ref,
-                    r.epoch, r.form_commitment, r.withdrawn, r.withdrawn_purposes, r.withdrawn_categories, a.subject_ref,
-                    s.subject_key
-             FROM asked JOIN consent c ON c.consent_id = asked.consent_id
-             JOIN subject s ON s.subject_id = c.subject_id
-             LEFT JOIN consent_recipient r ON r.consent_id = c.consent_id AND r.recipient = asked.recipient
-             LEFT JOIN subject_alias a ON a.subject_id = c.subject_id AND a.recipient = asked.recipient",
-        )
-        .await?;
-    rows.iter().map(read_towards).collect()
+    let asked = |ids: &[Id]| ids.iter().map(|id| [id.into(), recipient.into()]).collect();
+    let mut rows = tx.fetch_with(&ASKED, asked(subjects), towards_by!("subject_id")).await?;
+    if !named.is_empty() {
+        rows.extend(tx.fetch_with(&ASKED, asked(named), towards_by!("consent_id")).await?);
+    }
+    let mut found = rows.iter().map(read_towards).collect::<Result<Vec<_>, _>>()?;
+    found.sort_unstable_by_key(|towards| towards.consent.id);
+    found.dedup_by_key(|towards| towards.consent.id);
+    Ok(found)
 }
 
 fn read_towards(row: &Row) -> Result<Towards, StoreError> {

@@ -177,20 +177,17 @@ pub struct Remembered {
 
 /// Finds what is remembered of these envelopes, and of earlier ones of these records.
 pub async fn remembered(tx: &mut Tx, envelope_ids: &[Id], record_ids: &[Id]) -> Result<Vec<Remembered>, StoreError> {
-    const KEYS: crate::engine::Columns<1> = [Column::blob("id")];
-    let rows = envelope_ids.iter().chain(record_ids).map(|id| [id.into()]).collect();
-    let rows = tx
-        .fetch_with(
-            &KEYS,
-            rows,
-            "SELECT c.envelope_id, c.digest, c.owner, c.record_id, c.revision, c.outcome, c.reason, c.taken_at, c.leaf_hash
-             FROM custody c JOIN v ON c.envelope_id = v.id
-             UNION
-             SELECT c.envelope_id, c.digest, c.owner, c.record_id, c.revision, c.outcome, c.reason, c.taken_at, c.leaf_hash
-             FROM custody c JOIN v ON c.record_id = v.id",
-        )
-        .await?;
-    rows.iter().map(remembered_row).collect()
+    let keys = |ids: &[Id]| ids.iter().map(|id| id.into()).collect();
+    let by_envelope = "SELECT envelope_id, digest, owner, record_id, revision, outcome, reason, taken_at, leaf_hash
+                       FROM custody WHERE envelope_id";
+    let by_record = "SELECT envelope_id, digest, owner, record_id, revision, outcome, reason, taken_at, leaf_hash
+                     FROM custody WHERE record_id";
+    let mut rows = tx.fetch_in(by_envelope, keys(envelope_ids), "", []).await?;
+    rows.extend(tx.fetch_in(by_record, keys(record_ids), "", []).await?);
+    let mut remembered = rows.iter().map(remembered_row).collect::<Result<Vec<_>, _>>()?;
+    remembered.sort_unstable_by_key(|known| known.envelope_id);
+    remembered.dedup_by_key(|known| known.envelope_id);
+    Ok(remembered)
 }
 
 fn remembered_row(row: &Row) -> Result<Remembered, StoreError> {

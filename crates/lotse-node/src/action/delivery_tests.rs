@@ -66,7 +66,7 @@ async fn submission_claim_take_and_receipt_keep_to_their_statements() {
     assert_eq!(statements(&pair.owner, "submit"), 7);
     let receipt = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
     // Receipt known, counters, remembered, log, custody, inbox, receipt.
-    assert_eq!(statements(&pair.holder, "take"), 7);
+    assert_eq!(statements(&pair.holder, "take"), 8);
     record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
     // Batch, its answer, counters, log, inbox.
     assert_eq!(statements(&pair.owner, "receipt"), 5);

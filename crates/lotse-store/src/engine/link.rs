@@ -81,9 +81,10 @@ impl Link {
             (Connection::SqliteWriter(connection) | Connection::SqliteReader(connection), Bound::Sqlite(values)) => {
                 statement::run(connection, sql.as_str(), &values, prepared).map_err(StoreError::from_sqlite)
             }
-            (Connection::SqliteWriter(connection), Bound::SqliteEach(values, width)) => {
-                statement::run_each(connection, sql.as_str(), &values, width).map_err(StoreError::from_sqlite)
-            }
+            (
+                Connection::SqliteWriter(connection) | Connection::SqliteReader(connection),
+                Bound::SqliteEach(values, width),
+            ) => statement::run_each(connection, sql.as_str(), &values, width).map_err(StoreError::from_sqlite),
             (Connection::PostgresWriter(connection), Bound::Postgres(values)) => {
                 send_postgres(connection, sql, values, prepared).await.map_err(StoreError::from_sqlx)
             }

@@ -1,8 +1,7 @@
 //! Statements over many rows at once: the forms that make a batch cheap.
 //!
-//! PostgreSQL gets one array per column and `UNNEST`, so that its text is the same for every number of rows. On SQLite, where a
-//! statement costs little and its text much, rows are inserted and updated by a kept statement that is run for each of them;
-//! where all rows must be seen at once it gets one text of `VALUES (?,…)` (`$n` is quadratic there).
+//! PostgreSQL gets one array per column and `UNNEST`, so that its text is the same for every number of rows. On SQLite a statement
+//! costs little and its text much: rows go to a kept statement that is run for each of them, and keys to one of a few kept texts.
 
 use std::fmt::Write as _;
 
@@ -15,14 +14,11 @@ use super::tx::{Tx, add_postgres};
 use super::value::{Column, Kind, Value};
 use super::{EngineKind, StoreError};
 
-/// Parameters that SQLite takes in one statement (SQLITE_MAX_VARIABLE_NUMBER).
-const SQLITE_PARAMETERS: usize = 32_766;
-
 /// Keys that one `fetch_in` takes; more must be read in pages.
 pub(crate) const MAX_KEYS: usize = 10_000;
 
-/// Up to this many rows SQLite keeps the prepared text; longer texts come in too many lengths.
-const KEPT_ROWS: usize = 8;
+/// Up to this many keys SQLite gets a text that is kept: one for each power of two, in which the last key fills what is left.
+const KEPT_KEYS: usize = 512;
 
 /// SQLite would store the value all the same where a table is not STRICT.
 const UNFIT: StoreError = StoreError::Value("a value has another kind than its column");
@@ -60,13 +56,6 @@ impl OnConflict {
     }
 }
 
-/// Whether a statement must see all rows that it is given at once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Apart,
-    Together,
-}
-
 impl Tx {
     /// Inserts rows and returns how many were written.
     pub(crate) async fn insert_many<const N: usize>(
@@ -76,7 +65,7 @@ impl Tx {
         on_conflict: OnConflict,
     ) -> Result<u64, StoreError> {
         let (before, after) = insert_texts(table.name, &table.columns, on_conflict, "");
-        Ok(self.run_many(&table.columns, rows.into_flattened(), Seen::Apart, &before, &after).await?.changed)
+        Ok(self.run_many(&table.columns, rows.into_flattened(), &before, &after).await?.changed)
     }
 
     /// Inserts rows and returns the named columns of those that were written, in no promised order. With
@@ -90,7 +79,7 @@ impl Tx {
         returning: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
         let (before, after) = insert_texts(table.name, &table.columns, on_conflict, returning);
-        Ok(self.run_many(&table.columns, rows.into_flattened(), Seen::Apart, &before, &after).await?.rows)
+        Ok(self.run_many(&table.columns, rows.into_flattened(), &before, &after).await?.rows)
     }
 
     /// Sets the other columns of the rows whose first column has the given value; returns how many were changed. No key
@@ -106,29 +95,31 @@ impl Tx {
         let set: Vec<String> = set.iter().map(|column| format!("{0} = v.{0}", column.name)).collect();
         let (name, key) = (table.name, key.name);
         let after = format!(" UPDATE {name} SET {} FROM v WHERE {name}.{key} = v.{key}", set.join(", "));
-        Ok(self.run_with(&table.columns, rows.into_flattened(), Seen::Apart, &after).await?.changed)
+        Ok(self.run_with(&table.columns, rows.into_flattened(), &after).await?.changed)
     }
 
     /// Runs a statement that finds the given rows in a table named `v`; returns how many rows it changed. The text is what
     /// follows `WITH v(…) AS (…)`, the same on both engines, for instance
-    /// `UPDATE outbox SET state = v.state FROM v WHERE outbox.id = v.id AND outbox.claim = v.claim`.
+    /// `UPDATE outbox SET state = v.state FROM v WHERE outbox.id = v.id AND outbox.claim = v.claim`. What it does with one row
+    /// must not depend on the others: SQLite sees them one after another.
     pub(crate) async fn execute_with<const N: usize>(
         &mut self,
         columns: &'static Columns<N>,
         rows: Vec<[Value; N]>,
         sql: &'static str,
     ) -> Result<u64, StoreError> {
-        Ok(self.run_with(columns, rows.into_flattened(), Seen::Together, &format!(" {sql}")).await?.changed)
+        Ok(self.run_with(columns, rows.into_flattened(), &format!(" {sql}")).await?.changed)
     }
 
-    /// Runs a statement that finds the given rows in a table named `v` and returns its rows.
+    /// Runs a statement that finds the given rows in a table named `v`, like [`Tx::execute_with`], and returns its rows. A row
+    /// that two given rows lead to may come twice.
     pub(crate) async fn fetch_with<const N: usize>(
         &mut self,
         columns: &'static Columns<N>,
         rows: Vec<[Value; N]>,
         sql: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
-        Ok(self.run_with(columns, rows.into_flattened(), Seen::Together, &format!(" {sql}")).await?.rows)
+        Ok(self.run_with(columns, rows.into_flattened(), &format!(" {sql}")).await?.rows)
     }
 
     /// Runs `before` + `IN (keys)` + `after` and returns its rows. `before` ends with the name of the key column; further
@@ -155,23 +146,16 @@ impl Tx {
         Ok(self.run_in(before, keys, after, values.into()).await?.changed)
     }
 
-    async fn run_with(
-        &mut self,
-        columns: &[Column],
-        values: Vec<Value>,
-        seen: Seen,
-        after: &str,
-    ) -> Result<Outcome, StoreError> {
+    async fn run_with(&mut self, columns: &[Column], values: Vec<Value>, after: &str) -> Result<Outcome, StoreError> {
         let before = format!("WITH v({}) AS (", names(columns));
-        self.run_many(columns, values, seen, &before, &format!("){after}")).await
+        self.run_many(columns, values, &before, &format!("){after}")).await
     }
 
-    /// Puts the rows between two texts: as `VALUES …` on SQLite, or as one `SELECT … FROM UNNEST`.
+    /// Puts the rows between two texts: one after another as `VALUES (…)` on SQLite, or as one `SELECT … FROM UNNEST`.
     async fn run_many(
         &mut self,
         columns: &[Column],
         values: Vec<Value>,
-        seen: Seen,
         before: &str,
         after: &str,
     ) -> Result<Outcome, StoreError> {
@@ -187,25 +171,8 @@ impl Tx {
             let bound = Bound::Postgres(bind_arrays(columns, values)?);
             return self.run(built(sql), bound, Prepared::Keep).await;
         }
-        if seen == Seen::Apart {
-            let sql = format!("{before}{}{after}", placeholders(width, 1));
-            return self.run(built(sql), Bound::SqliteEach(values, width), Prepared::Keep).await;
-        }
-        let rows_per_statement = SQLITE_PARAMETERS / width;
-        let mut total = Outcome::default();
-        let mut left = values.len() / width;
-        let mut values = values.into_iter();
-        while left > 0 {
-            let count = left.min(rows_per_statement);
-            let sql = format!("{before}{}{after}", placeholders(width, count));
-            let bound = self.bind(values.by_ref().take(count * width))?;
-            let prepared = if count <= KEPT_ROWS { Prepared::Keep } else { Prepared::Drop };
-            let outcome = self.run(built(sql), bound, prepared).await?;
-            total.changed += outcome.changed;
-            total.rows.extend(outcome.rows);
-            left -= count;
-        }
-        Ok(total)
+        let sql = format!("{before}VALUES ({}){after}", placeholders(width));
+        self.run(built(sql), Bound::SqliteEach(values, width), Prepared::Keep).await
     }
 
     async fn run_in(
@@ -228,12 +195,13 @@ impl Tx {
             let sql = format!("{before} = ANY($1){after}");
             return self.run(built(sql), Bound::Postgres(arguments), Prepared::Keep).await;
         }
-        let count = keys.len();
-        let marks = placeholders(count, 1);
-        let marks = marks.trim_start_matches("VALUES ");
-        let sql = format!("{before} IN {marks}{}", shift_placeholders(after, count, values.len()));
-        let bound = self.bind(keys.into_iter().chain(values))?;
-        let prepared = if count <= KEPT_ROWS { Prepared::Keep } else { Prepared::Drop };
+        let (count, prepared) = match keys.len() {
+            few @ ..=KEPT_KEYS => (few.next_power_of_two(), Prepared::Keep),
+            many => (many, Prepared::Drop),
+        };
+        let filling = keys.last().cloned().into_iter().cycle().take(count - keys.len());
+        let sql = format!("{before} IN ({}){}", placeholders(count), shift_placeholders(after, count, values.len()));
+        let bound = self.bind(keys.into_iter().chain(filling.collect::<Vec<_>>()).chain(values))?;
         self.run(built(sql), bound, prepared).await
     }
 }
@@ -253,17 +221,11 @@ fn names(columns: &[Column]) -> String {
     columns.iter().map(|column| column.name).collect::<Vec<_>>().join(",")
 }
 
-/// Writes `VALUES (?,?),(?,?)`.
-fn placeholders(width: usize, rows: usize) -> String {
-    let mut row = "(".to_owned();
-    row.push_str(&"?,".repeat(width));
-    row.pop();
-    row.push_str("),");
-    let mut sql = String::with_capacity(7 + row.len() * rows);
-    sql.push_str("VALUES ");
-    (0..rows).for_each(|_| sql.push_str(&row));
-    sql.pop();
-    sql
+/// Writes `?,?,?`.
+fn placeholders(count: usize) -> String {
+    let mut marks = "?,".repeat(count);
+    marks.pop();
+    marks
 }
 
 /// On SQLite the keys come first as `?`, so what is `$2` on PostgreSQL is the parameter after the last key.
