@@ -66,10 +66,14 @@ pub async fn insert(tx: &mut Tx, disclosures: Vec<Disclosure>) -> Result<(), Sto
 pub async fn out_under_consent(tx: &mut Tx, consent_id: Id) -> Result<u64, StoreError> {
     let row = tx
         .fetch_one(
-            "SELECT COUNT(*) FROM register r JOIN consent_recipient c ON c.consent_ref = r.consent_ref
+            "WITH RECURSIVE part (number) AS (
+                 SELECT MIN(seq) / 4096 FROM register
+                 UNION ALL SELECT number + 1 FROM part WHERE number < (SELECT MAX(seq) / 4096 FROM register))
+             SELECT COUNT(*) FROM part CROSS JOIN consent s
+             JOIN register r ON r.seq / 4096 = part.number AND r.subject_id = s.subject_id
+             JOIN consent_recipient c ON c.consent_id = s.consent_id AND c.consent_ref = r.consent_ref
              JOIN outbox o ON o.record_id = r.record_id AND o.envelope_digest = r.envelope_digest
-             WHERE c.consent_id = $1 AND o.state = 2
-               AND r.subject_id = (SELECT subject_id FROM consent WHERE consent_id = $1)",
+             WHERE s.consent_id = $1 AND o.state = 2",
             [consent_id.into()],
         )
         .await?;
