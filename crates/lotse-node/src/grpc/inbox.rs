@@ -102,8 +102,11 @@ impl Watch {
         let mut news = self.node.signals.inbox();
         let mut told_caught_up = false;
         loop {
-            news.mark_unchanged();
-            let answer = match self.read(cursor).await {
+            // Events up to a number are committed before the number is told: what this stream has read to there is all there is.
+            let newest = *news.borrow_and_update();
+            let page =
+                if cursor >= newest && newest > 0 { self.check().map(|()| None) } else { self.read(cursor).await };
+            let answer = match page {
                 Ok(Some(page)) => {
                     cursor = page.cursor;
                     Ok(self.response(page))
@@ -143,8 +146,12 @@ impl Watch {
         agency::WatchResponse { caught_up: true, ..response }
     }
 
+    fn check(&self) -> Result<(), Status> {
+        self.caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))
+    }
+
     async fn read(&self, cursor: u64) -> Result<Option<Page>, Status> {
-        self.caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))?;
+        self.check()?;
         Ok(read_inbox(&self.node, &self.reader, cursor).await?)
     }
 
