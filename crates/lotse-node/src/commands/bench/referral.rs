@@ -85,6 +85,7 @@ impl Referral {
         let mut bench = Bench::open(self, place, context, &owner, &holder).await?;
         let series = Box::pin(bench.run_all()).await?;
         let echo_at_64 = bench.echo_at_64(&series).await?;
+        let echo_alone = bench.echo_rate(1).await?;
         let load = UseOfMemory::of(&owner, &holder)?;
         let (sent, submitted, taken) = bench.load.counts();
         bench.commits.close().await;
@@ -101,7 +102,7 @@ impl Referral {
         };
         counts.check()?;
         let payload = sample::payload(&holder.agency).len();
-        Ok(Outcome { series, counts, idle, load, echo_at_64, payload })
+        Ok(Outcome { series, counts, idle, load, echo_at_64, echo_alone, payload })
     }
 
     fn phase(&self) -> Duration {

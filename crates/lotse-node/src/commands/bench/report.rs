@@ -43,6 +43,8 @@ pub(super) struct Outcome {
     pub(super) idle: UseOfMemory,
     pub(super) load: UseOfMemory,
     pub(super) echo_at_64: f64,
+    /// The echo's calls per second with one in flight.
+    pub(super) echo_alone: f64,
     /// Bytes of one submission.
     pub(super) payload: usize,
 }
@@ -126,6 +128,17 @@ impl Outcome {
         series.spread(|cycle| cycle.phase.mean_seconds() / cycle.yardstick())
     }
 
+    /// What one in flight cannot undercut: it goes to the node, to the other one, and back by both.
+    fn least(&self) -> Option<String> {
+        let alone = self.series.iter().find(|series| series.in_flight == 1)?;
+        let (commit, echo) = (alone.spread(Cycle::yardstick)?.median, self.echo_alone.recip());
+        Some(format!(
+            "one in flight: two calls of the echo, {:.2} ms each, and three commits are {:.1} commits; no referral can take less",
+            echo * 1e3,
+            (2.0 * echo + 3.0 * commit) / commit
+        ))
+    }
+
     fn figures(&self) -> Figures {
         let median = |spread: Option<Spread>| spread.map(|spread| spread.median);
         Figures {
@@ -195,6 +208,7 @@ impl Outcome {
             counts.rows_per_fsync(),
             counts.bytes_per_referral()
         ));
+        remarks.extend(self.least());
         if self.is_suspect() {
             let echo = self.echo_at_64;
             remarks
