@@ -29,6 +29,7 @@ pub mod proof_file;
 pub mod pulse;
 #[cfg(test)]
 mod reasons;
+pub mod recent;
 pub mod record_file;
 pub mod sequencer;
 pub mod service_manager;

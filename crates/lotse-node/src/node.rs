@@ -15,6 +15,7 @@ use crate::federation::FederationCache;
 use crate::head_store::HeadStore;
 use crate::hold::Holds;
 use crate::link::Links;
+use crate::recent::RecentDeliveries;
 use crate::session::Sessions;
 use crate::signal::Signals;
 use crate::telemetry::Telemetry;
@@ -59,6 +60,8 @@ pub struct Node {
     pub holds: Holds,
     /// What is known of the connections to peers.
     pub links: Links,
+    /// What was delivered in the last moments.
+    pub recent: RecentDeliveries,
     /// Who may look at the pages without a certificate.
     pub sessions: Sessions,
     /// Who waits for what.

@@ -31,6 +31,7 @@ use crate::lifecycle::{Lifecycle, Stage};
 use crate::link::Links;
 use crate::node::{Node, NodeKeys};
 use crate::pulse;
+use crate::recent::RecentDeliveries;
 use crate::sequencer::{self, Sequencer};
 use crate::session::Sessions;
 use crate::signal::Signals;
@@ -194,6 +195,7 @@ async fn assemble(
         federation: FederationCache::default(),
         holds,
         links: Links::default(),
+        recent: RecentDeliveries::default(),
         sessions: Sessions::default(),
         signals: Signals::default(),
         telemetry,

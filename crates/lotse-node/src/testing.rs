@@ -29,6 +29,7 @@ use crate::hold::Holds;
 use crate::link::Links;
 use crate::node::{Node, NodeKeys};
 use crate::pki::Authority;
+use crate::recent::RecentDeliveries;
 use crate::signal::Signals;
 use crate::wire;
 
@@ -310,6 +311,7 @@ fn node(
         federation: Default::default(),
         holds: Holds::default(),
         links: Links::default(),
+        recent: RecentDeliveries::default(),
         sessions: Default::default(),
         signals: Signals::default(),
         telemetry: Default::default(),

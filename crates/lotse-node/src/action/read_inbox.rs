@@ -57,6 +57,29 @@ pub struct Page {
 
 /// Reads what comes after a cursor; none if nothing does.
 pub async fn read_inbox(node: &Arc<Node>, reader: &Reader, after: u64) -> Result<Option<Page>, Failure> {
+    match recent(node, reader, after) {
+        Some(page) => Ok(Some(page)),
+        None => read_stored(node, reader, after).await,
+    }
+}
+
+/// Tells of deliveries of the last moments, if those are all that comes next.
+fn recent(node: &Node, reader: &Reader, after: u64) -> Option<Page> {
+    let mut batches = node.recent.after(after);
+    batches.truncate(rows_of_a_page(batches.iter().map(|batch| batch.deliveries.len())));
+    let cursor = batches.last()?.seq;
+    let happenings = batches.iter().flat_map(|batch| {
+        let own = batch.deliveries.iter().filter(|delivery| delivery.system == reader.system);
+        own.map(|delivery| Happening {
+            at: batch.at,
+            peer: batch.peer.clone(),
+            happened: Happened::Delivered(delivery.clone()),
+        })
+    });
+    Some(Page { cursor, happenings: happenings.collect() })
+}
+
+pub(super) async fn read_stored(node: &Arc<Node>, reader: &Reader, after: u64) -> Result<Option<Page>, Failure> {
     let reader = reader.clone();
     let page = node.store.read("inbox", move |tx| Box::pin(async move { read(tx, &reader, after).await })).await?;
     Ok(page)

@@ -8,6 +8,7 @@ use lotse_core::delivery::{DeliveryState, Outcome};
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
+use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
 use lotse_store::batch::OpenBatch;
 use lotse_store::counter::{self, Counter};
@@ -40,6 +41,12 @@ pub enum Recorded {
     Rejected(&'static str),
 }
 
+impl Recorded {
+    fn is_all_taken(&self) -> bool {
+        matches!(self, Recorded::First { refused: 0, again, .. } if again.is_empty())
+    }
+}
+
 /// Records a receipt from a peer.
 pub async fn record_receipt(
     node: &Arc<Node>,
@@ -63,7 +70,12 @@ pub async fn record_receipt(
         })
         .await?;
     node.signals.log.notify_one();
-    event.into_iter().for_each(|seq| node.signals.inbox_changed(seq));
+    if let Some((seq, at)) = event {
+        if recorded.is_all_taken() {
+            node.recent.taken(job.opened.statement.batch_id, seq, at, peer);
+        }
+        node.signals.inbox_changed(seq);
+    }
     if let Recorded::First { .. } = recorded {
         let outcomes = job.opened.items.iter().map(|item| item.outcome);
         node.telemetry.answered(telemetry::Direction::Out, outcomes);
@@ -106,7 +118,7 @@ struct Job {
 }
 
 impl Job {
-    async fn run(&self, tx: &mut Tx) -> Result<(Recorded, Option<u64>), StoreError> {
+    async fn run(&self, tx: &mut Tx) -> Result<(Recorded, Option<(u64, Timestamp)>), StoreError> {
         let statement = &self.opened.statement;
         let Some(sent) = batch::find(tx, statement.batch_id).await? else {
             return Ok((Recorded::Rejected("no such batch was sent"), None));
@@ -130,7 +142,7 @@ impl Job {
         let ids: Vec<Id> = sent.items.iter().map(|item| item.record_id).collect();
         let event = Event { seq, at, kind: EventKind::Delivered, peer: self.peer.clone(), items: ids };
         inbox::append(tx, &event).await?;
-        Ok((self.recorded(), Some(seq)))
+        Ok((self.recorded(), Some((seq, at))))
     }
 
     fn mismatch(&self, sent: &OpenBatch) -> Option<&'static str> {

@@ -6,6 +6,7 @@
 mod keys;
 mod told;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use lotse_core::category::Categories;
@@ -19,7 +20,7 @@ use lotse_core::time::{DAY, Timestamp};
 use lotse_store::batch::BatchItem;
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
-use lotse_store::outbox::{ItemKind, NewItem};
+use lotse_store::outbox::{Delivered, ItemKind, NewItem};
 use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register, vault};
 use tokio::time::Instant;
@@ -101,6 +102,9 @@ pub async fn submit_referrals(
     });
     let outcome = within(begun.and_then(|_| job.place()), work).await?;
     node.signals.log.notify_one();
+    if let Some(shipment) = &outcome.shipment {
+        node.recent.released(shipment.batch_id, job.deliveries(shipment));
+    }
     if let Some(begun) = begun {
         job.tell(begun, &outcome);
     }
@@ -147,6 +151,23 @@ impl Job {
         });
         let items = items.collect();
         Ok(Job { node: node.clone(), peer: peer.clone(), room, lease_until: Instant::now() + LEASE, items })
+    }
+
+    /// Returns what the inbox tells of the items of a batch once it is taken.
+    fn deliveries(&self, shipment: &Shipment) -> Vec<Delivered> {
+        let handed_over: HashMap<Id, &Submission> =
+            self.items.iter().map(|item| (item.record_id, &item.submission)).collect();
+        let released = shipment.items.iter().map(|item| item.record_id);
+        let submissions = released.filter_map(|record_id| Some((record_id, handed_over.get(&record_id)?)));
+        let taken = submissions.map(|(record_id, submission)| Delivered {
+            record_id,
+            thread_id: record_id,
+            system: submission.system.clone(),
+            idempotency_key: submission.handover.idempotency_key.clone(),
+            delivery: DeliveryState::Taken,
+            reasons: Vec::new(),
+        });
+        taken.collect()
     }
 
     async fn run(&self, tx: &mut Tx) -> Result<Outcome, StoreError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lotse_core::delivery::DeliveryState;
 use lotse_core::id::Id;
-use lotse_core::purpose::Purpose;
+use lotse_core::purpose::{Purpose, Purposes};
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralEvent;
 use lotse_core::time::DAY;
@@ -20,8 +20,11 @@ use crate::action::claim_again::claim_again;
 use crate::action::fetch_records::fetch_records;
 use crate::action::list_entries::list_entries;
 use crate::action::purge_ended::purge_ended;
+use crate::action::read_inbox::{Happened, Page, Reader, read_inbox, read_stored};
+use crate::action::record_receipt::record_receipt;
 use crate::action::submit_referrals::Room;
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
+use crate::action::take_batch::take_batch;
 use crate::entry::EntryKind;
 use crate::testing::admin;
 
@@ -134,4 +137,30 @@ async fn everything_about_a_record_is_what_a_look_at_every_entry_finds() {
         }
     }
     assert_eq!(pair.owner.entries(EntryKind::Released).await, 3, "one of them twice");
+}
+
+#[tokio::test]
+async fn a_delivery_of_the_last_moments_is_told_as_it_is_stored() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    for key in ["key-1", "key-2"] {
+        let outcome = pair.submit(&[pair.handover(key, "person-1")], Room::Free).await;
+        let receipt = take_batch(&pair.holder, &pair.owner.agency, outcome.shipment.unwrap().message()).await.unwrap();
+        record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
+    }
+    let told = |page: Option<Page>| {
+        let page = page.unwrap();
+        let happened = page.happenings.iter().map(|happening| match &happening.happened {
+            Happened::Delivered(delivered) => format!("{} {} {delivered:?}", happening.at.micros(), happening.peer),
+            Happened::Received(_) => "received".into(),
+        });
+        (page.cursor, happened.collect::<Vec<_>>())
+    };
+    for (system, count) in [("akte", 2), ("another", 0)] {
+        let reader = Reader { system: system.into(), purposes: Purposes::default() };
+        let recent = told(read_inbox(&pair.owner, &reader, 0).await.unwrap());
+        assert!(pair.owner.store.counters().work("inbox").runs == 0 || count == 0, "nothing is read for it");
+        let stored = told(read_stored(&pair.owner, &reader, 0).await.unwrap());
+        assert_eq!((recent.1.len(), &recent), (count, &stored));
+    }
 }
