@@ -104,7 +104,7 @@ async fn sqlite_is_set_up_to_be_durable_and_to_forget() {
             Ok(settings)
         })
     });
-    assert_eq!(settings.await.expect("reads"), [2, 1, 1, 16_384]);
+    assert_eq!(settings.await.expect("reads"), [2, 1, 1, 8_192]);
     let folder = database.folder().expect("a folder");
     for file in ["lotse.db", "lotse.db-wal", "lotse.db-shm"] {
         let mode = std::fs::metadata(folder.join(file)).expect("is there").permissions().mode();
