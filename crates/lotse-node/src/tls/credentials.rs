@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -142,8 +143,9 @@ struct Current {
     has_lists: bool,
 }
 
-/// What of a file changes when it is replaced or rewritten.
-type Stamp = Option<(SystemTime, u64)>;
+/// What of a file changes when it is replaced or rewritten: also its inode, because two lists of one length may be put in place
+/// within one tick of the file system's clock.
+type Stamp = Option<(SystemTime, u64, u64)>;
 
 impl Credentials {
     /// Loads the files and sets the own agency's bundle in the trust store.
@@ -254,7 +256,8 @@ impl ResolvesClientCert for Credentials {
 
 fn stamps(files: &TlsFiles) -> Result<Vec<Stamp>, TlsError> {
     let paths = [Some(files.bundle.as_path()), Some(&files.chain), Some(&files.key), files.revocation_lists.file()?];
-    let stamp = |path: &Path| fs::metadata(path).and_then(|about| Ok((about.modified()?, about.len()))).ok();
+    let stamp =
+        |path: &Path| fs::metadata(path).and_then(|about| Ok((about.modified()?, about.len(), about.ino()))).ok();
     Ok(paths.into_iter().map(|path| path.and_then(stamp)).collect())
 }
 
