@@ -3,6 +3,7 @@
 //! `decide` is asked three times for every record: by a preview, when a system submits it, and in the transaction that
 //! releases it. It knows nothing of storage or wire, and what is unknown to it means no.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use crate::agreement::{self, Agreement, Clause, ConsentRequirement, KnownAgreement, OnEnd};
@@ -123,10 +124,10 @@ impl Notes for Vec<String> {
 ///
 /// `consents` are those of the record's subject as they stand towards this recipient, or the one that the caller named.
 /// Refusals carry every reason, sorted, without repetition.
-pub fn decide(
+pub fn decide<C: Borrow<Consent>>(
     release: &Release<'_>,
     known: &[KnownAgreement],
-    consents: &[Consent],
+    consents: &[C],
     at: Timestamp,
     notes: &mut impl Notes,
 ) -> Result<Permit, Vec<Refusal>> {
@@ -230,16 +231,17 @@ fn no_agreement(release: &Release<'_>, known: &[KnownAgreement], at: Timestamp, 
 }
 
 /// Finds the one consent on which the release rests: the one the caller names, else the one that ends last.
-fn find_consent<'a>(
+fn find_consent<'a, C: Borrow<Consent>>(
     release: &Release<'_>,
-    consents: &'a [Consent],
+    consents: &'a [C],
     at: Timestamp,
     notes: &mut impl Notes,
 ) -> Result<&'a Consent, Reason> {
     let objection = |consent: &Consent| consent.objection(release.purpose.into(), release.record_kind.into(), at);
+    let mut consents = consents.iter().map(Borrow::borrow);
     let found = match release.consent {
         Some(id) => {
-            let named = consents.iter().find(|consent| consent.id == id).ok_or(Reason::ConsentUnknown);
+            let named = consents.find(|consent| consent.id == id).ok_or(Reason::ConsentUnknown);
             named.and_then(|consent| match objection(consent) {
                 _ if release.subject.is_some_and(|subject| subject != consent.subject) => {
                     Err(Reason::ConsentOtherSubject)
@@ -249,10 +251,10 @@ fn find_consent<'a>(
             })
         }
         None => consents
-            .iter()
+            .clone()
             .filter(|consent| release.subject == Some(consent.subject) && objection(consent).is_none())
             .max_by_key(|consent| (consent.expires_at, std::cmp::Reverse(consent.id)))
-            .ok_or_else(|| nearest_objection(consents.iter().filter_map(objection))),
+            .ok_or_else(|| nearest_objection(consents.filter_map(objection))),
     };
     match &found {
         Ok(consent) => notes.note(|| format!("consent {} is in force until {}", consent.id, consent.expires_at)),

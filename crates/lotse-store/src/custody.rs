@@ -253,7 +253,7 @@ pub struct Held {
 }
 
 fn held(row: &Row) -> Result<Held, StoreError> {
-    let content = match (row.get::<Option<Vec<u8>>>(19)?, row.get::<Option<Vec<u8>>>(20)?) {
+    let content = match (row.get(19)?, row.get(20)?) {
         (Some(key), Some(ciphertext)) => Some(Sealed { key, ciphertext }),
         _ => None,
     };

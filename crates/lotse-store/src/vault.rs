@@ -15,6 +15,7 @@ mod tests;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
+use bytes::Bytes;
 use lotse_core::random::Random;
 use zeroize::Zeroizing;
 
@@ -65,9 +66,9 @@ pub struct Place<'a> {
 #[derive(Clone)]
 pub struct Sealed {
     /// Wrapped key: length of the period's name, name, nonce, key and tag.
-    pub key: Vec<u8>,
+    pub key: Bytes,
     /// Content and tag.
-    pub ciphertext: Vec<u8>,
+    pub ciphertext: Bytes,
 }
 
 /// The keys of a node. Has no `Debug`.
@@ -129,7 +130,7 @@ impl Vault {
     pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
         let place = place.authenticated();
         let key = self.unwrap_key(&place, &sealed.key)?;
-        open(&cipher(&key)?, [0; NONCE_LEN], &place, sealed.ciphertext.clone())
+        open(&cipher(&key)?, [0; NONCE_LEN], &place, sealed.ciphertext.to_vec())
     }
 
     /// Wraps a record's key anew if it is wrapped by another than the newest period; `None` if it need not be.
@@ -158,7 +159,7 @@ impl Vault {
         let mut ciphertext = Vec::with_capacity(plaintext.len() + TAG_LEN);
         ciphertext.extend_from_slice(plaintext);
         seal(&cipher(key)?, [0; NONCE_LEN], &place, &mut ciphertext, 0)?;
-        Ok(Sealed { key: self.wrap_key(nonce, &place, key)?, ciphertext })
+        Ok(Sealed { key: self.wrap_key(nonce, &place, key)?.into(), ciphertext: ciphertext.into() })
     }
 
     fn wrap_key(&self, nonce: [u8; NONCE_LEN], place: &[u8], key: &[u8; KEY_LEN]) -> Result<Vec<u8>, VaultError> {

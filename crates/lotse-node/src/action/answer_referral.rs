@@ -108,7 +108,7 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
         Ok(state) => {
             let sequence = outbox::answers(tx, referral.record_id).await?.len() as u64 + 1;
             let item = new_item(node, submission, &referral, (answer_id, digest, sequence), at)?;
-            outbox::insert(tx, &[item]).await?;
+            outbox::insert(tx, vec![item]).await?;
             custody::set_referral_state(tx, referral.record_id, state).await?;
             Ok((Ok(Answered { answer_id, state, repeated: false }), Some(referral.owner)))
         }
@@ -193,7 +193,7 @@ fn new_item(
         purpose: referral.purpose,
         present: Categories::NONE,
         left_out: Categories::NONE,
-        request: request.encode(),
+        request: request.encode().into(),
         submitted_at: at,
         expires_at: at.plus(LIFE),
         content: node.vault.seal(&*node.random, place(&answer_id), &submission.answer.bytes)?,

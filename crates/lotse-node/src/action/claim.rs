@@ -190,8 +190,8 @@ impl Claim {
         let subject = item.claimable.subject.ok_or_else(|| vec![Refusal::from(Reason::NoConsent)])?;
         let question = question(&self.node.agency, &self.peer, &item.claimable, ask, subject);
         let of_subject = consents.of(subject, ask.consent);
-        let plain: Vec<Consent> = of_subject.iter().map(|towards| towards.consent.clone()).collect();
-        let mut permit = release::decide(&question, &federation.agreements, &plain, at, &mut NoNotes)?;
+        let consents: Vec<&Consent> = of_subject.iter().map(|towards| &towards.consent).collect();
+        let mut permit = release::decide(&question, &federation.agreements, &consents, at, &mut NoNotes)?;
         // What was left out at submission stays named: in the thread, the log and the register.
         permit.left_out = permit.left_out.or(item.claimable.left_out);
         let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent).cloned();

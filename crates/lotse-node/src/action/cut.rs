@@ -238,7 +238,7 @@ fn release(frame: &Frame<'_>, head: &Head, bytes: Vec<u8>, candidate: &Candidate
         left_out,
         hold_until: head.hold_until,
         feedback,
-        head: bytes,
+        head: bytes.into(),
     }
 }
 

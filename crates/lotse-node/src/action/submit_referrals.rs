@@ -6,9 +6,9 @@
 mod keys;
 mod told;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lotse_core::category::Categories;
 use lotse_core::consent::Consent;
 use lotse_core::delivery::DeliveryState;
@@ -126,6 +126,7 @@ struct Item {
     subject: Id,
     digest: Digest,
     content: Sealed,
+    request: Bytes,
 }
 
 impl Job {
@@ -140,11 +141,12 @@ impl Job {
         let ids: Vec<Id> =
             submissions.iter().map(|s| Id::of_record(id_key, &s.system, &s.handover.idempotency_key, peer)).collect();
         let plain: Vec<_> =
-            ids.iter().zip(&submissions).map(|(id, s)| (place(id), s.handover.referral.bytes.as_slice())).collect();
+            ids.iter().zip(&submissions).map(|(id, s)| (place(id), &s.handover.referral.bytes[..])).collect();
         let sealed = node.vault.seal_many(&*node.random, &plain)?;
         let items = submissions.into_iter().zip(ids).zip(sealed).map(|((submission, record_id), content)| Item {
             subject: lotse_store::subject::id(&node.vault, &submission.handover.subject_reference),
             digest: submission.handover.digest(),
+            request: request(&submission).encode().into(),
             submission,
             record_id,
             content,
@@ -155,15 +157,14 @@ impl Job {
 
     /// Returns what the inbox tells of the items of a batch once it is taken.
     fn deliveries(&self, shipment: &Shipment) -> Vec<Delivered> {
-        let handed_over: HashMap<Id, &Submission> =
-            self.items.iter().map(|item| (item.record_id, &item.submission)).collect();
-        let released = shipment.items.iter().map(|item| item.record_id);
-        let submissions = released.filter_map(|record_id| Some((record_id, handed_over.get(&record_id)?)));
-        let taken = submissions.map(|(record_id, submission)| Delivered {
-            record_id,
-            thread_id: record_id,
-            system: submission.system.clone(),
-            idempotency_key: submission.handover.idempotency_key.clone(),
+        // What is released keeps the order in which it was handed over.
+        let mut items = self.items.iter();
+        let released = shipment.items.iter().filter_map(|sent| items.find(|item| item.record_id == sent.record_id));
+        let taken = released.map(|item| Delivered {
+            record_id: item.record_id,
+            thread_id: item.record_id,
+            system: item.submission.system.clone(),
+            idempotency_key: item.submission.handover.idempotency_key.clone(),
             delivery: DeliveryState::Taken,
             reasons: Vec::new(),
         });
@@ -215,23 +216,29 @@ impl Job {
         consent::towards(tx, &self.peer, &subjects, &named).await.map(Consents::new)
     }
 
-    fn decide(&self, federation: &Federation, consents: &Consents, place: usize, at: Timestamp) -> Verdict {
+    fn decide<'a>(
+        &self,
+        federation: &Federation,
+        consents: &'a Consents,
+        place: usize,
+        at: Timestamp,
+    ) -> Verdict<'a> {
         let item = &self.items[place];
         let handover = &item.submission.handover;
         guard::releasable(&self.node, federation, &self.peer, at).map_err(|reason| vec![Refusal::from(reason)])?;
         let asked = Asked { node: &self.node, peer: &self.peer, subject: item.subject, handover };
         let of_subject = consents.of(item.subject, handover.consent);
-        let plain: Vec<Consent> = of_subject.iter().map(|towards| towards.consent.clone()).collect();
-        let permit = release::decide(&asked.release(), &federation.agreements, &plain, at, &mut NoNotes)?;
+        let consents: Vec<&Consent> = of_subject.iter().map(|towards| &towards.consent).collect();
+        let permit = release::decide(&asked.release(), &federation.agreements, &consents, at, &mut NoNotes)?;
         let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent);
         match chosen {
-            Some(towards) => Ok((permit, towards.clone())),
+            Some(towards) => Ok((permit, towards)),
             None => Err(vec![Reason::ConsentUnknown.into()]),
         }
     }
 
     /// Numbers that the verdicts need: leaves and revisions.
-    fn numbers(&self, verdicts: &[Verdict]) -> (i64, i64) {
+    fn numbers(&self, verdicts: &[Verdict<'_>]) -> (i64, i64) {
         let permitted = verdicts.iter().filter(|verdict| verdict.is_ok()).count() as i64;
         let refused = verdicts.len() as i64 - permitted;
         match self.room {
@@ -245,7 +252,7 @@ impl Job {
         tx: &mut Tx,
         federation: &Federation,
         fresh: &[usize],
-        verdicts: Vec<Verdict>,
+        verdicts: Vec<Verdict<'_>>,
         counters: counter::Taken,
         at: Timestamp,
     ) -> Result<(Option<Shipment>, Vec<Result<Submitted, Failure>>), StoreError> {
@@ -255,7 +262,7 @@ impl Job {
         let mut permitted = Vec::with_capacity(fresh.len());
         for (&place, verdict) in fresh.iter().zip(&verdicts) {
             match verdict {
-                Ok((permit, towards)) => {
+                &Ok((ref permit, towards)) => {
                     let (content, sealed) = self.content(place, permit)?;
                     items.push(self.new_item(place, permit, sealed, at));
                     permitted.push((place, permit, towards, content));
@@ -275,14 +282,14 @@ impl Job {
             _ => None,
         };
         if !items.is_empty() {
-            outbox::insert(tx, &items).await?;
+            outbox::insert(tx, items).await?;
         }
         if !entries.is_empty() {
             let first = counters.first(&Counter::Leaf, leaves as usize);
             log::append(tx, self.node.generation, first, entries).await?;
         }
         let state = if shipment.is_some() { DeliveryState::InDoubt } else { DeliveryState::Due };
-        let result = |(&place, verdict): (&usize, Verdict)| match verdict {
+        let result = |(&place, verdict): (&usize, Verdict<'_>)| match verdict {
             Ok((permit, _)) => Ok(Submitted {
                 record_id: self.items[place].record_id,
                 delivery: state,
@@ -300,7 +307,7 @@ impl Job {
         tx: &mut Tx,
         frame: &Frame<'_>,
         items: &mut [NewItem],
-        permitted: &[(usize, &Permit, &Towards, Vec<u8>)],
+        permitted: &[(usize, &Permit, &Towards, Bytes)],
         entries: &mut Vec<log::Entry>,
     ) -> Result<Shipment, StoreError> {
         let candidates: Vec<Candidate<'_>> = permitted
@@ -348,7 +355,7 @@ impl Job {
     }
 
     /// Returns the content that goes, plain and encrypted: without what is left out.
-    fn content(&self, place: usize, permit: &Permit) -> Result<(Vec<u8>, Sealed), StoreError> {
+    fn content(&self, place: usize, permit: &Permit) -> Result<(Bytes, Sealed), StoreError> {
         let item = &self.items[place];
         let bytes = &item.submission.handover.referral.bytes;
         if permit.left_out.is_empty() {
@@ -357,27 +364,13 @@ impl Job {
         let rest =
             referral::leave_out(bytes, permit.left_out).map_err(|_| StoreError::Value("content of a referral"))?;
         let sealed = self.node.vault.seal(&*self.node.random, self::place(&item.record_id), &rest)?;
-        Ok((rest, sealed))
+        Ok((rest.into(), sealed))
     }
 
     fn new_item(&self, place: usize, permit: &Permit, content: Sealed, at: Timestamp) -> NewItem {
         let item = &self.items[place];
         let handover = &item.submission.handover;
         let latest = at.plus(lotse_core::custody::MAX_LIFE);
-        let request = Request {
-            actor: item.submission.actor.clone(),
-            on_behalf_of: handover.on_behalf_of.clone(),
-            trace_id: item.submission.trace_id.clone(),
-            thread_sequence: 1,
-            ask: Ask::Referral(ReferralAsk {
-                consent: handover.consent,
-                agreement: handover.agreement,
-                uncovered: handover.uncovered,
-                required: handover.referral.required,
-                professional_secrecy: handover.referral.professional_secrecy,
-                entrusted: handover.referral.entrusted,
-            }),
-        };
         NewItem {
             record_id: item.record_id,
             kind: ItemKind::Referral,
@@ -390,7 +383,7 @@ impl Job {
             purpose: handover.referral.purpose,
             present: permit.categories,
             left_out: permit.left_out,
-            request: request.encode(),
+            request: item.request.clone(),
             submitted_at: at,
             expires_at: handover.expires_at.unwrap_or(at.plus(USUAL_LIFE)).min(latest),
             content,
@@ -418,13 +411,32 @@ impl Job {
     }
 }
 
+/// What the claim needs to decide again.
+fn request(submission: &Submission) -> Request {
+    let handover = &submission.handover;
+    Request {
+        actor: submission.actor.clone(),
+        on_behalf_of: handover.on_behalf_of.clone(),
+        trace_id: submission.trace_id.clone(),
+        thread_sequence: 1,
+        ask: Ask::Referral(ReferralAsk {
+            consent: handover.consent,
+            agreement: handover.agreement,
+            uncovered: handover.uncovered,
+            required: handover.referral.required,
+            professional_secrecy: handover.referral.professional_secrecy,
+            entrusted: handover.referral.entrusted,
+        }),
+    }
+}
+
 /// Where an item's content is stored.
 pub fn place(record_id: &Id) -> vault::Place<'_> {
     vault::Place { table: "outbox", id: record_id.as_bytes() }
 }
 
 /// A permit and the consent on which it rests, or every reason against it.
-type Verdict = Result<(Permit, Towards), Vec<Refusal>>;
+type Verdict<'a> = Result<(Permit, &'a Towards), Vec<Refusal>>;
 
 /// What a decision is asked about.
 pub struct Asked<'a> {

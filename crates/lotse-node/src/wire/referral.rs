@@ -1,5 +1,6 @@
 //! Referrals and answers as systems hand them over and as envelopes carry them.
 
+use bytes::Bytes;
 use lotse_core::answer::AnswerContent;
 use lotse_core::category::Categories;
 use lotse_core::id::{AgencyId, Digest, Id};
@@ -46,7 +47,7 @@ pub struct Handover {
 #[derive(Clone)]
 pub struct ReferralContent {
     /// Encoded `lotse.record.v1.Referral`: personal data.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Purpose.
     pub purpose: Purpose,
     /// Categories that it contains.
@@ -138,7 +139,7 @@ fn check_referral(referral: &proto::Referral, f: &mut Findings) -> Option<Referr
     f.text("referral.sender_reference", &referral.sender_reference, MAX_KEY);
     person::check(referral, f);
     Some(ReferralContent {
-        bytes: referral.encode_to_vec(),
+        bytes: referral.encode_to_vec().into(),
         purpose: purpose?,
         present: person::present(referral),
         required: referral_type?.required(),

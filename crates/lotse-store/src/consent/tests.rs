@@ -57,7 +57,7 @@ fn consent(number: u8, subject: u8) -> NewConsent {
         releases_from_secrecy: false,
         content_digest: Digest::of(&[number]),
         recorded_at: at(20),
-        content: Sealed { key: vec![number], ciphertext: vec![number, number] },
+        content: Sealed { key: vec![number].into(), ciphertext: vec![number, number].into() },
     }
 }
 
@@ -264,5 +264,5 @@ async fn consents_of_a_subject_come_newest_first_in_pages(database: Database) {
     let rest = page(&store, Some((first[1].recorded_at, first[1].consent_id))).await;
     assert_eq!(ids(&rest), [id(2)]);
     let found = store.read("find", move |tx| Box::pin(find(tx, id(2)))).await.unwrap().unwrap();
-    assert_eq!((found.expires_at, found.content.ciphertext), (at(102), vec![2, 2]));
+    assert_eq!((found.expires_at, found.content.ciphertext.to_vec()), (at(102), vec![2, 2]));
 }

@@ -37,7 +37,7 @@ pub(crate) fn arrival(number: u8, taken_at: i64, hold_until: i64) -> Arrival {
         feedback: FeedbackLevel::Status,
         hold_until: at(hold_until),
         referral_state: ReferralState::Received,
-        content: Sealed { key: vec![1], ciphertext: vec![2] },
+        content: Sealed { key: vec![1].into(), ciphertext: vec![2].into() },
     };
     Arrival {
         envelope_id: id(number),

@@ -268,9 +268,8 @@ fn bind_arrays(columns: &[Column], values: Vec<Value>) -> Result<PgArguments, St
 fn add_array(arguments: &mut PgArguments, kind: Kind, values: impl Iterator<Item = Value>) -> Result<(), StoreError> {
     let added = match kind {
         Kind::Blob => arguments.add(collect(values, |value| match value {
-            Value::Blob(bytes) => Ok(Some(bytes)),
             Value::Null(_) => Ok(None),
-            _ => Err(UNFIT),
+            value => value.into_bytes().map(Some).ok_or(UNFIT),
         })?),
         Kind::Int => arguments.add(collect(values, |value| match value {
             Value::Int(number) => Ok(Some(number)),

@@ -1,5 +1,6 @@
 //! Rows that come out of statements.
 
+use bytes::Bytes;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
 use lotse_core::time::Timestamp;
 use sqlx::postgres::PgRow;
@@ -111,6 +112,7 @@ macro_rules! from_column {
 
 from_column! {
     Vec<u8>, "bytes": Vec<u8>, bytes => Some(bytes);
+    Bytes, "bytes": &[u8], bytes => Some(Bytes::copy_from_slice(bytes));
     Id, "an id": &[u8], bytes => Id::from_slice(bytes).ok();
     Digest, "a digest": &[u8], bytes => Digest::from_slice(bytes).ok();
     i64, "an integer": i64, number => Some(number);

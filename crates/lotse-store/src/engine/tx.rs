@@ -108,7 +108,7 @@ fn bind_postgres(values: impl Iterator<Item = Value>) -> Result<PgArguments, Sto
 pub(super) fn add_postgres(arguments: &mut PgArguments, values: impl Iterator<Item = Value>) -> Result<(), StoreError> {
     for value in values {
         match value {
-            Value::Blob(bytes) => arguments.add(bytes),
+            bytes @ (Value::Blob(_) | Value::Id(_) | Value::Digest(_)) => arguments.add(bytes.into_bytes()),
             Value::Int(number) => arguments.add(number),
             Value::Text(text) => arguments.add(text),
             Value::Null(Kind::Blob) => arguments.add(None::<Vec<u8>>),

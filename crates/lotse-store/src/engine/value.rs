@@ -1,5 +1,6 @@
 //! Values that go into statements. Both engines store only bytes, integers and text.
 
+use bytes::Bytes;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
 use lotse_core::time::Timestamp;
 
@@ -35,10 +36,13 @@ impl Column {
     }
 }
 
-/// One value of a statement. Has no `Debug`: it may be personal data.
+/// One value of a statement. Has no `Debug`: it may be personal data. A work may run twice, so that what it binds is cloned: no
+/// kind of bytes is copied for that.
 #[derive(Clone)]
 pub(crate) enum Value {
-    Blob(Vec<u8>),
+    Blob(Bytes),
+    Id(Id),
+    Digest(Digest),
     Int(i64),
     Text(String),
     Null(Kind),
@@ -48,10 +52,20 @@ impl Value {
     /// Returns the kind of column it fits.
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Value::Blob(_) => Kind::Blob,
+            Value::Blob(_) | Value::Id(_) | Value::Digest(_) => Kind::Blob,
             Value::Int(_) => Kind::Int,
             Value::Text(_) => Kind::Text,
             Value::Null(kind) => *kind,
+        }
+    }
+
+    /// Returns the bytes, if it is of that kind and not NULL.
+    pub(super) fn into_bytes(self) -> Option<Vec<u8>> {
+        match self {
+            Value::Blob(bytes) => Some(bytes.into()),
+            Value::Id(id) => Some(id.to_vec()),
+            Value::Digest(digest) => Some(digest.to_vec()),
+            Value::Int(_) | Value::Text(_) | Value::Null(_) => None,
         }
     }
 }
@@ -63,35 +77,36 @@ pub(crate) trait ToColumn {
 }
 
 macro_rules! to_column {
-    ($($type:ty: $kind:ident, $value:ident => $stored:expr;)+) => {$(
+    ($($type:ty: $kind:ident, $value:ident => $made:expr;)+) => {$(
         impl ToColumn for $type {
             const KIND: Kind = Kind::$kind;
             fn to_value(self) -> Value {
                 let $value = self;
-                Value::$kind($stored)
+                $made
             }
         }
     )+};
 }
 
 to_column! {
-    Vec<u8>: Blob, bytes => bytes;
-    &[u8]: Blob, bytes => bytes.to_vec();
-    Id: Blob, id => id.to_vec();
-    &Id: Blob, id => id.to_vec();
-    Digest: Blob, digest => digest.to_vec();
-    &Digest: Blob, digest => digest.to_vec();
-    i64: Int, number => number;
-    i32: Int, number => i64::from(number);
-    u32: Int, number => i64::from(number);
-    u16: Int, number => i64::from(number);
-    u8: Int, number => i64::from(number);
-    bool: Int, flag => i64::from(flag);
-    Timestamp: Int, at => at.micros();
-    Sequence: Int, number => number.as_u64().cast_signed();
-    String: Text, text => text;
-    &str: Text, text => text.to_owned();
-    &AgencyId: Text, agency => agency.as_str().to_owned();
+    Bytes: Blob, bytes => Value::Blob(bytes);
+    Vec<u8>: Blob, bytes => Value::Blob(bytes.into());
+    &[u8]: Blob, bytes => Value::Blob(Bytes::copy_from_slice(bytes));
+    Id: Blob, id => Value::Id(id);
+    &Id: Blob, id => Value::Id(*id);
+    Digest: Blob, digest => Value::Digest(digest);
+    &Digest: Blob, digest => Value::Digest(*digest);
+    i64: Int, number => Value::Int(number);
+    i32: Int, number => Value::Int(number.into());
+    u32: Int, number => Value::Int(number.into());
+    u16: Int, number => Value::Int(number.into());
+    u8: Int, number => Value::Int(number.into());
+    bool: Int, flag => Value::Int(flag.into());
+    Timestamp: Int, at => Value::Int(at.micros());
+    Sequence: Int, number => Value::Int(number.as_u64().cast_signed());
+    String: Text, text => Value::Text(text);
+    &str: Text, text => Value::Text(text.to_owned());
+    &AgencyId: Text, agency => Value::Text(agency.as_str().to_owned());
 }
 
 impl<T: ToColumn> From<T> for Value {

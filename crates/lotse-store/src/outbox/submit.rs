@@ -1,5 +1,6 @@
 //! Items as systems hand them over.
 
+use bytes::Bytes;
 use lotse_core::category::Categories;
 use lotse_core::delivery::DeliveryState;
 use lotse_core::feedback::FeedbackLevel;
@@ -38,7 +39,7 @@ pub struct NewItem {
     /// Categories that were left out when it was handed over.
     pub left_out: Categories,
     /// What else the claim needs to decide again, encoded by the node.
-    pub request: Vec<u8>,
+    pub request: Bytes,
     /// When it was handed over.
     pub submitted_at: Timestamp,
     /// When to give up.
@@ -69,7 +70,7 @@ pub struct Release {
     /// What may be reported back.
     pub feedback: FeedbackLevel,
     /// Head of the envelope: its bytes without the body.
-    pub head: Vec<u8>,
+    pub head: Bytes,
 }
 
 static INSERT: Table<29> = Table {
@@ -108,12 +109,12 @@ static INSERT: Table<29> = Table {
 };
 
 /// Writes new items, due or already released. Record ids must not be known.
-pub async fn insert(tx: &mut Tx, items: &[NewItem]) -> Result<(), StoreError> {
-    let rows = items.iter().map(insert_row).collect();
+pub async fn insert(tx: &mut Tx, items: Vec<NewItem>) -> Result<(), StoreError> {
+    let rows = items.into_iter().map(insert_row).collect();
     tx.insert_many(&INSERT, rows, OnConflict::Fail).await.map(|_| ())
 }
 
-fn insert_row(item: &NewItem) -> [Value; 29] {
+fn insert_row(item: NewItem) -> [Value; 29] {
     let release = item.release.as_ref();
     let state = if release.is_some() { DeliveryState::InDoubt } else { DeliveryState::Due };
     [
@@ -121,13 +122,13 @@ fn insert_row(item: &NewItem) -> [Value; 29] {
         (item.kind as i64).into(),
         (&item.recipient).into(),
         item.thread_id.into(),
-        item.system.as_str().into(),
-        item.idempotency_key.as_str().into(),
+        item.system.into(),
+        item.idempotency_key.into(),
         item.content_digest.into(),
         item.subject.into(),
         item.purpose.number().into(),
         item.present.bits().into(),
-        item.request.clone().into(),
+        item.request.into(),
         state.number().into(),
         ReferralState::Offered.number().into(),
         item.submitted_at.into(),
@@ -144,8 +145,8 @@ fn insert_row(item: &NewItem) -> [Value; 29] {
         release.map(|r| r.hold_until).into(),
         release.map_or(0, |r| r.feedback.number()).into(),
         release.map(|r| r.head.clone()).into(),
-        item.content.key.clone().into(),
-        item.content.ciphertext.clone().into(),
+        item.content.key.into(),
+        item.content.ciphertext.into(),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! What waits, for whom, and since when.
 
+use bytes::Bytes;
 use lotse_core::category::Categories;
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::purpose::Purpose;
@@ -35,10 +36,10 @@ fn due(number: u8, recipient: &str, submitted_at: i64) -> NewItem {
         purpose: Purpose::Orientation,
         present: Categories::from_bits(0),
         left_out: Categories::from_bits(0),
-        request: Vec::new(),
+        request: Bytes::new(),
         submitted_at: Timestamp::from_micros(submitted_at),
         expires_at: Timestamp::from_micros(1_000),
-        content: Sealed { key: vec![1], ciphertext: vec![2] },
+        content: Sealed { key: vec![1].into(), ciphertext: vec![2].into() },
         release: None,
     }
 }
@@ -47,7 +48,7 @@ async fn what_waits_is_counted_for_each_peer_and_its_age_told(database: Database
     let store = database.open().await;
     let written = store.transact("insert", |tx| {
         Box::pin(async {
-            insert(tx, &[due(1, "a.example", 20), due(2, "a.example", 10), due(3, "b.example", 40)]).await?;
+            insert(tx, vec![due(1, "a.example", 20), due(2, "a.example", 10), due(3, "b.example", 40)]).await?;
             let item = |number: u8| BatchItem { record_id: id(number), digest: Digest::of(&[number]) };
             let batch = NewBatch {
                 batch_id: id(9),

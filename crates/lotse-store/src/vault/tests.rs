@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use lotse_core::random::Random;
 
 use super::{Place, Sealed, Vault, VaultError};
@@ -67,6 +68,12 @@ fn a_row_cannot_take_the_place_of_another() {
     assert_eq!(vault.open(PLACE, &mixed), Err(VaultError::Unreadable));
 }
 
+fn flipped(bytes: &Bytes, at: usize) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes.into()
+}
+
 #[test]
 fn a_flipped_bit_is_refused() {
     let random = Counting::default();
@@ -74,14 +81,14 @@ fn a_flipped_bit_is_refused() {
     let sealed = vault.seal(&random, PLACE, b"secret").unwrap();
     for at in 0..sealed.ciphertext.len() {
         let mut changed = sealed.clone();
-        changed.ciphertext[at] ^= 1;
+        changed.ciphertext = flipped(&changed.ciphertext, at);
         assert_eq!(vault.open(PLACE, &changed), Err(VaultError::Unreadable));
     }
     for at in 0..sealed.key.len() {
         let mut changed = sealed.clone();
-        changed.key[at] ^= 1;
+        changed.key = flipped(&changed.key, at);
         assert!(vault.open(PLACE, &changed).is_err());
-        assert!(vault.open(PLACE, &Sealed { key: sealed.key[..at].to_vec(), ..sealed.clone() }).is_err());
+        assert!(vault.open(PLACE, &Sealed { key: sealed.key.slice(..at), ..sealed.clone() }).is_err());
     }
 }
 
@@ -90,7 +97,7 @@ fn a_record_without_its_key_is_shredded() {
     let random = Counting::default();
     let vault = vault(&random);
     let sealed = vault.seal(&random, PLACE, b"secret").unwrap();
-    let shredded = Sealed { key: Vec::new(), ..sealed };
+    let shredded = Sealed { key: Bytes::new(), ..sealed };
     assert!(vault.open(PLACE, &shredded).is_err());
 }
 
@@ -107,7 +114,7 @@ fn survivors_are_wrapped_anew_and_the_rest_goes_with_its_period() {
     assert_eq!(both.open(PLACE, &survivor).unwrap(), b"kept");
     assert!(!survivor.key.starts_with(both.newest_prefix()));
     let key = both.rewrap(&random, PLACE, &survivor.key).unwrap().expect("an old period");
-    let survivor = Sealed { key, ..survivor };
+    let survivor = Sealed { key: key.into(), ..survivor };
     assert!(survivor.key.starts_with(both.newest_prefix()));
     assert!(both.rewrap(&random, PLACE, &survivor.key).unwrap().is_none());
 

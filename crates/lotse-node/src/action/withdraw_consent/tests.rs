@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use lotse_core::category::{Categories, Category};
 use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{AgencyId, Digest};
@@ -71,7 +72,7 @@ async fn claim(node: &TestNode, number: u8, recipient: &str) -> Id {
         left_out: Categories::NONE,
         hold_until: at,
         feedback: FeedbackLevel::Status,
-        head: vec![],
+        head: Bytes::new(),
     };
     let item = NewItem {
         record_id,
@@ -85,10 +86,10 @@ async fn claim(node: &TestNode, number: u8, recipient: &str) -> Id {
         purpose: Purpose::Orientation,
         present: Category::Identity.into(),
         left_out: Categories::NONE,
-        request: vec![],
+        request: Bytes::new(),
         submitted_at: at,
         expires_at: at,
-        content: Sealed { key: vec![], ciphertext: vec![] },
+        content: Sealed { key: Bytes::new(), ciphertext: Bytes::new() },
         release: Some(release),
     };
     let items = vec![BatchItem { record_id, digest }];
@@ -96,7 +97,7 @@ async fn claim(node: &TestNode, number: u8, recipient: &str) -> Id {
     let work = node.store.transact("test_claim", move |tx| {
         let (item, batch) = (item.clone(), batch.clone());
         Box::pin(async move {
-            outbox::insert(tx, &[item]).await?;
+            outbox::insert(tx, vec![item]).await?;
             lotse_store::batch::insert(tx, &batch).await
         })
     });

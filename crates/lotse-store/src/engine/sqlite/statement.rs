@@ -69,7 +69,9 @@ fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), Error> {
         let number = statement.parameter_name(parameter).and_then(|name| name.strip_prefix('$')?.parse().ok());
         let value = values.get(number.unwrap_or(parameter).wrapping_sub(1));
         match value.ok_or(Error::InvalidParameterCount(values.len(), wanted))? {
-            Value::Blob(bytes) => bind_one(statement, parameter, bytes)?,
+            Value::Blob(bytes) => bind_one(statement, parameter, &bytes.as_ref())?,
+            Value::Id(id) => bind_one(statement, parameter, id.as_bytes())?,
+            Value::Digest(digest) => bind_one(statement, parameter, digest.as_bytes())?,
             Value::Int(number) => bind_one(statement, parameter, number)?,
             Value::Text(text) => bind_one(statement, parameter, text)?,
             Value::Null(_) => bind_one(statement, parameter, &rusqlite::types::Null)?,
