@@ -69,17 +69,18 @@ pub(super) async fn list(
 }
 
 fn values(generation: u32, record_id: Id, filter: &Filter, places: Range<u64>, limit: u32) -> [Value; 11] {
+    let [kind, peer, decision, from, until, direction] = filter.values();
     [
         record_id.into(),
         generation.into(),
         place(places.start).into(),
         place(places.end).into(),
-        filter.kind.into(),
-        filter.peer.as_ref().into(),
-        filter.decision.into(),
-        filter.from.unwrap_or(Timestamp::from_micros(i64::MIN)).into(),
-        filter.until.unwrap_or(Timestamp::from_micros(i64::MAX)).into(),
-        filter.direction.into(),
+        kind,
+        peer,
+        decision,
+        from,
+        until,
+        direction,
         limit.into(),
     ]
 }

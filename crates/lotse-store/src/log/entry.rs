@@ -5,7 +5,7 @@ use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::time::Timestamp;
 
 use super::about;
-use crate::engine::{Column, OnConflict, Row, StoreError, Table, Tx};
+use crate::engine::{Column, OnConflict, Row, StoreError, Table, Tx, Value};
 
 /// The most entries that one read returns: what a page may hold in memory.
 pub(super) const MAX_PAGE: u32 = 4096;
@@ -126,6 +126,20 @@ pub struct Filter {
     pub until: Option<Timestamp>,
 }
 
+impl Filter {
+    /// Returns what every list compares with: kind, peer, decision, from, until, direction. The record is found otherwise.
+    pub(super) fn values(&self) -> [Value; 6] {
+        [
+            self.kind.into(),
+            self.peer.as_ref().into(),
+            self.decision.into(),
+            self.from.unwrap_or(Timestamp::from_micros(i64::MIN)).into(),
+            self.until.unwrap_or(Timestamp::from_micros(i64::MAX)).into(),
+            self.direction.into(),
+        ]
+    }
+}
+
 /// Lists entries newest first, those before a leaf index only; `None` begins at the newest. Those about one record are found by
 /// what is known of it; any other filter reads the log until the page is full.
 pub async fn list(
@@ -142,15 +156,16 @@ pub async fn list(
                WHERE generation = $1 AND leaf_index < $2 AND (kind = $3 OR $3 IS NULL) AND (peer = $4 OR $4 IS NULL)
                AND (decision = $5 OR $5 IS NULL) AND at >= $6 AND at < $7 AND (direction = $8 OR $8 IS NULL)
                ORDER BY leaf_index DESC LIMIT $9";
+    let [kind, peer, decision, from, until, direction] = filter.values();
     let values = [
         generation.into(),
         before.map_or(i64::MAX, place).into(),
-        filter.kind.into(),
-        filter.peer.as_ref().into(),
-        filter.decision.into(),
-        filter.from.unwrap_or(Timestamp::from_micros(i64::MIN)).into(),
-        filter.until.unwrap_or(Timestamp::from_micros(i64::MAX)).into(),
-        filter.direction.into(),
+        kind,
+        peer,
+        decision,
+        from,
+        until,
+        direction,
         limit.min(MAX_PAGE).into(),
     ];
     tx.fetch(sql, values).await?.iter().map(leaf).collect()

@@ -160,26 +160,3 @@ async fn a_value_of_another_kind_is_refused(database: Database) {
     assert!(matches!(refused, Err(StoreError::Value(_))));
     assert!(numbers(&store).await.is_empty());
 }
-
-#[tokio::test]
-async fn a_batch_of_any_size_finds_its_rows_on_sqlite_without_scanning_the_table() {
-    let store = with_items(&Database::sqlite()).await;
-    for size in [1, 256, 5_000] {
-        let marks = vec!["(NULL,NULL)"; size].join(",");
-        let with = format!("EXPLAIN QUERY PLAN WITH v(id, word) AS (VALUES {marks})");
-        for statement in [
-            "UPDATE item SET word = v.word FROM v WHERE item.id = v.id",
-            "UPDATE item SET word = v.word FROM v WHERE item.id = v.id AND item.word = v.word RETURNING item.id",
-            "SELECT item.number FROM v JOIN item ON item.id = v.id",
-            "DELETE FROM item WHERE id IN (SELECT id FROM v)",
-        ] {
-            let sql: &'static str = Box::leak(format!("{with} {statement}").into_boxed_str());
-            let plan: Vec<String> = run(&store, move |tx| {
-                Box::pin(async move { tx.fetch(sql, []).await?.iter().map(|row| row.get(3)).collect() })
-            })
-            .await;
-            assert!(plan.iter().any(|step| step.starts_with("SEARCH item")), "{size} {statement}: {plan:?}");
-            assert!(!plan.iter().any(|step| step.starts_with("SCAN item")), "{size} {statement}: {plan:?}");
-        }
-    }
-}
