@@ -49,8 +49,10 @@ fn proto_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Writes one `<package>.rs` per package with messages, enums, clients and servers.
 fn generate_types(descriptors: FileDescriptorSet) -> io::Result<()> {
-    let configured =
-        tonic_prost_build::configure().extern_path(".google.protobuf", "::pbjson_types").compile_well_known_types(true);
+    let configured = tonic_prost_build::configure()
+        .extern_path(".google.protobuf", "::pbjson_types")
+        .compile_well_known_types(true)
+        .codec_path("crate::codec::ProtoCodec");
     UNCOPIED.iter().fold(configured, |builder, field| builder.bytes(field)).compile_fds(descriptors)
 }
 

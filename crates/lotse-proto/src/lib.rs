@@ -6,6 +6,7 @@
 //! [`schema`] is here too, because only this crate has the descriptors: it finds out, before a sealed document is parsed,
 //! whether everything in it is known.
 
+pub mod codec;
 pub mod schema;
 
 /// Declares the module of one package: what prost and tonic generated, and its proto JSON.
