@@ -4,6 +4,7 @@ mod commits;
 mod counts;
 mod cycle;
 mod echo;
+mod encoded;
 mod load;
 mod process;
 mod referral;

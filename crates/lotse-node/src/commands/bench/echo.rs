@@ -8,19 +8,20 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, Bytes};
 use clap::Args;
 use futures_util::future::BoxFuture;
 use http::uri::PathAndQuery;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use super::encoded::AsTheyAre;
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::edge::{Port, serve};
@@ -94,25 +95,15 @@ struct Plain;
 impl Codec for Plain {
     type Encode = Bytes;
     type Decode = Bytes;
-    type Encoder = Plain;
+    type Encoder = AsTheyAre;
     type Decoder = Plain;
 
-    fn encoder(&mut self) -> Plain {
-        Plain
+    fn encoder(&mut self) -> AsTheyAre {
+        AsTheyAre
     }
 
     fn decoder(&mut self) -> Plain {
         Plain
-    }
-}
-
-impl Encoder for Plain {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put(item);
-        Ok(())
     }
 }
 

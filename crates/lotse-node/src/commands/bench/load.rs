@@ -5,20 +5,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use bytes::Bytes;
+use http::uri::PathAndQuery;
 use lotse_proto::agency::v1::inbox_service_client::InboxServiceClient;
-use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
+use lotse_proto::agency::v1::referral_service_server::SERVICE_NAME;
 use lotse_proto::agency::v1::submit_referrals_response::Result as Answer;
 use lotse_proto::agency::v1::{
-    DeliveryState, ReferralHandover, SubmitReferralRequest, SubmitReferralsRequest, SubmitReferralsResponse,
+    DeliveryState, ReferralHandover, SubmitReferralRequest, SubmitReferralResponse, SubmitReferralsResponse,
     WatchRequest, WatchResponse, inbox_event,
 };
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::TaskTracker;
-use tonic::Streaming;
+use tonic::client::Grpc;
 use tonic::transport::Channel;
+use tonic::{Request, Streaming};
 
+use super::encoded::Encoded;
 use super::window::{Phase, Window, key, number};
 use crate::commands::client::explained;
 
@@ -33,7 +38,8 @@ pub(super) enum Way {
 
 /// The system that hands over. Each referral has a number that is never used again.
 pub(super) struct Load {
-    handovers: Vec<ReferralHandover>,
+    /// Encoded, all but their keys.
+    requests: Vec<Bytes>,
     next: u64,
     cursor: Arc<AtomicU64>,
     submitted: Arc<AtomicU64>,
@@ -51,8 +57,14 @@ impl Drop for Task {
 
 impl Load {
     /// Takes the referrals that are handed over in turn.
-    pub(super) fn new(handovers: Vec<ReferralHandover>) -> Load {
-        Load { handovers, next: 0, cursor: Arc::default(), submitted: Arc::default(), taken: 0 }
+    pub(super) fn new(handovers: impl Iterator<Item = ReferralHandover>) -> Load {
+        Load {
+            requests: handovers.map(request).collect(),
+            next: 0,
+            cursor: Arc::default(),
+            submitted: Arc::default(),
+            taken: 0,
+        }
     }
 
     /// Returns how many were sent, were accepted by the owner's node, and were reported as taken.
@@ -86,20 +98,26 @@ impl Load {
         Ok(events.map_err(explained).context("the inbox cannot be followed")?.into_inner())
     }
 
-    fn handover(&self, number: u64) -> ReferralHandover {
-        let sample = &self.handovers[number as usize % self.handovers.len()];
-        ReferralHandover { idempotency_key: key(number), ..sample.clone() }
+    /// Encodes the next request, streamed or unary: both are a handover in field 1. A message that is encoded in two parts is one
+    /// message, so that only the key is encoded here.
+    fn next(&mut self) -> Bytes {
+        let key = request(ReferralHandover { idempotency_key: key(self.next), ..ReferralHandover::default() });
+        let rest = &self.requests[self.next as usize % self.requests.len()];
+        self.next += 1;
+        [key.as_ref(), rest.as_ref()].concat().into()
     }
 
     async fn stream(&mut self, channel: Channel, window: &Arc<Window>) -> anyhow::Result<()> {
         let (out, queued) = mpsc::channel(256);
-        let answers = ReferralServiceClient::new(channel).submit_referrals(ReceiverStream::new(queued)).await;
+        let (requests, answers) =
+            (Request::new(ReceiverStream::new(queued)), Encoded::<SubmitReferralsResponse>::default());
+        let mut client = Grpc::new(channel);
+        client.ready().await?;
+        let answers = client.streaming(requests, method("SubmitReferrals")?, answers).await;
         let answers = answers.map_err(explained)?.into_inner();
         let reader = tokio::spawn(read_answers(answers, window.clone(), self.submitted.clone()));
         while window.set_out(self.next).await? {
-            let request = SubmitReferralsRequest { handover: Some(self.handover(self.next)) };
-            self.next += 1;
-            if out.send(request).await.is_err() {
+            if out.send(self.next()).await.is_err() {
                 bail!("the node closed the stream of submissions");
             }
         }
@@ -108,14 +126,16 @@ impl Load {
     }
 
     async fn unary(&mut self, channel: Channel, window: &Arc<Window>) -> anyhow::Result<()> {
-        let client = ReferralServiceClient::new(channel);
+        let (client, method) = (Grpc::new(channel), method("SubmitReferral")?);
         let calls = TaskTracker::new();
         while window.set_out(self.next).await? {
-            let request = SubmitReferralRequest { handover: Some(self.handover(self.next)) };
-            self.next += 1;
+            let (request, method) = (Request::new(self.next()), method.clone());
             let (mut client, window, submitted) = (client.clone(), window.clone(), self.submitted.clone());
             calls.spawn(async move {
-                match client.submit_referral(request).await {
+                if let Err(error) = client.ready().await {
+                    return window.fail(error.into());
+                }
+                match client.unary(request, method, Encoded::<SubmitReferralResponse>::default()).await {
                     Ok(_) => drop(submitted.fetch_add(1, Ordering::SeqCst)),
                     Err(status) => window.fail(explained(status)),
                 }
@@ -125,6 +145,14 @@ impl Load {
         calls.wait().await;
         Ok(())
     }
+}
+
+fn request(handover: ReferralHandover) -> Bytes {
+    SubmitReferralRequest { handover: Some(handover) }.encode_to_vec().into()
+}
+
+fn method(name: &str) -> anyhow::Result<PathAndQuery> {
+    Ok(format!("/{SERVICE_NAME}/{name}").parse()?)
 }
 
 async fn read_answers(mut answers: Streaming<SubmitReferralsResponse>, window: Arc<Window>, submitted: Arc<AtomicU64>) {

@@ -152,7 +152,7 @@ impl<'a> Bench<'a> {
     ) -> anyhow::Result<Bench<'a>> {
         let arguments = ["bench", "echo-server"];
         let mut echo_server = Process::start(&arguments, owner.folder.path(), &place.join("echo.log"))?;
-        let handovers = (0..sample::SUBJECTS).map(|subject| sample::handover(subject, &holder.agency)).collect();
+        let handovers = (0..sample::SUBJECTS).map(|subject| sample::handover(subject, &holder.agency));
         Ok(Bench {
             settings,
             context,
