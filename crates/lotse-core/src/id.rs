@@ -116,10 +116,21 @@ impl Id {
     }
 }
 
+/// Where the digits of an id stand in its text.
+const GROUPS: [std::ops::Range<usize>; 5] = [0..8, 9..13, 14..18, 19..23, 24..36];
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let h = hex::encode(self.0);
-        write!(f, "{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
+        let mut text = [b'-'; 36];
+        let mut digits = [0; 32];
+        hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
+        let mut rest = digits.as_slice();
+        for group in GROUPS {
+            let (own, others) = rest.split_at(group.len());
+            text[group].copy_from_slice(own);
+            rest = others;
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -133,13 +144,17 @@ impl FromStr for Id {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Id, IdError> {
-        let hyphens = [8, 13, 18, 23];
-        let well_placed = text.len() == 36 && hyphens.iter().all(|&at| text.as_bytes()[at] == b'-');
-        if !well_placed {
+        let text: &[u8; 36] = text.as_bytes().try_into().map_err(|_| IdError)?;
+        let hyphens = text.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(place, _)| place);
+        if !hyphens.eq([8, 13, 18, 23]) {
             return Err(IdError);
         }
-        let digits: String = text.chars().filter(|&c| c != '-').collect();
-        Id::from_slice(&hex::decode(digits).map_err(|_| IdError)?)
+        let mut id = [0; 16];
+        let digits = GROUPS.into_iter().flat_map(|group| text[group].chunks_exact(2));
+        for (byte, pair) in id.iter_mut().zip(digits) {
+            hex::decode_to_slice(pair, std::slice::from_mut(byte)).map_err(|_| IdError)?;
+        }
+        Ok(Id(id))
     }
 }
 
@@ -264,7 +279,12 @@ mod tests {
         let id = Id::v7(Timestamp::from_micros(1_700_000_000_000_000), [0xff; 10]);
         assert_eq!(id.to_string().parse::<Id>().unwrap(), id);
         assert_eq!(&id.to_string()[14..15], "7");
+        let text = "0198c5a4-7d3e-7cc0-8000-2f6a1b0c9d11";
+        assert_eq!(text.parse::<Id>().unwrap().to_string(), text);
         assert!("0198c5a4".parse::<Id>().is_err());
+        assert!("0198c5a47-d3e-7cc0-8000-2f6a1b0c9d11".parse::<Id>().is_err());
+        assert!("0198c5a4-7d3e-7cc0-8000-2f6a1b0-9d11".parse::<Id>().is_err());
+        assert!("0198c5a4-7d3e-7cc0-8000-2f6a1b0g9d11".parse::<Id>().is_err());
         assert!("0198c5a4-7d3e-7cc0-8000-2f6a1b0c9d1é".parse::<Id>().is_err());
     }
 

@@ -131,7 +131,7 @@ impl Gather {
 
 /// Takes what waits, up to a batch; returns what would make it too large.
 fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) -> Option<Waiting> {
-    let size = |waiting: &Waiting| waiting.submission.handover.referral.bytes.len() + 1024;
+    let size = |waiting: &Waiting| waiting.submission.handover.content.len() + 1024;
     let mut bytes: usize = batch.iter().map(size).sum();
     while batch.len() < MAX_BATCH {
         let next = waiting.try_recv().ok()?;

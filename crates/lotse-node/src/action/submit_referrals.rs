@@ -140,8 +140,7 @@ impl Job {
         let id_key = node.vault.id_key();
         let ids: Vec<Id> =
             submissions.iter().map(|s| Id::of_record(id_key, &s.system, &s.handover.idempotency_key, peer)).collect();
-        let plain: Vec<_> =
-            ids.iter().zip(&submissions).map(|(id, s)| (place(id), &s.handover.referral.bytes[..])).collect();
+        let plain: Vec<_> = ids.iter().zip(&submissions).map(|(id, s)| (place(id), &s.handover.content[..])).collect();
         let sealed = node.vault.seal_many(&*node.random, &plain)?;
         let items = submissions.into_iter().zip(ids).zip(sealed).map(|((submission, record_id), content)| Item {
             subject: lotse_store::subject::id(&node.vault, &submission.handover.subject_reference),
@@ -216,13 +215,7 @@ impl Job {
         consent::towards(tx, &self.peer, &subjects, &named).await.map(Consents::new)
     }
 
-    fn decide<'a>(
-        &self,
-        federation: &Federation,
-        consents: &'a Consents,
-        place: usize,
-        at: Timestamp,
-    ) -> Verdict<'a> {
+    fn decide<'a>(&self, federation: &Federation, consents: &'a Consents, place: usize, at: Timestamp) -> Verdict<'a> {
         let item = &self.items[place];
         let handover = &item.submission.handover;
         guard::releasable(&self.node, federation, &self.peer, at).map_err(|reason| vec![Refusal::from(reason)])?;
@@ -357,7 +350,7 @@ impl Job {
     /// Returns the content that goes, plain and encrypted: without what is left out.
     fn content(&self, place: usize, permit: &Permit) -> Result<(Bytes, Sealed), StoreError> {
         let item = &self.items[place];
-        let bytes = &item.submission.handover.referral.bytes;
+        let bytes = &item.submission.handover.content;
         if permit.left_out.is_empty() {
             return Ok((bytes.clone(), item.content.clone()));
         }

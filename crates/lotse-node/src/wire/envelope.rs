@@ -14,7 +14,7 @@ use lotse_proto::schema::{self, MessageType};
 use prost::Message;
 
 use crate::wire::category;
-use crate::wire::referral::{Answer, ReferralContent, parse_answer, parse_referral};
+use crate::wire::referral::{Answer, ReferralFacts, parse_answer, parse_referral};
 
 /// Highest schema level that this program understands.
 pub const SCHEMA_LEVEL: u32 = 1;
@@ -99,7 +99,7 @@ pub struct Excerpt {
 #[derive(Clone)]
 pub enum Body {
     /// A referral.
-    Referral(ReferralContent),
+    Referral(ReferralFacts),
     /// An answer.
     Answer(Answer),
 }

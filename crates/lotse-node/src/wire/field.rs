@@ -39,9 +39,10 @@ impl Findings {
 
     /// Checks a text that may be empty: at most so many characters, no control characters, no space at its ends.
     pub fn text(&mut self, field: &str, text: &str, most: usize) {
-        if text.chars().count() > most {
+        // No text has more characters than bytes: most need not be counted.
+        if text.len() > most && text.chars().count() > most {
             self.too_large(field, &format!("at most {most} characters"));
-        } else if text.chars().any(char::is_control) || text.trim() != text {
+        } else if has_control(text) || text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
             self.invalid(field, "no control characters, no space at either end");
         }
     }
@@ -135,6 +136,12 @@ impl Findings {
             _ => Err(Failure { kind: ErrorKind::Invalid, causes: self.0 }),
         }
     }
+}
+
+/// Tells whether there is a control character: below U+0020, or U+007F to U+009F, which UTF-8 writes as 7F and C2 80 to C2 9F.
+fn has_control(text: &str) -> bool {
+    let ascii = |byte: u8| byte < 0x20 || byte == 0x7f;
+    text.bytes().any(ascii) || (!text.is_ascii() && text.chars().any(char::is_control))
 }
 
 #[cfg(test)]

@@ -29,8 +29,10 @@ pub struct Handover {
     pub recipient: AgencyId,
     /// The agency's own reference of the person.
     pub subject_reference: String,
-    /// The referral.
-    pub referral: ReferralContent,
+    /// The referral, encoded as `lotse.record.v1.Referral`: personal data.
+    pub content: Bytes,
+    /// What the rules need to know of it.
+    pub referral: ReferralFacts,
     /// Consent that the system names.
     pub consent: Option<Id>,
     /// Agreement that the system names.
@@ -43,11 +45,9 @@ pub struct Handover {
     pub on_behalf_of: String,
 }
 
-/// A referral's content, well formed, with what the rules need to know of it.
-#[derive(Clone)]
-pub struct ReferralContent {
-    /// Encoded `lotse.record.v1.Referral`: personal data.
-    pub bytes: Bytes,
+/// What the rules need to know of a well-formed referral.
+#[derive(Clone, Copy)]
+pub struct ReferralFacts {
     /// Purpose.
     pub purpose: Purpose,
     /// Categories that it contains.
@@ -70,7 +70,7 @@ impl Handover {
             &id(self.consent),
             &id(self.agreement),
             &[u8::from(self.uncovered == Uncovered::LeaveOut)],
-            &self.referral.bytes,
+            &self.content,
         ])
     }
 }
@@ -96,17 +96,18 @@ pub fn parse_handover(handover: agency::ReferralHandover) -> Result<Handover, Fa
     if expires_at == Some(None) {
         f.invalid("expires_at", "is not a time");
     }
-    let referral = match &handover.referral {
-        Some(referral) => check_referral(referral, &mut f),
+    let facts = match &handover.referral {
+        Some(referral) => check_referral(referral, &mut f).map(|facts| (facts, referral.encode_to_vec().into())),
         None => {
             f.missing("referral");
             None
         }
     };
-    let parsed = recipient.zip(referral).map(|(recipient, referral)| Handover {
+    let parsed = recipient.zip(facts).map(|(recipient, (referral, content))| Handover {
         idempotency_key: handover.idempotency_key,
         recipient,
         subject_reference: handover.subject_reference,
+        content,
         referral,
         consent,
         agreement,
@@ -122,13 +123,13 @@ fn key(field: &str, key: &str, f: &mut Findings) {
 }
 
 /// Parses a referral that an envelope carries.
-pub fn parse_referral(referral: &proto::Referral) -> Result<ReferralContent, Failure> {
+pub fn parse_referral(referral: &proto::Referral) -> Result<ReferralFacts, Failure> {
     let mut f = Findings::default();
-    let content = check_referral(referral, &mut f);
-    f.finish(content)
+    let facts = check_referral(referral, &mut f);
+    f.finish(facts)
 }
 
-fn check_referral(referral: &proto::Referral, f: &mut Findings) -> Option<ReferralContent> {
+fn check_referral(referral: &proto::Referral, f: &mut Findings) -> Option<ReferralFacts> {
     let referral_type = ReferralType::from_number(referral.r#type);
     f.required_code("referral.type", referral.r#type, referral_type.is_some());
     let purpose = Purpose::from_number(referral.purpose);
@@ -138,8 +139,7 @@ fn check_referral(referral: &proto::Referral, f: &mut Findings) -> Option<Referr
     f.date("referral.application_received_on", &referral.application_received_on);
     f.text("referral.sender_reference", &referral.sender_reference, MAX_KEY);
     person::check(referral, f);
-    Some(ReferralContent {
-        bytes: referral.encode_to_vec().into(),
+    Some(ReferralFacts {
         purpose: purpose?,
         present: person::present(referral),
         required: referral_type?.required(),

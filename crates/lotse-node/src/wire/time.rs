@@ -24,9 +24,11 @@ pub fn optional_micros(micros: i64) -> Option<Timestamp> {
     (micros != 0).then(|| Timestamp::from_micros(micros))
 }
 
-/// Reads a day `YYYY-MM-DD`.
+/// Reads a day `YYYY-MM-DD`, and no other form of ISO 8601.
 pub fn parse_date(text: &str) -> Option<Date> {
-    text.parse::<Date>().ok().filter(|date| date.to_string() == text)
+    let fits = |(place, byte): (usize, u8)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    let has_form = text.len() == 10 && text.bytes().enumerate().all(fits);
+    has_form.then(|| text.parse().ok())?
 }
 
 #[cfg(test)]
@@ -52,6 +54,10 @@ mod tests {
     #[test]
     fn a_day_has_one_form() {
         assert!(parse_date("2026-11-22").is_some());
-        assert!(["2026-11-22T00:00", "20261122", "2026-13-01", ""].into_iter().all(|text| parse_date(text).is_none()));
+        assert!(
+            ["2026-11-22T00:00", "20261122", "2026-13-01", "2026-02-30", "2026-11-2 ", "-00026-1-1", ""]
+                .into_iter()
+                .all(|text| parse_date(text).is_none())
+        );
     }
 }
