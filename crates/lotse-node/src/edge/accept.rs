@@ -50,7 +50,8 @@ pub struct Limits {
     pub silence: Duration,
     /// How long it may take to give one; then the connection ends.
     pub sign_of_life: Duration,
-    /// How long a browser may take from the handshake to the end of its first request's head (the pages' port).
+    /// How long a caller may take from the handshake to its first words: a browser to the end of its first request's head, a gRPC
+    /// client to the end of HTTP/2's preface.
     pub first_request: Duration,
     /// After this time, give or take a tenth, the caller is asked to connect again.
     pub max_age: Duration,

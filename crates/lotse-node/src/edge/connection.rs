@@ -29,8 +29,15 @@ pub struct Connection<S> {
     stream: S,
     info: ConnectInfo,
     too_old: Pin<Box<Sleep>>,
+    greeting: Option<Greeting>,
     closed: CancellationToken,
     _on_drop: (DropGuard, Box<dyn Send>),
+}
+
+/// What the other end still has to say, and by when.
+struct Greeting {
+    missing: usize,
+    until: Pin<Box<Sleep>>,
 }
 
 impl<S> Connection<S> {
@@ -38,7 +45,14 @@ impl<S> Connection<S> {
     pub(super) fn new(stream: S, info: ConnectInfo, max_age: Duration, held: Box<dyn Send>) -> Connection<S> {
         let closed = CancellationToken::new();
         let on_drop = (closed.clone().drop_guard(), held);
-        Connection { stream, info, too_old: Box::pin(tokio::time::sleep(max_age)), closed, _on_drop: on_drop }
+        let too_old = Box::pin(tokio::time::sleep(max_age));
+        Connection { stream, info, too_old, greeting: None, closed, _on_drop: on_drop }
+    }
+
+    /// Ends the connection unless so many bytes have arrived by then: signs of life are asked for only once HTTP/2 is spoken.
+    pub(super) fn expecting(mut self, bytes: usize, within: Duration) -> Connection<S> {
+        self.greeting = Some(Greeting { missing: bytes, until: Box::pin(tokio::time::sleep(within)) });
+        self
     }
 
     /// Returns who is at the other end.
@@ -63,6 +77,20 @@ impl<S> Connection<S> {
     }
 }
 
+impl Greeting {
+    /// Counts what was read; fails once the time is over and something is missing.
+    fn poll(greeting: &mut Option<Greeting>, read: usize, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(Greeting { missing, until }) = greeting else { return Ok(()) };
+        *missing = missing.saturating_sub(read);
+        if *missing == 0 {
+            *greeting = None;
+        } else if until.as_mut().poll(cx).is_ready() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the caller did not begin to speak in time"));
+        }
+        Ok(())
+    }
+}
+
 impl<S> Connected for Connection<S> {
     type ConnectInfo = ConnectInfo;
 
@@ -78,7 +106,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         let filled = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
         // Asked after reading, so that bytes which arrive later than the change are not handed on.
-        if let Err(error) = this.check() {
+        let said = buf.filled().len() - filled;
+        if let Err(error) = this.check().and_then(|()| Greeting::poll(&mut this.greeting, said, cx)) {
             buf.set_filled(filled);
             return Poll::Ready(Err(error));
         }

@@ -42,6 +42,9 @@ pub(super) const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// What may be under way in one connection.
 pub(super) const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
+/// What a client says first (RFC 9113, section 3.4): `PRI * HTTP/2.0 … SM`.
+const PREFACE_BYTES: usize = 24;
+
 /// How often a silent connection is asked for a sign of life.
 pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -77,6 +80,7 @@ pub async fn serve(port: Port, routes: Routes, stop: CancellationToken) {
         move |connection: Accepted| {
             let name = connection.info().standing.as_deref().map(accept::caller).unwrap_or_default();
             let calls = Calls::new(routes.clone(), limits.calls_per_connection, unfinished.of(&name));
+            let connection = connection.expecting(PREFACE_BYTES, limits.first_request);
             serve_connection(connection, calls, server(&limits, ages.next()), stop.clone())
         }
     };

@@ -103,13 +103,18 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Opens a connection without a client behind it, that keeps little of what it is sent.
-async fn greeted(world: &World) -> TlsStream<TcpStream> {
+async fn silent(world: &World) -> TlsStream<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(16 * 1024).unwrap();
     let tcp = socket.connect(world.address).await.unwrap();
     let config = world.client(&world.peer.card(Role::Node, "n1"));
     let name = ServerName::try_from("localhost").unwrap();
-    let mut connection = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
+}
+
+/// Opens such a connection and says what a client says first.
+async fn greeted(world: &World) -> TlsStream<TcpStream> {
+    let mut connection = silent(world).await;
     connection.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
     connection
 }
@@ -281,6 +286,31 @@ fn messages_of_which_half_comes_take_no_more_than_their_caller_is_allowed() {
         memory.growth()
     });
     assert!(grown < allowed + 2 * MOST_GROWTH, "{grown}");
+}
+
+#[tokio::test]
+async fn who_does_not_begin_to_speak_is_hung_up_on_and_who_has_spoken_is_not() {
+    let first_request = Duration::from_secs(1);
+    let (world, counts) = open(Limits { first_request, ..Limits::default() }).await;
+    let good = channel(&world);
+    who(&good).await.unwrap();
+    let hangs_up = async |mut connection: TlsStream<TcpStream>, said: &[u8]| {
+        let ended = timeout(Duration::from_secs(20), connection.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "still open after {said:?}");
+    };
+    for said in [&PREFACE[..0], &PREFACE[..1], &PREFACE[..23]] {
+        let mut slow = silent(&world).await;
+        slow.write_all(said).await.unwrap();
+        hangs_up(slow, said).await;
+    }
+    let mut dripping = silent(&world).await;
+    for byte in PREFACE {
+        let _ = dripping.write_all(&[*byte]).await; // it may have hung up already
+        tokio::time::sleep(first_request / 8).await;
+    }
+    hangs_up(dripping, b"one byte after another").await;
+    who(&good).await.unwrap();
+    assert_eq!(counts.accepted.load(Ordering::Relaxed), 5, "who had spoken did not have to connect again");
 }
 
 #[tokio::test]
