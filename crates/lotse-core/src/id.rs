@@ -145,8 +145,8 @@ impl FromStr for Id {
 
     fn from_str(text: &str) -> Result<Id, IdError> {
         let text: &[u8; 36] = text.as_bytes().try_into().map_err(|_| IdError)?;
-        let hyphens = text.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(place, _)| place);
-        if !hyphens.eq([8, 13, 18, 23]) {
+        let hyphens = GROUPS.iter().skip(1).map(|group| group.start - 1);
+        if hyphens.map(|place| text[place]).ne([b'-'; 4]) {
             return Err(IdError);
         }
         let mut id = [0; 16];

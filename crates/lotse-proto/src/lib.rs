@@ -3,8 +3,8 @@
 //! Each package is a module of the same name with messages, enums, gRPC clients and servers, and canonical proto JSON
 //! through serde. What the fields mean is written in `proto/` and repeated here as documentation.
 //!
-//! [`schema`] is here too, because only this crate has the descriptors: it finds out, before a sealed document is parsed,
-//! whether everything in it is known.
+//! [`codec`] is how they are read off a call. [`schema`] is here too, because only this crate has the descriptors: it finds out,
+//! before a sealed document is parsed, whether everything in it is known.
 
 pub mod codec;
 pub mod schema;

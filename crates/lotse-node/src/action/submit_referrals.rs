@@ -156,7 +156,7 @@ impl Job {
 
     /// Returns what the inbox tells of the items of a batch once it is taken.
     fn deliveries(&self, shipment: &Shipment) -> Vec<Delivered> {
-        // What is released keeps the order in which it was handed over.
+        // What is released keeps the order in which it was handed over: `fresh` ascends, and a batch is cut in its order.
         let mut items = self.items.iter();
         let released = shipment.items.iter().filter_map(|sent| items.find(|item| item.record_id == sent.record_id));
         let taken = released.map(|item| Delivered {
@@ -167,7 +167,9 @@ impl Job {
             delivery: DeliveryState::Taken,
             reasons: Vec::new(),
         });
-        taken.collect()
+        let taken: Vec<Delivered> = taken.collect();
+        debug_assert_eq!(taken.len(), shipment.items.len(), "what is released was handed over");
+        taken
     }
 
     async fn run(&self, tx: &mut Tx) -> Result<Outcome, StoreError> {

@@ -36,8 +36,8 @@ impl Column {
     }
 }
 
-/// One value of a statement. Has no `Debug`: it may be personal data. A work may run twice, so that what it binds is cloned: no
-/// kind of bytes is copied for that.
+/// One value of a statement. Has no `Debug`: it may be personal data. A work may run twice, so that it binds clones; cloning bytes
+/// copies no content.
 #[derive(Clone)]
 pub(crate) enum Value {
     Blob(Bytes),

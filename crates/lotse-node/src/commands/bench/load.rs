@@ -109,11 +109,11 @@ impl Load {
 
     async fn stream(&mut self, channel: Channel, window: &Arc<Window>) -> anyhow::Result<()> {
         let (out, queued) = mpsc::channel(256);
-        let (requests, answers) =
+        let (requests, codec) =
             (Request::new(ReceiverStream::new(queued)), Encoded::<SubmitReferralsResponse>::default());
         let mut client = Grpc::new(channel);
         client.ready().await?;
-        let answers = client.streaming(requests, method("SubmitReferrals")?, answers).await;
+        let answers = client.streaming(requests, method("SubmitReferrals")?, codec).await;
         let answers = answers.map_err(explained)?.into_inner();
         let reader = tokio::spawn(read_answers(answers, window.clone(), self.submitted.clone()));
         while window.set_out(self.next).await? {

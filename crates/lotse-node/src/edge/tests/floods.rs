@@ -103,7 +103,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Opens a connection without a client behind it, that keeps little of what it is sent.
-async fn silent(world: &World) -> TlsStream<TcpStream> {
+async fn unspoken(world: &World) -> TlsStream<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(16 * 1024).unwrap();
     let tcp = socket.connect(world.address).await.unwrap();
@@ -114,7 +114,7 @@ async fn silent(world: &World) -> TlsStream<TcpStream> {
 
 /// Opens such a connection and says what a client says first.
 async fn greeted(world: &World) -> TlsStream<TcpStream> {
-    let mut connection = silent(world).await;
+    let mut connection = unspoken(world).await;
     connection.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
     connection
 }
@@ -294,23 +294,42 @@ async fn who_does_not_begin_to_speak_is_hung_up_on_and_who_has_spoken_is_not() {
     let (world, counts) = open(Limits { first_request, ..Limits::default() }).await;
     let good = channel(&world);
     who(&good).await.unwrap();
-    let hangs_up = async |mut connection: TlsStream<TcpStream>, said: &[u8]| {
+    let begun = Instant::now();
+    let says = async |said: &[u8]| {
+        let mut connection = unspoken(&world).await;
+        connection.write_all(said).await.unwrap();
         let ended = timeout(Duration::from_secs(20), connection.read_to_end(&mut Vec::new())).await;
         assert!(ended.is_ok(), "still open after {said:?}");
+        assert!(begun.elapsed() > first_request / 2, "it was given its time");
     };
-    for said in [&PREFACE[..0], &PREFACE[..1], &PREFACE[..23]] {
-        let mut slow = silent(&world).await;
-        slow.write_all(said).await.unwrap();
-        hangs_up(slow, said).await;
-    }
-    let mut dripping = silent(&world).await;
-    for byte in PREFACE {
-        let _ = dripping.write_all(&[*byte]).await; // it may have hung up already
-        tokio::time::sleep(first_request / 8).await;
-    }
-    hangs_up(dripping, b"one byte after another").await;
+    let drips = async {
+        let mut connection = unspoken(&world).await;
+        for byte in PREFACE.iter().cycle() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "a byte now and then keeps it open");
+            if connection.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(first_request / 8).await;
+        }
+    };
+    let speaks_in_two_parts = async {
+        let mut connection = unspoken(&world).await;
+        connection.write_all(&PREFACE[..12]).await.unwrap();
+        tokio::time::sleep(first_request / 4).await;
+        connection.write_all(&[&PREFACE[12..], &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
+        tokio::time::sleep(first_request).await;
+        connection.write_all(&frame(PING, 0, 0, &[7; 8])).await.unwrap();
+        let mut said = [0; 4096];
+        let mut length = 0;
+        while !frames(&said[..length]).any(|(kind, _)| kind == PING) {
+            let read = timeout(Duration::from_secs(20), connection.read(&mut said[length..])).await.unwrap().unwrap();
+            assert!(read > 0, "it hung up on who had spoken");
+            length += read;
+        }
+    };
+    tokio::join!(says(&PREFACE[..0]), says(&PREFACE[..1]), says(&PREFACE[..23]), drips, speaks_in_two_parts);
     who(&good).await.unwrap();
-    assert_eq!(counts.accepted.load(Ordering::Relaxed), 5, "who had spoken did not have to connect again");
+    assert_eq!(counts.accepted.load(Ordering::Relaxed), 6, "who had spoken did not have to connect again");
 }
 
 #[tokio::test]
