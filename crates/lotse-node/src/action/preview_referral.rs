@@ -33,7 +33,8 @@ pub async fn preview_referral(node: &Arc<Node>, handover: Handover) -> Result<Pr
         .read("preview", move |tx| Box::pin(async move { consent::towards(tx, &recipient, &[subject], &named).await }))
         .await?;
     let consents = Consents::new(towards);
-    let plain: Vec<Consent> = consents.of(subject, handover.consent).into_iter().map(|t| t.consent.clone()).collect();
+    let of_subject: Vec<&Consent> =
+        consents.of(subject, handover.consent).into_iter().map(|towards| &towards.consent).collect();
     let federation = node.federation.get();
     let at = node.now();
     let mut explanation = Vec::new();
@@ -42,6 +43,6 @@ pub async fn preview_referral(node: &Arc<Node>, handover: Handover) -> Result<Pr
         return Ok(Preview { decision: Err(Failure::refused(reason)), explanation });
     }
     let asked = Asked { node, peer: &peer, subject, handover: &handover };
-    let decision = release::decide(&asked.release(), &federation.agreements, &plain, at, &mut explanation);
+    let decision = release::decide(&asked.release(), &federation.agreements, &of_subject, at, &mut explanation);
     Ok(Preview { decision: decision.map_err(Failure::from), explanation })
 }
