@@ -1,6 +1,7 @@
 //! The ends of connections: ports that accept them, and channels that open them, both over `tls`.
 
 mod accept;
+mod allowance;
 mod calls;
 mod connect;
 mod connection;
@@ -8,6 +9,7 @@ mod grpc;
 mod pages;
 mod share;
 mod unfinished;
+mod unread;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -40,6 +40,8 @@ pub struct Limits {
     pub calls_per_connection: usize,
     /// Bytes of one caller's messages that have begun and not ended, over all its connections; more are answered with OVERLOADED.
     pub unfinished_bytes_per_caller: usize,
+    /// Bytes of answers to one caller that are not sent, over all its connections; what would be more ends with OVERLOADED.
+    pub unread_bytes_per_caller: usize,
     /// Handshakes at the same time; more wait.
     pub handshakes: usize,
     /// Handshakes at the same time from one address, waiting ones included; more are refused.
@@ -67,6 +69,7 @@ impl Default for Limits {
             connections_per_address: 64,
             calls_per_connection: 512,
             unfinished_bytes_per_caller: 64 * 1024 * 1024,
+            unread_bytes_per_caller: 64 * 1024 * 1024,
             handshakes: 256,
             handshakes_per_address: 128,
             handshake: Duration::from_secs(10),

@@ -1,5 +1,5 @@
-//! How many calls of one connection are worked on at the same time. One more is refused at once, with a reason, and does not wait:
-//! what waits takes memory.
+//! How many calls of one connection are worked on at the same time, and what a caller's calls may keep in memory. One more is refused
+//! at once, with a reason, and does not wait: what waits takes memory.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
 
-use super::unfinished::{Allowance, Counted};
+use super::allowance::Allowance;
+use super::unfinished::Counted;
+use super::unread::{Room, Unread};
 use crate::failure::{ErrorKind, Failure};
 
 /// The services of a port as one connection sees them.
@@ -23,13 +25,14 @@ pub(super) struct Calls {
     routes: Routes,
     free: Arc<Semaphore>,
     unfinished: Arc<Allowance>,
+    unread: Arc<Allowance>,
 }
 
 impl Calls {
-    /// Lets so many calls through at the same time; each counts until its answer begins. Of messages that have begun and not ended
-    /// they take what the caller is allowed.
-    pub(super) fn new(routes: Routes, limit: usize, unfinished: Arc<Allowance>) -> Calls {
-        Calls { routes, free: Arc::new(Semaphore::new(limit)), unfinished }
+    /// Lets so many calls through at the same time; each counts until its answer begins. Of messages that have begun and not ended,
+    /// and of answers that are not read, they take what the caller is allowed.
+    pub(super) fn new(routes: Routes, limit: usize, unfinished: Arc<Allowance>, unread: Arc<Allowance>) -> Calls {
+        Calls { routes, free: Arc::new(Semaphore::new(limit)), unfinished, unread }
     }
 }
 
@@ -46,12 +49,16 @@ impl Service<Request<Body>> for Calls {
         let Ok(place) = self.free.clone().try_acquire_owned() else {
             return Box::pin(async { Ok(too_many().into_http()) });
         };
+        let room = match Room::take(&self.unread) {
+            Ok(room) => room,
+            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+        };
         let counted = |sent| Body::new(Counted::new(sent, self.unfinished.clone()));
         let answer = self.routes.call(request.map(counted));
         Box::pin(async move {
             let answer = answer.await;
             drop(place);
-            answer
+            Ok(answer?.map(|answer| Body::new(Unread::new(answer, room))))
         })
     }
 }

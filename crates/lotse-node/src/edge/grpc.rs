@@ -13,9 +13,9 @@ use tonic::transport::Server;
 use tonic::{Request, Status};
 
 use super::accept::{self, Accepted, Limits, Port};
+use super::allowance::Allowances;
 use super::calls::Calls;
 use super::connection::ConnectInfo;
-use super::unfinished::Allowances;
 use crate::tls::Standing;
 
 /// The largest gRPC message, to be set on each service for both directions: tonic limits only what it decodes.
@@ -75,11 +75,12 @@ pub async fn serve(port: Port, routes: Routes, stop: CancellationToken) {
     let limits = port.limits().clone();
     let ages = Ages::new(limits.max_age);
     let unfinished = Arc::new(Allowances::new(limits.unfinished_bytes_per_caller));
+    let unread = Arc::new(Allowances::new(limits.unread_bytes_per_caller));
     let handle = {
         let stop = stop.clone();
         move |connection: Accepted| {
             let name = connection.info().standing.as_deref().map(accept::caller).unwrap_or_default();
-            let calls = Calls::new(routes.clone(), limits.calls_per_connection, unfinished.of(&name));
+            let calls = Calls::new(routes.clone(), limits.calls_per_connection, unfinished.of(&name), unread.of(&name));
             let connection = connection.expecting(PREFACE_BYTES, limits.first_request);
             serve_connection(connection, calls, server(&limits, ages.next()), stop.clone())
         }

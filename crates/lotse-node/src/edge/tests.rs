@@ -91,6 +91,21 @@ impl StreamingService<Vec<u8>> for Mirror {
     }
 }
 
+/// Bytes of a large answer.
+const LARGE: usize = 1024 * 1024;
+
+/// Answers each call with as many.
+struct Large;
+
+impl UnaryService<Vec<u8>> for Large {
+    type Response = Vec<u8>;
+    type Future = Ready<Result<Response<Vec<u8>>, Status>>;
+
+    fn call(&mut self, _: Request<Vec<u8>>) -> Self::Future {
+        ready(Ok(Response::new(vec![7; LARGE])))
+    }
+}
+
 impl tower::Service<http::Request<Body>> for Mirror {
     type Response = http::Response<Body>;
     type Error = Infallible;
@@ -105,6 +120,7 @@ impl tower::Service<http::Request<Body>> for Mirror {
             let mut server = tonic::server::Grpc::new(Plain);
             Ok(match request.uri().path() {
                 "/test.Mirror/Who" => server.unary(Mirror, request).await,
+                "/test.Mirror/Large" => server.unary(Large, request).await,
                 _ => server.streaming(Mirror, request).await,
             })
         })

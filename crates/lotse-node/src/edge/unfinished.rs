@@ -1,10 +1,8 @@
 //! How much of one caller's messages may be here that have begun and not ended. Such bytes wait in memory for the rest, and whoever
 //! sends them may never send it.
 
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,56 +11,11 @@ use lotse_core::reason::Reason;
 use tonic::Status;
 use tonic::body::Body;
 
+use super::allowance::Allowance;
 use crate::failure::{ErrorKind, Failure};
 
 /// What stands before each message: a flag and the length (gRPC over HTTP/2, "Requests").
 const HEAD_BYTES: usize = 5;
-
-/// The allowances of all callers of a port.
-pub(super) struct Allowances {
-    bytes: usize,
-    callers: Mutex<HashMap<Box<str>, Weak<Allowance>>>,
-}
-
-impl Allowances {
-    /// Allows each caller so many bytes.
-    pub(super) fn new(bytes: usize) -> Allowances {
-        Allowances { bytes, callers: Mutex::default() }
-    }
-
-    /// Returns the allowance that all connections of a caller share.
-    pub(super) fn of(&self, caller: &str) -> Arc<Allowance> {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(allowance) = callers.get(caller).and_then(Weak::upgrade) {
-            return allowance;
-        }
-        callers.retain(|_, allowance| allowance.strong_count() > 0);
-        let allowance = Arc::new(Allowance { bytes: self.bytes, held: AtomicUsize::new(0) });
-        callers.insert(caller.into(), Arc::downgrade(&allowance));
-        allowance
-    }
-}
-
-/// What one caller's unfinished messages may take.
-pub(super) struct Allowance {
-    bytes: usize,
-    held: AtomicUsize,
-}
-
-impl Allowance {
-    /// Lets somebody who holds `old` bytes hold `new` ones. Refused if that is more than is left.
-    fn change(&self, old: usize, new: usize) -> Result<(), Status> {
-        let Some(more) = new.checked_sub(old) else {
-            self.held.fetch_sub(old - new, Ordering::Relaxed);
-            return Ok(());
-        };
-        if self.held.fetch_add(more, Ordering::Relaxed) + more > self.bytes {
-            self.held.fetch_sub(more, Ordering::Relaxed);
-            return Err(too_much());
-        }
-        Ok(())
-    }
-}
 
 fn too_much() -> Status {
     let message = "too many messages of this caller have begun and not ended: send them one after the other";
@@ -94,8 +47,8 @@ impl hyper::body::Body for Counted {
         {
             let begun = self.message.take(bytes);
             if begun != self.held {
-                if let Err(status) = self.allowance.change(self.held, begun) {
-                    return Poll::Ready(Some(Err(status)));
+                if !self.allowance.change(self.held, begun) {
+                    return Poll::Ready(Some(Err(too_much())));
                 }
                 self.held = begun;
             }
@@ -114,7 +67,7 @@ impl hyper::body::Body for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.allowance.held.fetch_sub(self.held, Ordering::Relaxed);
+        self.allowance.give_back(self.held);
     }
 }
 
@@ -156,6 +109,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::edge::allowance::Allowances;
 
     fn message(length: usize) -> Vec<u8> {
         [&[0], (length as u32).to_be_bytes().as_slice(), &vec![7; length]].concat()
@@ -181,28 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn connections_of_one_caller_share_what_is_allowed_and_give_it_back() {
-        let allowances = Allowances::new(100);
-        let (one, same, other) = (allowances.of("a"), allowances.of("a"), allowances.of("b"));
-        one.change(0, 60).unwrap();
-        same.change(0, 50).unwrap_err();
-        same.change(0, 40).unwrap();
-        other.change(0, 100).unwrap();
-        one.change(60, 10).unwrap();
-        same.change(40, 90).unwrap();
-        assert_eq!(one.held.load(Ordering::Relaxed), 100);
-        drop((one, same, other));
-        allowances.of("c");
-        assert_eq!(allowances.callers.lock().unwrap().len(), 1, "who is gone leaves nothing behind");
-    }
-
-    #[test]
     fn a_call_that_ends_gives_back_what_it_held() {
         let allowance = Allowances::new(100).of("a");
         let mut counted = Counted::new(Body::empty(), allowance.clone());
         counted.held = 70;
-        allowance.change(0, 70).unwrap();
+        assert!(allowance.change(0, 70));
         drop(counted);
-        assert_eq!(allowance.held.load(Ordering::Relaxed), 0);
+        assert_eq!(allowance.held(), 0);
     }
 }

@@ -31,6 +31,9 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 
+/// A flag: the last frame of its stream (RFC 9113, section 6.1).
+const END_STREAM: u8 = 0x1;
+
 /// The reason of a GOAWAY towards who keeps an endpoint busy (RFC 9113, section 7).
 const ENHANCE_YOUR_CALM: u8 = 0xb;
 
@@ -114,8 +117,13 @@ async fn unspoken(world: &World) -> TlsStream<TcpStream> {
 
 /// Opens such a connection and says what a client says first.
 async fn greeted(world: &World) -> TlsStream<TcpStream> {
+    greeted_with(world, &[]).await
+}
+
+/// The same with these settings.
+async fn greeted_with(world: &World, settings: &[u8]) -> TlsStream<TcpStream> {
     let mut connection = unspoken(world).await;
-    connection.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
+    connection.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, settings)].concat()).await.unwrap();
     connection
 }
 
@@ -170,9 +178,8 @@ fn a_port_that_keeps_what_it_is_sent_is_seen_to_grow() {
 }
 
 /// A call's header fields: POST, https, a path and an authority (RFC 7541, static table and literals without indexing).
-fn call() -> Vec<u8> {
-    let path = b"/test.Mirror/Who";
-    [&[0x83, 0x87, 0x04, path.len() as u8], path.as_slice(), &[0x01, 1, b'x']].concat()
+fn call(path: &str) -> Vec<u8> {
+    [&[0x83, 0x87, 0x04, path.len() as u8], path.as_bytes(), &[0x01, 1, b'x']].concat()
 }
 
 #[test]
@@ -185,8 +192,9 @@ fn calls_that_are_reset_as_soon_as_they_are_made_end_their_connection_and_others
         let cancel = 8_u32.to_be_bytes();
         for burst in 0..50 {
             let streams = (0..200).map(|place| 2 * (burst * 200 + place) + 1);
-            let call_and_reset =
-                |stream| [frame(HEADERS, 0x4, stream, &call()), frame(RST_STREAM, 0, stream, &cancel)].concat();
+            let call_and_reset = |stream| {
+                [frame(HEADERS, 0x4, stream, &call("/test.Mirror/Who")), frame(RST_STREAM, 0, stream, &cancel)].concat()
+            };
             let calls: Vec<u8> = streams.flat_map(call_and_reset).collect();
             if connection.write_all(&calls).await.is_err() {
                 break;
@@ -203,17 +211,17 @@ fn calls_that_are_reset_as_soon_as_they_are_made_end_their_connection_and_others
 
 /// Finds the reason of a GOAWAY among frames.
 fn goaway(bytes: &[u8]) -> Option<u8> {
-    frames(bytes).find(|(kind, _)| *kind == GOAWAY).and_then(|(_, payload)| payload.get(7).copied())
+    frames(bytes).find(|(kind, ..)| *kind == GOAWAY).and_then(|(.., payload)| payload.get(7).copied())
 }
 
-/// Takes whole frames apart: kind and payload.
-fn frames(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+/// Takes whole frames apart: kind, flags and payload.
+fn frames(mut bytes: &[u8]) -> impl Iterator<Item = (u8, u8, &[u8])> {
     std::iter::from_fn(move || {
         let (head, rest) = bytes.split_first_chunk::<9>()?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         let payload = rest.get(..length)?;
         bytes = &rest[length..];
-        Some((head[3], payload))
+        Some((head[3], head[4], payload))
     })
 }
 
@@ -225,7 +233,7 @@ fn messages_begun_and_never_ended_do_not_keep_others_from_being_served() {
         let memory = Memory::watch();
         let mut slow = greeted(&world).await;
         for stream in (0..500).map(|place| 2 * place + 1) {
-            slow.write_all(&frame(HEADERS, 0x4, stream, &call())).await.unwrap();
+            slow.write_all(&frame(HEADERS, 0x4, stream, &call("/test.Mirror/Who"))).await.unwrap();
             // The head says 4 MiB, and one byte follows.
             slow.write_all(&frame(DATA, 0, stream, &[0, 0, 0x40, 0, 0, b'x'])).await.unwrap();
         }
@@ -288,6 +296,59 @@ fn messages_of_which_half_comes_take_no_more_than_their_caller_is_allowed() {
     assert!(grown < allowed + 2 * MOST_GROWTH, "{grown}");
 }
 
+/// Makes calls and reads no answer; returns how many were refused, and the connection.
+async fn unread_answers(world: &World, settings: &[u8], path: &str, calls: usize) -> (usize, TlsStream<TcpStream>) {
+    let mut connection = greeted_with(world, settings).await;
+    let streams = (0..calls as u32).map(|place| 2 * place + 1);
+    let ask = |stream| [frame(HEADERS, 0x4, stream, &call(path)), frame(DATA, END_STREAM, stream, &[0; 5])].concat();
+    connection.write_all(&streams.flat_map(ask).collect::<Vec<u8>>()).await.unwrap();
+    connection.flush().await.unwrap();
+    let mut said = Vec::new();
+    let mut piece = vec![0; MEBIBYTE];
+    while let Ok(Ok(length @ 1..)) = timeout(Duration::from_secs(2), connection.read(&mut piece)).await {
+        said.extend(&piece[..length]);
+    }
+    let ended = |(kind, flags, _): &(u8, u8, &[u8])| *kind == HEADERS && flags & END_STREAM != 0;
+    (frames(&said).filter(ended).count(), connection)
+}
+
+/// SETTINGS_INITIAL_WINDOW_SIZE is 4 (RFC 9113, section 6.5.2): of no answer may anything be sent.
+const NOTHING_MAY_BE_SENT: [u8; 6] = [0, 4, 0, 0, 0, 0];
+
+#[test]
+fn answers_that_nobody_reads_take_no_more_than_their_caller_is_allowed() {
+    let test = "answers_that_nobody_reads_take_no_more_than_their_caller_is_allowed";
+    let allowed = Limits::default().unread_bytes_per_caller;
+    let grown = growth(test, async || {
+        let world = warm().await;
+        let memory = Memory::watch();
+        let calls = 3 * allowed / LARGE;
+        let (refused, connection) = unread_answers(&world, &NOTHING_MAY_BE_SENT, "/test.Mirror/Large", calls).await;
+        assert!((calls / 2..calls).contains(&refused), "{refused} of {calls}");
+        drop(connection);
+        let grown = memory.growth();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while unread_answers(&world, &NOTHING_MAY_BE_SENT, "/test.Mirror/Large", 40).await.0 > 0 {
+            assert!(Instant::now() < deadline, "what nobody can read any more still counts");
+        }
+        grown
+    });
+    assert!(grown < allowed + 2 * MOST_GROWTH, "{grown}");
+}
+
+#[tokio::test]
+async fn small_answers_that_nobody_reads_are_not_taken_without_end() {
+    let unread_bytes_per_caller = MEBIBYTE;
+    let (world, _) = open(Limits { unread_bytes_per_caller, ..Limits::default() }).await;
+    let (refused, connection) = unread_answers(&world, &NOTHING_MAY_BE_SENT, "/test.Mirror/Who", 256).await;
+    assert!((192..256).contains(&refused), "{refused}");
+    drop(connection);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while who(&channel(&world)).await.is_err() {
+        assert!(Instant::now() < deadline, "what nobody can read any more still counts");
+    }
+}
+
 #[tokio::test]
 async fn who_does_not_begin_to_speak_is_hung_up_on_and_who_has_spoken_is_not() {
     let first_request = Duration::from_secs(1);
@@ -321,7 +382,7 @@ async fn who_does_not_begin_to_speak_is_hung_up_on_and_who_has_spoken_is_not() {
         connection.write_all(&frame(PING, 0, 0, &[7; 8])).await.unwrap();
         let mut said = [0; 4096];
         let mut length = 0;
-        while !frames(&said[..length]).any(|(kind, _)| kind == PING) {
+        while !frames(&said[..length]).any(|(kind, ..)| kind == PING) {
             let read = timeout(Duration::from_secs(20), connection.read(&mut said[length..])).await.unwrap().unwrap();
             assert!(read > 0, "it hung up on who had spoken");
             length += read;
@@ -345,7 +406,7 @@ async fn a_connection_that_gives_no_sign_of_life_ends_and_one_that_does_goes_on(
     let (begun, mut said) = (Instant::now(), Vec::new());
     let _ = timeout(Duration::from_secs(30), silent.read_to_end(&mut said)).await.expect("it hangs up");
     assert!(begun.elapsed() >= sign_of_life, "it was given its time");
-    assert!(frames(&said).any(|(kind, _)| kind == PING), "it was asked");
+    assert!(frames(&said).any(|(kind, ..)| kind == PING), "it was asked");
     who(&alive).await.unwrap();
     assert_eq!(counts.accepted.load(Ordering::Relaxed), 2, "who answered did not have to connect again");
 }

@@ -1,0 +1,155 @@
+//! How much of what one caller was answered may be here. An answer waits in memory until it is sent, and whoever asks may never read.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use hyper::body::{Frame, SizeHint};
+use lotse_core::reason::Reason;
+use tonic::Status;
+use tonic::body::Body;
+
+use super::allowance::{Allowance, Charge};
+use crate::failure::{ErrorKind, Failure};
+
+/// What an answer is charged beside its messages, from the call until its end: tonic's buffer, the stream, what waits to be encoded.
+const OPEN_ANSWER_BYTES: usize = 16 * 1024;
+
+/// A place for an answer, taken before the call is worked on.
+pub(super) struct Room {
+    allowance: Arc<Allowance>,
+    _open: Charge,
+}
+
+impl Room {
+    /// Takes a place; refused if this caller has none left.
+    pub(super) fn take(allowance: &Arc<Allowance>) -> Result<Room, Status> {
+        let open = allowance.charge(OPEN_ANSWER_BYTES).ok_or_else(too_much)?;
+        Ok(Room { allowance: allowance.clone(), _open: open })
+    }
+}
+
+/// An answer whose messages are charged from when they are encoded until their last byte has left.
+pub(super) struct Unread {
+    answer: Body,
+    room: Room,
+}
+
+impl Unread {
+    pub(super) fn new(answer: Body, room: Room) -> Unread {
+        Unread { answer, room }
+    }
+
+    /// Charges bytes; they give the charge back themselves. An answer that would be too much ends with the reason instead.
+    fn charged(&mut self, bytes: Bytes) -> Frame<Bytes> {
+        if let Some(charge) = self.room.allowance.charge(bytes.len()) {
+            return Frame::data(Bytes::from_owner(Charged { bytes, _charge: charge }));
+        }
+        self.answer = Body::empty();
+        let mut trailers = HeaderMap::new();
+        // Cannot fail: tonic encodes every text for a header.
+        let _ = too_much().add_header(&mut trailers);
+        Frame::trailers(trailers)
+    }
+}
+
+fn too_much() -> Status {
+    let message = "too much of what this caller was answered waits to be sent: read it, and ask for less at a time";
+    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message).into()
+}
+
+/// Bytes that wait to be sent.
+struct Charged {
+    bytes: Bytes,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl hyper::body::Body for Unread {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(frame) = ready!(Pin::new(&mut self.answer).poll_frame(cx)) else { return Poll::Ready(None) };
+        Poll::Ready(Some(frame.map(|frame| match frame.into_data() {
+            Ok(bytes) => self.charged(bytes),
+            Err(other) => other,
+        })))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.answer.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.answer.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::stream;
+    use hyper::body::Body as _;
+
+    use super::*;
+    use crate::edge::allowance::Allowances;
+
+    fn allowance() -> Arc<Allowance> {
+        Allowances::new(2 * OPEN_ANSWER_BYTES + 100).of("a")
+    }
+
+    fn answer(allowance: &Arc<Allowance>, pieces: &[usize]) -> Unread {
+        let pieces: Vec<_> = pieces.iter().map(|&length| Ok::<_, Status>(vec![7; length])).collect();
+        let body = Body::new(axum::body::Body::from_stream(stream::iter(pieces)));
+        Unread::new(body, Room::take(allowance).unwrap())
+    }
+
+    async fn next(unread: &mut Unread) -> Option<Frame<Bytes>> {
+        poll_fn(|cx| Pin::new(&mut *unread).poll_frame(cx)).await.map(Result::unwrap)
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_charged_until_its_last_bytes_have_left() {
+        let allowance = allowance();
+        let mut unread = answer(&allowance, &[60, 40]);
+        assert_eq!(allowance.held(), OPEN_ANSWER_BYTES);
+        let first = next(&mut unread).await.unwrap().into_data().unwrap();
+        let second = next(&mut unread).await.unwrap().into_data().unwrap();
+        assert!(next(&mut unread).await.is_none());
+        drop(unread);
+        assert_eq!((first.len(), second.len(), allowance.held()), (60, 40, 100));
+        let part = first.slice(50..);
+        drop((first, second));
+        assert_eq!(allowance.held(), 60, "a part of it is still here");
+        drop(part);
+        assert_eq!(allowance.held(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_much_ends_with_the_reason() {
+        let allowance = allowance();
+        let mut kept = answer(&allowance, &[60]);
+        let mut cut = answer(&allowance, &[41, 1]);
+        let _unsent = next(&mut kept).await.unwrap();
+        let trailers = next(&mut cut).await.unwrap().into_trailers().unwrap();
+        assert_eq!(trailers["grpc-status"], "8");
+        assert!(next(&mut cut).await.is_none() && cut.is_end_stream());
+        assert_eq!(allowance.held(), 2 * OPEN_ANSWER_BYTES + 60);
+    }
+
+    #[test]
+    fn a_call_whose_answer_has_no_place_is_refused_before_it_is_worked_on() {
+        let allowance = allowance();
+        let _places = [Room::take(&allowance).unwrap(), Room::take(&allowance).unwrap()];
+        assert_eq!(Room::take(&allowance).err().unwrap().code(), tonic::Code::ResourceExhausted);
+    }
+}
