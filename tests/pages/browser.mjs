@@ -63,7 +63,7 @@ export class Tab {
         const headers = response.headers();
         assert.equal(headers['content-security-policy'], POLICY);
         for (const [header, value] of Object.entries({
-            'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'referrer-policy': 'no-referrer',
+            'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'referrer-policy': 'same-origin',
             'strict-transport-security': 'max-age=31536000',
         })) assert.equal(headers[header], value, header);
         await this.check(path, language);

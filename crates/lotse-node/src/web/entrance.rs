@@ -89,7 +89,7 @@ pub(super) async fn leave(State(node): State<Arc<Node>>, uri: Uri, headers: Head
 }
 
 /// Tells whether a form came from a page of this node. Browsers say it in `Sec-Fetch-Site`; older ones in `Origin`, which is
-/// `null` here because no page tells where it is.
+/// `null` for a page that hides where it is: none of these does (`Referrer-Policy`), a page of somebody else may.
 pub(super) fn is_own(uri: &Uri, headers: &HeaderMap) -> bool {
     let text = |value: Option<&http::HeaderValue>| value.map(|value| value.to_str().unwrap_or("?").to_owned());
     if let Some(site) = text(headers.get("sec-fetch-site")) {
@@ -100,7 +100,6 @@ pub(super) fn is_own(uri: &Uri, headers: &HeaderMap) -> bool {
     let host = uri.authority().map(|authority| authority.as_str().to_owned()).or_else(|| text(headers.get(HOST)));
     match (text(headers.get(ORIGIN)), host) {
         (None, _) => true,
-        (Some(origin), _) if origin == "null" => true,
         (Some(origin), Some(host)) => origin == format!("https://{host}"),
         (Some(_), None) => false,
     }
@@ -118,11 +117,12 @@ mod tests {
     #[test]
     fn a_form_of_another_site_is_told_apart() {
         let of = |pairs: &[(&'static str, &'static str)]| is_own_form("/enter", pairs);
-        assert!(of(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
+        assert!(of(&[("sec-fetch-site", "same-origin"), ("host", "a.example"), ("origin", "https://a.example")]));
         assert!(of(&[("host", "a.example:8445"), ("origin", "https://a.example:8445")]));
         assert!(of(&[]), "no browser");
         assert!(!of(&[("sec-fetch-site", "cross-site"), ("origin", "null")]));
         assert!(!of(&[("sec-fetch-site", "same-site")]));
+        assert!(!of(&[("host", "a.example"), ("origin", "null")]), "a page that hides where it is");
         assert!(!of(&[("host", "a.example"), ("origin", "https://evil.example")]));
         assert!(!of(&[("origin", "https://evil.example")]), "without a host");
     }

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 /// How long an answer may take, its request included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Nothing runs, nothing is loaded from elsewhere, nothing is kept, nobody embeds a page or learns where a link led from.
+/// Nothing runs, nothing is loaded from elsewhere, nothing is kept, nobody embeds a page, and no other site learns where a link led from.
 const HEADERS: [(HeaderName, &str); 9] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -18,7 +18,7 @@ const HEADERS: [(HeaderName, &str); 9] = [
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
     (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

@@ -241,7 +241,7 @@ async fn every_answer_forbids_scripts_frames_and_keeping() {
         assert!(header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header("cache-control"), "no-store", "{path}");
-        assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(header("referrer-policy"), "same-origin", "{path}");
         assert!(header("strict-transport-security").starts_with("max-age="), "{path}");
         for forbidden in ["<script", "<style", "style=", "onclick", "javascript:"] {
             assert!(!answer.text.contains(forbidden), "{path} has {forbidden}");
