@@ -4,6 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use lotse_core::reason::Reason;
+use tonic::Status;
+
+use crate::failure::{ErrorKind, Failure};
+
 /// The allowances of all callers of a port.
 pub(super) struct Allowances {
     bytes: usize,
@@ -36,25 +41,15 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// Lets somebody who holds `old` bytes hold `new` ones. False if that is more than is left; then nothing is changed.
-    #[must_use]
-    pub(super) fn change(&self, old: usize, new: usize) -> bool {
-        let Some(more) = new.checked_sub(old) else {
-            self.give_back(old - new);
-            return true;
-        };
-        let raised = |held: usize| held.checked_add(more).filter(|&held| held <= self.bytes);
-        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised).is_ok()
+    /// Begins to charge, with nothing.
+    pub(super) fn begin(self: &Arc<Self>) -> Charge {
+        Charge { bytes: 0, allowance: self.clone() }
     }
 
-    /// Charges bytes until the charge is dropped; `None` if that is more than is left.
+    /// Charges bytes; `None` if that is more than is left.
     pub(super) fn charge(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
-        self.change(0, bytes).then(|| Charge { bytes, allowance: self.clone() })
-    }
-
-    /// Takes back what somebody no longer holds.
-    pub(super) fn give_back(&self, bytes: usize) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        let mut charge = self.begin();
+        charge.change(bytes).then_some(charge)
     }
 
     /// Returns how much is held.
@@ -64,16 +59,46 @@ impl Allowance {
     }
 }
 
-/// Bytes that are held.
+/// Bytes that are held, until it is dropped.
 pub(super) struct Charge {
     bytes: usize,
     allowance: Arc<Allowance>,
 }
 
+impl Charge {
+    /// Holds so many bytes from now on. False if that is more than is left; then nothing is changed.
+    #[must_use]
+    pub(super) fn change(&mut self, bytes: usize) -> bool {
+        if bytes == self.bytes {
+            return true;
+        }
+        let Allowance { bytes: most, held } = &*self.allowance;
+        let changed = |held: usize| {
+            let sum = (held - self.bytes).checked_add(bytes)?;
+            (bytes < self.bytes || sum <= *most).then_some(sum)
+        };
+        let fits = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed).is_ok();
+        if fits {
+            self.bytes = bytes;
+        }
+        fits
+    }
+
+    /// Charges the same caller with bytes of their own.
+    pub(super) fn another(&self, bytes: usize) -> Option<Charge> {
+        self.allowance.charge(bytes)
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.allowance.give_back(self.bytes);
+        self.allowance.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
+}
+
+/// Refuses what is more than a caller may have at the same time.
+pub(super) fn overloaded(message: &'static str) -> Status {
+    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message).into()
 }
 
 #[cfg(test)]
@@ -84,14 +109,16 @@ mod tests {
     fn connections_of_one_caller_share_what_is_allowed_and_give_it_back() {
         let allowances = Allowances::new(100);
         let (one, same, other) = (allowances.of("a"), allowances.of("a"), allowances.of("b"));
-        assert!(one.change(0, 60));
-        assert!(!same.change(0, 50));
-        assert!(same.change(0, 40));
-        assert!(other.change(0, 100));
-        assert!(one.change(60, 10));
-        assert!(same.change(40, 90));
+        let mut first = one.charge(60).unwrap();
+        assert!(same.charge(50).is_none());
+        let mut second = same.charge(40).unwrap();
+        assert!(other.charge(100).is_some());
+        assert!(!second.change(41));
+        assert!(first.change(10) && second.change(90));
         assert_eq!(one.held(), 100);
-        drop((one, same, other));
+        drop(second);
+        assert_eq!(one.held(), 10);
+        drop((first, one, same, other));
         allowances.of("c");
         assert_eq!(allowances.callers.lock().unwrap().len(), 1, "who is gone leaves nothing behind");
     }

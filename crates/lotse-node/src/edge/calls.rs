@@ -7,17 +7,15 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
-use lotse_core::reason::Reason;
 use tokio::sync::Semaphore;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, overloaded};
 use super::unfinished::Counted;
-use super::unread::{Room, Unread};
-use crate::failure::{ErrorKind, Failure};
+use super::unread::{self, Unread};
 
 /// The services of a port as one connection sees them.
 #[derive(Clone)]
@@ -49,22 +47,20 @@ impl Service<Request<Body>> for Calls {
         let Ok(place) = self.free.clone().try_acquire_owned() else {
             return Box::pin(async { Ok(too_many().into_http()) });
         };
-        let room = match Room::take(&self.unread) {
-            Ok(room) => room,
+        let waiting = match unread::place(&self.unread) {
+            Ok(waiting) => waiting,
             Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
         };
-        let counted = |sent| Body::new(Counted::new(sent, self.unfinished.clone()));
+        let counted = |sent| Body::new(Counted::new(sent, &self.unfinished));
         let answer = self.routes.call(request.map(counted));
         Box::pin(async move {
             let answer = answer.await;
             drop(place);
-            Ok(answer?.map(|answer| Body::new(Unread::new(answer, room))))
+            Ok(answer?.map(|answer| Body::new(Unread::new(answer, waiting))))
         })
     }
 }
 
 fn too_many() -> Status {
-    let message =
-        "too many calls at the same time on this connection: wait for answers, or send the rest in one stream";
-    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message).into()
+    overloaded("too many calls at the same time on this connection: wait for answers, or send the rest in one stream")
 }

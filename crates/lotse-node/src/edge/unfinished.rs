@@ -7,32 +7,28 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use lotse_core::reason::Reason;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::allowance::Allowance;
-use crate::failure::{ErrorKind, Failure};
+use super::allowance::{Allowance, Charge, overloaded};
 
 /// What stands before each message: a flag and the length (gRPC over HTTP/2, "Requests").
 const HEAD_BYTES: usize = 5;
 
 fn too_much() -> Status {
-    let message = "too many messages of this caller have begun and not ended: send them one after the other";
-    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message).into()
+    overloaded("too many messages of this caller have begun and not ended: send them one after the other")
 }
 
 /// What a call sends, counted as long as a message of it is not complete.
 pub(super) struct Counted {
     sent: Body,
     message: Message,
-    held: usize,
-    allowance: Arc<Allowance>,
+    charge: Charge,
 }
 
 impl Counted {
-    pub(super) fn new(sent: Body, allowance: Arc<Allowance>) -> Counted {
-        Counted { sent, message: Message::default(), held: 0, allowance }
+    pub(super) fn new(sent: Body, allowance: &Arc<Allowance>) -> Counted {
+        Counted { sent, message: Message::default(), charge: allowance.begin() }
     }
 }
 
@@ -46,11 +42,8 @@ impl hyper::body::Body for Counted {
             && let Some(bytes) = frame.data_ref()
         {
             let begun = self.message.take(bytes);
-            if begun != self.held {
-                if !self.allowance.change(self.held, begun) {
-                    return Poll::Ready(Some(Err(too_much())));
-                }
-                self.held = begun;
+            if !self.charge.change(begun) {
+                return Poll::Ready(Some(Err(too_much())));
             }
         }
         Poll::Ready(frame)
@@ -62,12 +55,6 @@ impl hyper::body::Body for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.sent.size_hint()
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.allowance.give_back(self.held);
     }
 }
 
@@ -106,6 +93,10 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::stream;
+    use hyper::body::Body as _;
     use proptest::prelude::*;
 
     use super::*;
@@ -134,12 +125,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_call_that_ends_gives_back_what_it_held() {
+    #[tokio::test]
+    async fn a_call_that_ends_gives_back_what_it_held() {
         let allowance = Allowances::new(100).of("a");
-        let mut counted = Counted::new(Body::empty(), allowance.clone());
-        counted.held = 70;
-        assert!(allowance.change(0, 70));
+        let begun = stream::iter([Ok::<_, Status>(message(80)[..70].to_vec())]);
+        let mut counted = Counted::new(Body::new(axum::body::Body::from_stream(begun)), &allowance);
+        poll_fn(|cx| Pin::new(&mut counted).poll_frame(cx)).await.unwrap().unwrap();
+        assert_eq!(allowance.held(), 70);
         drop(counted);
         assert_eq!(allowance.held(), 0);
     }

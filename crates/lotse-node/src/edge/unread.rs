@@ -7,44 +7,33 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
-use lotse_core::reason::Reason;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::allowance::{Allowance, Charge};
-use crate::failure::{ErrorKind, Failure};
+use super::allowance::{Allowance, Charge, overloaded};
 
 /// What an answer is charged beside its messages, from the call until its end: tonic's buffer, the stream, what waits to be encoded.
 const OPEN_ANSWER_BYTES: usize = 16 * 1024;
 
-/// A place for an answer, taken before the call is worked on.
-pub(super) struct Room {
-    allowance: Arc<Allowance>,
-    _open: Charge,
-}
-
-impl Room {
-    /// Takes a place; refused if this caller has none left.
-    pub(super) fn take(allowance: &Arc<Allowance>) -> Result<Room, Status> {
-        let open = allowance.charge(OPEN_ANSWER_BYTES).ok_or_else(too_much)?;
-        Ok(Room { allowance: allowance.clone(), _open: open })
-    }
+/// Takes the place of an answer, before the call is worked on; refused if this caller has none left.
+pub(super) fn place(allowance: &Arc<Allowance>) -> Result<Charge, Status> {
+    allowance.charge(OPEN_ANSWER_BYTES).ok_or_else(too_much)
 }
 
 /// An answer whose messages are charged from when they are encoded until their last byte has left.
 pub(super) struct Unread {
     answer: Body,
-    room: Room,
+    place: Charge,
 }
 
 impl Unread {
-    pub(super) fn new(answer: Body, room: Room) -> Unread {
-        Unread { answer, room }
+    pub(super) fn new(answer: Body, place: Charge) -> Unread {
+        Unread { answer, place }
     }
 
     /// Charges bytes; they give the charge back themselves. An answer that would be too much ends with the reason instead.
     fn charged(&mut self, bytes: Bytes) -> Frame<Bytes> {
-        if let Some(charge) = self.room.allowance.charge(bytes.len()) {
+        if let Some(charge) = self.place.another(bytes.len()) {
             return Frame::data(Bytes::from_owner(Charged { bytes, _charge: charge }));
         }
         self.answer = Body::empty();
@@ -56,8 +45,7 @@ impl Unread {
 }
 
 fn too_much() -> Status {
-    let message = "too much of what this caller was answered waits to be sent: read it, and ask for less at a time";
-    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message).into()
+    overloaded("too much of what this caller was answered waits to be sent: read it, and ask for less at a time")
 }
 
 /// Bytes that wait to be sent.
@@ -110,7 +98,7 @@ mod tests {
     fn answer(allowance: &Arc<Allowance>, pieces: &[usize]) -> Unread {
         let pieces: Vec<_> = pieces.iter().map(|&length| Ok::<_, Status>(vec![7; length])).collect();
         let body = Body::new(axum::body::Body::from_stream(stream::iter(pieces)));
-        Unread::new(body, Room::take(allowance).unwrap())
+        Unread::new(body, place(allowance).unwrap())
     }
 
     async fn next(unread: &mut Unread) -> Option<Frame<Bytes>> {
@@ -149,7 +137,7 @@ mod tests {
     #[test]
     fn a_call_whose_answer_has_no_place_is_refused_before_it_is_worked_on() {
         let allowance = allowance();
-        let _places = [Room::take(&allowance).unwrap(), Room::take(&allowance).unwrap()];
-        assert_eq!(Room::take(&allowance).err().unwrap().code(), tonic::Code::ResourceExhausted);
+        let _places = [place(&allowance).unwrap(), place(&allowance).unwrap()];
+        assert_eq!(place(&allowance).err().unwrap().code(), tonic::Code::ResourceExhausted);
     }
 }
