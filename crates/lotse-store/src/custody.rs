@@ -10,7 +10,7 @@ use lotse_core::purpose::Purpose;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Column, OnConflict, Row, StoreError, Table, Tx, Value};
+use crate::engine::{Column, Columns, Directory, Row, StoreError, Table, Tx, Value};
 use crate::outbox::{ItemKind, kind, purpose};
 use crate::vault::Sealed;
 
@@ -78,6 +78,10 @@ pub struct Arrival {
     pub copy: Option<Copy>,
 }
 
+/// How rows are found by the record ids of what envelopes brought.
+pub(crate) static RECORDS: Directory =
+    Directory { table: "custody", alias: "c", id: "record_id", places: "custody_place", young: 8_192 };
+
 static INSERT: Table<28> = Table {
     name: "custody",
     columns: [
@@ -117,7 +121,7 @@ const NO_RECORD: Id = Id::from_bytes([0; 16]);
 
 /// Writes what was done with envelopes. None of them may be known.
 pub async fn insert(tx: &mut Tx, arrivals: &[Arrival]) -> Result<(), StoreError> {
-    tx.insert_many(&INSERT, arrivals.iter().map(insert_row).collect(), OnConflict::Fail).await.map(|_| ())
+    tx.insert_into(&RECORDS, &INSERT, arrivals.iter().map(insert_row).collect()).await
 }
 
 fn insert_row(arrival: &Arrival) -> [Value; 28] {
@@ -177,13 +181,14 @@ pub struct Remembered {
 
 /// Finds what is remembered of these envelopes, and of earlier ones of these records.
 pub async fn remembered(tx: &mut Tx, envelope_ids: &[Id], record_ids: &[Id]) -> Result<Vec<Remembered>, StoreError> {
-    let keys = |ids: &[Id]| ids.iter().map(|id| id.into()).collect();
+    let keys = envelope_ids.iter().map(|id| id.into()).collect();
     let by_envelope = "SELECT envelope_id, digest, owner, record_id, revision, outcome, reason, taken_at, leaf_hash
                        FROM custody WHERE envelope_id";
-    let by_record = "SELECT envelope_id, digest, owner, record_id, revision, outcome, reason, taken_at, leaf_hash
-                     FROM custody WHERE record_id";
-    let mut rows = tx.fetch_in(by_envelope, keys(envelope_ids), "", []).await?;
-    rows.extend(tx.fetch_in(by_record, keys(record_ids), "", []).await?);
+    let by_record = "SELECT c.envelope_id, c.digest, c.owner, c.record_id, c.revision, c.outcome, c.reason, c.taken_at,
+                            c.leaf_hash
+                     FROM custody c";
+    let mut rows = tx.fetch_in(by_envelope, keys, "", []).await?;
+    rows.extend(tx.fetch_by(&RECORDS, by_record, record_ids, "", []).await?);
     let mut remembered = rows.iter().map(remembered_row).collect::<Result<Vec<_>, _>>()?;
     remembered.sort_unstable_by_key(|known| known.envelope_id);
     remembered.dedup_by_key(|known| known.envelope_id);
@@ -284,25 +289,23 @@ fn held(row: &Row) -> Result<Held, StoreError> {
 
 /// Finds the highest taken revision of each of these records.
 pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Held>, StoreError> {
-    let keys = record_ids.iter().map(|&id| id.into()).collect();
     let rows = tx
-        .fetch_in(
-            "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
-                    epoch, agreement_id, clause_id, purpose, present, covered, feedback, hold_until, referral_state,
-                    content_key, content, envelope_id
-             FROM custody WHERE record_id",
-            keys,
-            " AND outcome = 1 ORDER BY revision",
+        .fetch_by(
+            &RECORDS,
+            "SELECT c.seq, c.record_id, c.kind, c.owner, c.thread_id, c.thread_sequence, c.revision, c.taken_at,
+                    c.consent_ref, c.subject_ref, c.epoch, c.agreement_id, c.clause_id, c.purpose, c.present, c.covered,
+                    c.feedback, c.hold_until, c.referral_state, c.content_key, c.content, c.envelope_id
+             FROM custody c",
+            record_ids,
+            " AND c.outcome = 1",
             [],
         )
         .await?;
-    let mut newest: Vec<Held> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let copy = held(row)?;
-        newest.retain(|known| known.record_id != copy.record_id);
-        newest.push(copy);
-    }
-    Ok(newest)
+    let mut copies = rows.iter().map(held).collect::<Result<Vec<_>, _>>()?;
+    copies.sort_by_key(|copy| (copy.record_id, std::cmp::Reverse(copy.revision)));
+    copies.dedup_by_key(|copy| copy.record_id);
+    copies.sort_by_key(|copy| copy.revision);
+    Ok(copies)
 }
 
 /// Finds the answers of a thread that this agency received, in thread order.
@@ -335,8 +338,10 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<
 
 /// Sets where a received referral stands.
 pub async fn set_referral_state(tx: &mut Tx, record_id: Id, state: ReferralState) -> Result<(), StoreError> {
-    let sql = "UPDATE custody SET referral_state = $2 WHERE record_id = $1 AND outcome = 1 AND kind = 1";
-    tx.execute(sql, [record_id.into(), state.number().into()]).await.map(|_| ())
+    const STATE: Columns<2> = [Column::blob("record_id"), Column::int("referral_state")];
+    let sql = "UPDATE custody SET referral_state = v.referral_state
+               FROM v WHERE custody.record_id = v.record_id AND custody.outcome = 1 AND custody.kind = 1";
+    tx.update_by(&RECORDS, &STATE, vec![[record_id.into(), state.number().into()]], sql).await.map(|_| ())
 }
 
 /// Destroys the content of copies whose lease has ended, and of those taken up to a time; row and digest stay. Returns how many.
@@ -348,7 +353,7 @@ pub async fn purge_ended(tx: &mut Tx, at: Timestamp, taken_until: Timestamp) -> 
 
 /// Destroys the content of what these envelopes brought; row and digest stay. Returns how many had any.
 pub async fn purge(tx: &mut Tx, envelope_ids: &[Id]) -> Result<u64, StoreError> {
-    const KEYS: crate::engine::Columns<1> = [Column::blob("id")];
+    const KEYS: Columns<1> = [Column::blob("id")];
     let rows = envelope_ids.iter().map(|&id| [id.into()]).collect();
     let sql = "UPDATE custody SET content_key = NULL, content = NULL FROM v
                WHERE custody.envelope_id = v.id AND custody.content IS NOT NULL";
@@ -372,9 +377,8 @@ pub struct Received {
 
 /// Reads what the inbox tells of received records, without content.
 pub async fn received(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Received>, StoreError> {
-    let keys = record_ids.iter().map(|&id| id.into()).collect();
-    let sql = "SELECT record_id, kind, thread_id, purpose, referral_state FROM custody WHERE record_id";
-    let rows = tx.fetch_in(sql, keys, " AND outcome = 1 ORDER BY seq", []).await?;
+    let sql = "SELECT c.record_id, c.kind, c.thread_id, c.purpose, c.referral_state FROM custody c";
+    let rows = tx.fetch_by(&RECORDS, sql, record_ids, " AND c.outcome = 1", []).await?;
     rows.iter()
         .map(|row| {
             Ok(Received {

@@ -6,6 +6,7 @@ use lotse_core::id::{Id, Sequence};
 use lotse_core::purpose::Purpose;
 use lotse_core::time::Timestamp;
 
+use crate::custody;
 use crate::engine::{Column, Columns, OnConflict, StoreError, Table, Tx};
 use crate::outbox::purpose;
 
@@ -67,19 +68,26 @@ pub struct Imported {
 pub async fn imported(tx: &mut Tx, tokens: &[Id]) -> Result<Vec<Imported>, StoreError> {
     const TOKENS: Columns<1> = [Column::blob("token")];
     let rows = tokens.iter().map(|&token| [token.into()]).collect();
-    let sql = "SELECT c.envelope_id, c.purpose, t.system
+    let sql = "SELECT own.record_id, own.revision, t.system
                FROM v JOIN import_token own ON own.token = v.token
-                      JOIN custody c ON c.record_id = own.record_id
-                      JOIN import_token t ON t.record_id = c.record_id
-               WHERE c.revision = own.revision AND c.outcome = 1 AND c.content IS NOT NULL
-                 AND t.revision = c.revision AND t.confirmed_at IS NOT NULL";
-    let mut found: BTreeMap<Id, Imported> = BTreeMap::new();
+                      JOIN import_token t ON t.record_id = own.record_id AND t.revision = own.revision
+               WHERE t.confirmed_at IS NOT NULL";
+    let mut confirmed: BTreeMap<(Id, Sequence), BTreeSet<String>> = BTreeMap::new();
     for row in &tx.fetch_with(&TOKENS, rows, sql).await? {
-        let (envelope_id, purpose) = (row.get(0)?, purpose(row, 1)?);
-        let new = || Imported { envelope_id, purpose, systems: BTreeSet::new() };
-        found.entry(envelope_id).or_insert_with(new).systems.insert(row.get(2)?);
+        confirmed.entry((row.get(0)?, row.get(1)?)).or_default().insert(row.get(2)?);
     }
-    Ok(found.into_values().collect())
+    let mut records: Vec<Id> = confirmed.keys().map(|&(record_id, _)| record_id).collect();
+    records.dedup();
+    let sql = "SELECT c.envelope_id, c.purpose, c.record_id, c.revision FROM custody c";
+    let mut found = Vec::new();
+    for row in
+        &tx.fetch_by(&custody::RECORDS, sql, &records, " AND c.outcome = 1 AND c.content IS NOT NULL", []).await?
+    {
+        if let Some(systems) = confirmed.remove(&(row.get(2)?, row.get(3)?)) {
+            found.push(Imported { envelope_id: row.get(0)?, purpose: purpose(row, 1)?, systems });
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod engine;
 
 pub use engine::*;
 
+use engine::Directory;
+
 pub mod agreement;
 pub mod batch;
 pub mod card;
@@ -27,3 +29,6 @@ pub mod testing;
 pub mod vault;
 pub mod withdrawal;
 pub mod yardstick;
+
+/// The tables whose rows are found by random ids.
+static DIRECTORIES: [&Directory; 3] = [&outbox::RECORDS, &custody::RECORDS, &register::SUBJECTS];

@@ -12,12 +12,19 @@ mod submit;
 use lotse_core::delivery::DeliveryState;
 use lotse_core::purpose::Purpose;
 
-use crate::engine::{Row, StoreError};
+use crate::engine::{Directory, Row, StoreError};
 
 pub use claim::{Claimable, Frozen, due, in_doubt, rebatch, release, replace_content};
 pub use item::{Delivered, Item, Oldest, Waiting, answers, delivered, expired, find, list_referrals, oldest, waiting};
 pub use settle::{Settled, set_referral_state, settle};
 pub use submit::{Known, NewItem, Release, insert, known};
+
+/// How items are found by their record ids, of which no two have the same.
+pub(crate) static RECORDS: Directory =
+    Directory { table: "outbox", alias: "o", id: "record_id", places: "outbox_place", young: 8_192 };
+
+/// Items that are looked up at once.
+pub(crate) const AT_ONCE: usize = 8_000;
 
 /// What an outgoing item carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

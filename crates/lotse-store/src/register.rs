@@ -1,10 +1,13 @@
 //! The disclosure register (Übermittlungsverzeichnis): one row per release, written once in the transaction that releases, and
 //! read with the batch that carried it. It lives as long as the clause says and dies with the subject's key.
 
+use std::collections::HashSet;
+
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Column, OnConflict, StoreError, Table, Tx};
+use crate::engine::{Column, Directory, Row, StoreError, Table, Tx};
+use crate::outbox;
 
 /// One release.
 #[derive(Clone, Debug)]
@@ -28,6 +31,10 @@ pub struct Disclosure {
     /// Purpose, basis and categories, encrypted under the subject's key.
     pub content: Vec<u8>,
 }
+
+/// How releases are found by their subject.
+pub(crate) static SUBJECTS: Directory =
+    Directory { table: "register", alias: "r", id: "subject_id", places: "register_place", young: 8_192 };
 
 static INSERT: Table<9> = Table {
     name: "register",
@@ -59,23 +66,26 @@ pub async fn insert(tx: &mut Tx, disclosures: Vec<Disclosure>) -> Result<(), Sto
             d.content.into(),
         ]
     };
-    tx.insert_many(&INSERT, disclosures.into_iter().map(row).collect(), OnConflict::Fail).await.map(|_| ())
+    tx.insert_into(&SUBJECTS, &INSERT, disclosures.into_iter().map(row).collect()).await
 }
+
+const SUBJECT: &str = "SELECT subject_id FROM consent WHERE consent_id = $1";
 
 /// Counts the releases under a consent that its recipients hold or may hold: all but those they refused.
 pub async fn out_under_consent(tx: &mut Tx, consent_id: Id) -> Result<u64, StoreError> {
-    let row = tx
-        .fetch_one(
-            "WITH RECURSIVE part (number) AS (
-                 SELECT MIN(seq) / 4096 FROM register
-                 UNION ALL SELECT number + 1 FROM part WHERE number < (SELECT MAX(seq) / 4096 FROM register))
-             SELECT COUNT(*) FROM part CROSS JOIN consent s
-             JOIN register r ON r.seq / 4096 = part.number AND r.subject_id = s.subject_id
-             JOIN consent_recipient c ON c.consent_id = s.consent_id AND c.consent_ref = r.consent_ref
-             JOIN outbox o ON o.record_id = r.record_id AND o.envelope_digest = r.envelope_digest
-             WHERE s.consent_id = $1 AND o.state = 2",
-            [consent_id.into()],
-        )
-        .await?;
-    row.get(0)
+    let Some(subject) = tx.fetch_optional(SUBJECT, [consent_id.into()]).await? else { return Ok(0) };
+    let sql = "SELECT r.record_id, r.envelope_digest FROM register r";
+    let under_consent = " AND r.consent_ref IN (SELECT consent_ref FROM consent_recipient WHERE consent_id = $2)";
+    let rows = tx.fetch_by(&SUBJECTS, sql, &[subject.get(0)?], under_consent, [consent_id.into()]).await?;
+    let release = |row: &Row| Ok((row.get::<Id>(0)?, row.get::<Digest>(1)?));
+    let releases = rows.iter().map(release).collect::<Result<Vec<_>, StoreError>>()?;
+    let mut out = 0;
+    for releases in releases.chunks(outbox::AT_ONCE) {
+        let records: Vec<Id> = releases.iter().map(|&(record_id, _)| record_id).collect();
+        let sql = "SELECT o.record_id, o.envelope_digest FROM outbox o";
+        let rows = tx.fetch_by(&outbox::RECORDS, sql, &records, " AND o.state = 2", []).await?;
+        let sent = rows.iter().map(release).collect::<Result<HashSet<_>, StoreError>>()?;
+        out += releases.iter().filter(|release| sent.contains(release)).count() as u64;
+    }
+    Ok(out)
 }

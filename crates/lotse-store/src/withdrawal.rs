@@ -10,9 +10,7 @@ use lotse_core::time::Timestamp;
 
 use crate::batch::OpenBatch;
 use crate::engine::{Column, Columns, Row, StoreError, Tx};
-
-/// Record ids that one statement looks up.
-const RECORDS_AT_ONCE: usize = 8_000;
+use crate::outbox;
 
 /// What is withdrawn. Empty: all of it. Several lists mean all that matches any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,12 +133,11 @@ pub async fn carriers(tx: &mut Tx, consent_ids: &[Id], leased: &[OpenBatch]) -> 
     let carried =
         |batch: &OpenBatch| batch.items.iter().map(move |item| (item.record_id, batch.batch_id)).collect::<Vec<_>>();
     let batch_of: HashMap<Id, Id> = leased.iter().flat_map(carried).collect();
-    let records: Vec<&Id> = batch_of.keys().collect();
+    let records: Vec<Id> = batch_of.keys().copied().collect();
     let mut found = BTreeSet::new();
-    for records in records.chunks(RECORDS_AT_ONCE) {
-        let keys = records.iter().map(|&id| id.into()).collect();
-        let sql = "SELECT record_id, consent_id FROM outbox WHERE record_id";
-        for row in tx.fetch_in(sql, keys, " AND consent_id IS NOT NULL", []).await? {
+    for records in records.chunks(outbox::AT_ONCE) {
+        let sql = "SELECT o.record_id, o.consent_id FROM outbox o";
+        for row in tx.fetch_by(&outbox::RECORDS, sql, records, " AND o.consent_id IS NOT NULL", []).await? {
             if consent_ids.contains(&row.get(1)?) {
                 found.extend(batch_of.get(&row.get(0)?));
             }

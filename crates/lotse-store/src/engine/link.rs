@@ -30,6 +30,8 @@ pub(super) enum Connection {
 pub(super) struct Outcome {
     pub(super) rows: Vec<Row>,
     pub(super) changed: u64,
+    /// The place of the row that was inserted last; of SQLite only.
+    pub(super) last_place: i64,
 }
 
 /// The values of a statement, bound for one engine.
@@ -60,6 +62,11 @@ impl Link {
             Connection::SqliteWriter(_) | Connection::SqliteReader(_) => EngineKind::Sqlite,
             Connection::PostgresWriter(_) | Connection::PostgresReader(_) => EngineKind::Postgres,
         }
+    }
+
+    /// Tells whether this is the connection that writes.
+    pub(super) fn is_writer(&self) -> bool {
+        matches!(self.connection, Connection::SqliteWriter(_) | Connection::PostgresWriter(_))
     }
 
     /// Returns what ends a statement of SQLite from another thread.

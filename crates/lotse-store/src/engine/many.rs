@@ -68,6 +68,16 @@ impl Tx {
         Ok(self.run_many(&table.columns, rows.into_flattened(), &before, &after).await?.changed)
     }
 
+    /// Inserts rows that must not be there and returns what the engine says of it.
+    pub(super) async fn insert_rows<const N: usize>(
+        &mut self,
+        table: &'static Table<N>,
+        rows: Vec<[Value; N]>,
+    ) -> Result<Outcome, StoreError> {
+        let (before, after) = insert_texts(table.name, &table.columns, OnConflict::Fail, "");
+        self.run_many(&table.columns, rows.into_flattened(), &before, &after).await
+    }
+
     /// Inserts rows and returns the named columns of those that were written, in no promised order. With
     /// [`OnConflict::Ignore`] this tells new rows from known ones.
     #[cfg_attr(not(test), expect(dead_code, reason = "no noun tells new rows from known ones this way yet"))]
@@ -80,22 +90,6 @@ impl Tx {
     ) -> Result<Vec<Row>, StoreError> {
         let (before, after) = insert_texts(table.name, &table.columns, on_conflict, returning);
         Ok(self.run_many(&table.columns, rows.into_flattened(), &before, &after).await?.rows)
-    }
-
-    /// Sets the other columns of the rows whose first column has the given value; returns how many were changed. No key
-    /// may occur twice.
-    pub(crate) async fn update_many<const N: usize>(
-        &mut self,
-        table: &'static Table<N>,
-        rows: Vec<[Value; N]>,
-    ) -> Result<u64, StoreError> {
-        let [key, set @ ..] = table.columns.as_slice() else {
-            return Err(StoreError::Value("an update needs a key column"));
-        };
-        let set: Vec<String> = set.iter().map(|column| format!("{0} = v.{0}", column.name)).collect();
-        let (name, key) = (table.name, key.name);
-        let after = format!(" UPDATE {name} SET {} FROM v WHERE {name}.{key} = v.{key}", set.join(", "));
-        Ok(self.run_with(&table.columns, rows.into_flattened(), &after).await?.changed)
     }
 
     /// Runs a statement that finds the given rows in a table named `v`; returns how many rows it changed. The text is what
@@ -146,7 +140,12 @@ impl Tx {
         Ok(self.run_in(before, keys, after, values.into()).await?.changed)
     }
 
-    async fn run_with(&mut self, columns: &[Column], values: Vec<Value>, after: &str) -> Result<Outcome, StoreError> {
+    pub(super) async fn run_with(
+        &mut self,
+        columns: &[Column],
+        values: Vec<Value>,
+        after: &str,
+    ) -> Result<Outcome, StoreError> {
         let before = format!("WITH v({}) AS (", names(columns));
         self.run_many(columns, values, &before, &format!("){after}")).await
     }
@@ -175,7 +174,7 @@ impl Tx {
         self.run(built(sql), Bound::SqliteEach(values, width), Prepared::Keep).await
     }
 
-    async fn run_in(
+    pub(super) async fn run_in(
         &mut self,
         before: &str,
         keys: Vec<Value>,

@@ -2,6 +2,7 @@
 
 mod checkup;
 mod counters;
+mod directory;
 mod error;
 mod faults;
 mod job;
@@ -32,6 +33,7 @@ pub use options::{EndedWork, EngineKind, StoreOptions, WorkObserver};
 pub use store::Store;
 pub use tx::Tx;
 
+pub(crate) use directory::Directory;
 pub(crate) use many::{Columns, OnConflict, Table};
 pub(crate) use row::Row;
 pub(crate) use value::{Column, Value};

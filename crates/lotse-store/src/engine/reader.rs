@@ -148,7 +148,7 @@ impl Reader {
                 if let Some(place) = lock(&self.interrupts).get_mut(self.place) {
                     *place = link.interrupt_handle();
                 }
-                none.insert(Tx::new(link))
+                none.insert(Tx::new(link, &self.shared.directories))
             }
         };
         let outcome = tokio::select! {

@@ -27,8 +27,7 @@ pub(super) const SLOW: Duration = Duration::from_secs(1);
 /// Prepared statements kept per connection.
 pub(super) const KEPT_STATEMENTS: usize = 256;
 
-/// Only one row of a referral's size fits the default page of 4 KiB, and an index over random keys dirties a whole page for nearly
-/// each row (measured at 256 in flight: 16 KiB costs as much as 8, 4 KiB a fifth more; with one in flight 8 KiB costs a fifth less
+/// Only one row of a referral's size fits the default page of 4 KiB (measured at 256 in flight: 16 KiB costs as much as 8, 4 KiB a fifth more; with one in flight 8 KiB costs a fifth less
 /// than 16). Fixed at creation.
 const PAGE_SIZE: u32 = 8_192;
 

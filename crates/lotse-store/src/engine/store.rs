@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::counters::Meter;
+use super::directory::Directories;
 use super::faults::Fault;
 use super::job::{Asking, Waiting, run_once};
 use super::target::{Readers, Target, begin_reading};
@@ -14,7 +15,7 @@ use super::thread;
 use super::tx::Tx;
 use super::watch::Watch;
 use super::writer::{Request, Writer};
-use super::{Counters, EndedWork, EngineKind, Faults, StoreError, StoreOptions, WorkObserver};
+use super::{Counters, EndedWork, EngineKind, Faults, Opener, StoreError, StoreOptions, WorkObserver};
 
 /// The tables of a node, in SQLite or PostgreSQL. Cloning it is cheap; all clones are one store.
 #[derive(Clone)]
@@ -27,6 +28,7 @@ pub struct Store {
 /// What the writer and the readers share.
 pub(super) struct Shared {
     pub(super) meter: Meter,
+    pub(super) directories: Arc<Directories>,
     faults: Option<Arc<Faults>>,
     observer: Option<WorkObserver>,
     synchronous: String,
@@ -47,7 +49,9 @@ impl Store {
         let lock = target.lock(opener).await?;
         let (link, synchronous) = target.prepare(opener, options.longest_work).await?;
         let (faults, observer) = (options.faults.clone(), options.observer.clone());
-        let shared = Arc::new(Shared { meter: Meter::default(), faults, observer, synchronous });
+        let directories = Arc::new(Directories::new(matches!(opener, Opener::Node { .. })));
+        let tx = Tx::new(link, &directories);
+        let shared = Arc::new(Shared { meter: Meter::default(), directories, faults, observer, synchronous });
         let readers = target.readers(&options, &shared)?;
         let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
         let longest_work = options.longest_work;
@@ -55,16 +59,8 @@ impl Store {
             EngineKind::Sqlite => Some(Watch::start(longest_work)?),
             EngineKind::Postgres => None,
         };
-        let task = Writer {
-            target,
-            opener,
-            lock,
-            shared: Arc::clone(&shared),
-            longest_work,
-            watch,
-            requests,
-            tx: Some(Tx::new(link)),
-        };
+        let task =
+            Writer { target, opener, lock, shared: Arc::clone(&shared), longest_work, watch, requests, tx: Some(tx) };
         match readers.engine() {
             EngineKind::Sqlite => thread::spawn("store-writer", task.serve())?,
             EngineKind::Postgres => drop(tokio::spawn(task.serve())),
@@ -75,8 +71,8 @@ impl Store {
     /// Opens the database of a URL to read only, beside a node that may be running: the tables stay as they are, and every write
     /// is refused. Errors of the connection show at the first read.
     pub fn open_to_read(url: &str, options: &StoreOptions) -> Result<Store, StoreError> {
-        let meter = Meter::default();
-        let shared = Arc::new(Shared { meter, faults: None, observer: None, synchronous: String::new() });
+        let (meter, directories) = (Meter::default(), Arc::new(Directories::new(false)));
+        let shared = Arc::new(Shared { meter, directories, faults: None, observer: None, synchronous: String::new() });
         let readers = Target::parse(url)?.readers(options, &shared)?;
         let (writer, _) = mpsc::channel(1);
         Ok(Store { writer, readers, shared })
@@ -125,7 +121,7 @@ impl Store {
                 answer.await.map_err(|_| StoreError::Closed)?
             }
             Readers::Postgres(pool, _) => {
-                let mut tx = Tx::new(begin_reading(pool).await?);
+                let mut tx = Tx::new(begin_reading(pool).await?, &self.shared.directories);
                 run_once(name, work, &mut tx, &self.shared.meter).await
             }
         }

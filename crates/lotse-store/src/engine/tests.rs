@@ -2,6 +2,7 @@
 
 mod answers;
 mod checkup;
+mod directory;
 mod durability;
 mod many;
 mod opener;

@@ -1,8 +1,11 @@
 //! A transaction as works see it.
 
+use std::sync::Arc;
+
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments as _, SqlSafeStr, SqlStr};
 
+use super::directory::Directories;
 use super::link::{Bound, Link, Outcome, Prepared};
 use super::row::Row;
 use super::value::{Kind, Value};
@@ -11,6 +14,9 @@ use super::{EngineKind, StoreError};
 /// A transaction. Works run their statements on it, one after another.
 pub struct Tx {
     link: Link,
+    directories: Arc<Directories>,
+    /// The database's version when this connection last looked at it; another connection that writes changes it.
+    version: Option<i64>,
     statements: u64,
     rows: u64,
     failed: Option<StoreError>,
@@ -60,8 +66,23 @@ impl Tx {
         self.link.engine()
     }
 
-    pub(super) fn new(link: Link) -> Tx {
-        Tx { link, statements: 0, rows: 0, failed: None }
+    pub(super) fn new(link: Link, directories: &Arc<Directories>) -> Tx {
+        let directories = Arc::clone(directories);
+        Tx { link, directories, version: None, statements: 0, rows: 0, failed: None }
+    }
+
+    pub(super) fn directories(&self) -> &Directories {
+        &self.directories
+    }
+
+    /// Tells whether it may write.
+    pub(super) fn is_writer(&self) -> bool {
+        self.link.is_writer()
+    }
+
+    /// Notes the database's version and returns the one before.
+    pub(super) fn saw_version(&mut self, version: i64) -> Option<i64> {
+        self.version.replace(version)
     }
 
     pub(super) fn link(&mut self) -> &mut Link {

@@ -59,6 +59,7 @@ impl Writer {
     pub(super) async fn serve(mut self) {
         let mut requests = Vec::with_capacity(GROUP);
         let mut closing = Vec::new();
+        self.learn().await;
         while self.requests.recv_many(&mut requests, GROUP).await > 0 {
             let mut jobs = Vec::with_capacity(requests.len());
             let mut emptying = Vec::new();
@@ -89,6 +90,17 @@ impl Writer {
         }
     }
 
+    /// Learns where the newest records stand, so that the first who asks does not wait. What fails is learned when it is needed.
+    async fn learn(&mut self) {
+        let Some(tx) = self.tx.as_mut().filter(|tx| tx.is_alone_on_sqlite()) else { return };
+        for directory in crate::DIRECTORIES {
+            if let Err(error) = tx.learn(directory).await {
+                tracing::warn!(%error, "the newest records are not yet known");
+            }
+        }
+        self.rollback().await;
+    }
+
     /// Runs the jobs in one transaction and answers all of them.
     async fn commit_group(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let mut separately = false;
@@ -100,6 +112,9 @@ impl Writer {
             };
             let has_run = ran.is_ok();
             let Err(error) = (if has_run { self.commit().await } else { ran }) else { break Ok(()) };
+            if has_run {
+                self.shared.directories.forget();
+            }
             self.rollback().await;
             if error.may_pass_again() && run < RUNS {
                 tokio::time::sleep(wait_before(run)).await;
@@ -163,19 +178,21 @@ impl Writer {
     async fn commit(&mut self) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let longest = self.longest_work;
-        let link = self.tx().await?.link();
-        if !link.has_begun() {
+        let tx = self.tx().await?;
+        if !tx.link().has_begun() {
             return Ok(());
         }
         let fault = shared.next_fault();
         if fault == Some(Fault::FailBeforeCommit) {
             return Err(StoreError::Database { code: "fault".to_owned(), message: "a planned fault".to_owned() });
         }
-        let Ok(committed) = timeout(longest, link.commit()).await else {
+        let steps = tx.hand_on().await?;
+        let Ok(committed) = timeout(longest, tx.link().commit()).await else {
             self.tx = None;
             return Err(StoreError::InDoubt("the commit took too long".to_owned()));
         };
         committed?;
+        shared.directories.advance(&steps);
         shared.meter.count_commit();
         match fault {
             Some(_) => Err(StoreError::InDoubt("a planned fault".to_owned())),
@@ -204,7 +221,11 @@ impl Writer {
     async fn tx(&mut self) -> Result<&mut Tx, StoreError> {
         match &mut self.tx {
             Some(tx) => Ok(tx),
-            none => Ok(none.insert(Tx::new(self.target.connect(self.opener, self.longest_work).await?))),
+            none => {
+                let link = self.target.connect(self.opener, self.longest_work).await?;
+                self.shared.directories.forget();
+                Ok(none.insert(Tx::new(link, &self.shared.directories)))
+            }
         }
     }
 }

@@ -11,7 +11,8 @@ use lotse_core::id::Id;
 use lotse_core::time::Timestamp;
 
 use super::entry::{Filter, Leaf, MAX_PAGE, leaf, place};
-use crate::engine::{StoreError, Tx, Value};
+use crate::engine::{Row, StoreError, Tx, Value};
+use crate::{custody, outbox};
 
 /// How far entries may stand out of the order of their times: the clock may step back so far before releases stop. Where somebody
 /// confirmed a clock that stepped back further, a release of the hours that came twice may be missing from what is found here; a
@@ -37,10 +38,15 @@ const TOLD: &str = "
 
 /// Between which times entries were written that rows of the record lead to. An item is released, perhaps more than once, between its
 /// submission and the receipt for its last batch; while there is none it may be released again.
-const TIMES: &str = "
-    SELECT o.submitted_at, b.answered_at FROM outbox o JOIN batch b ON b.batch_id = o.batch_id WHERE o.record_id = $1
-    UNION ALL SELECT taken_at, taken_at FROM custody WHERE record_id = $1 AND outcome = 1
-    UNION ALL SELECT recorded_at, recorded_at FROM consent WHERE consent_id = $1";
+async fn times(tx: &mut Tx, record_id: Id) -> Result<Vec<Row>, StoreError> {
+    let sent = "SELECT o.submitted_at, b.answered_at FROM outbox o JOIN batch b ON b.batch_id = o.batch_id";
+    let taken = "SELECT c.taken_at, c.taken_at FROM custody c";
+    let recorded = "SELECT recorded_at, recorded_at FROM consent WHERE consent_id = $1";
+    let mut times = tx.fetch_by(&outbox::RECORDS, sent, &[record_id], "", []).await?;
+    times.extend(tx.fetch_by(&custody::RECORDS, taken, &[record_id], " AND c.outcome = 1", []).await?);
+    times.extend(tx.fetch(recorded, [record_id.into()]).await?);
+    Ok(times)
+}
 
 /// Lists entries about a record newest first, as [`super::list`] does.
 pub(super) async fn list(
@@ -88,7 +94,7 @@ fn values(generation: u32, record_id: Id, filter: &Filter, places: Range<u64>, l
 /// Finds between which places entries stand that rows of the record lead to.
 async fn places(tx: &mut Tx, generation: u32, record_id: Id) -> Result<Vec<Range<u64>>, StoreError> {
     let mut found = Vec::new();
-    for times in tx.fetch(TIMES, [record_id.into()]).await? {
+    for times in times(tx, record_id).await? {
         let (first, last): (Timestamp, Option<Timestamp>) = (times.get(0)?, times.get(1)?);
         let start = first_since(tx, generation, first.minus(STEP_BACK)).await?;
         let end = match last {

@@ -6,8 +6,8 @@ use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::purpose::Purpose;
 use lotse_core::time::Timestamp;
 
-use super::{ItemKind, Release, kind, purpose};
-use crate::engine::{Column, Row, StoreError, Table, Tx};
+use super::{ItemKind, RECORDS, Release, kind, purpose};
+use crate::engine::{Column, Columns, Row, StoreError, Tx};
 use crate::vault::Sealed;
 
 /// An item that a claim may release: due, or in doubt in a batch whose lease has ended.
@@ -81,15 +81,15 @@ pub async fn due(tx: &mut Tx, peer: &AgencyId, at: Timestamp, limit: u32) -> Res
 
 /// Finds items in doubt among these records: what was frozen is sent again under the same envelope id.
 pub async fn in_doubt(tx: &mut Tx, record_ids: &[Id], batch_id: Id) -> Result<Vec<Claimable>, StoreError> {
-    let keys = record_ids.iter().map(|&id| id.into()).collect();
     let rows = tx
-        .fetch_in(
+        .fetch_by(
+            &RECORDS,
             "SELECT o.record_id, o.kind, o.thread_id, o.system, o.subject_id, o.purpose, o.present, o.request, o.submitted_at,
                     o.expires_at, o.attempts, o.content_key, o.content, o.envelope_id, o.envelope_digest, o.head,
                     o.consent_id, o.sent, o.batch_id, o.left_out
-             FROM outbox o WHERE o.record_id",
-            keys,
-            " AND o.state = 2 AND o.batch_id = $2 ORDER BY o.seq",
+             FROM outbox o",
+            record_ids,
+            " AND o.state = 2 AND o.batch_id = $2",
             [batch_id.into()],
         )
         .await?;
@@ -128,23 +128,20 @@ fn claimable(row: &Row) -> Result<Claimable, StoreError> {
     })
 }
 
-static RELEASE: Table<12> = Table {
-    name: "outbox",
-    columns: [
-        Column::blob("record_id"),
-        Column::int("state"),
-        Column::blob("batch_id"),
-        Column::blob("envelope_id"),
-        Column::blob("envelope_digest"),
-        Column::blob("consent_id"),
-        Column::int("sent"),
-        Column::int("left_out"),
-        Column::int("hold_until"),
-        Column::int("feedback"),
-        Column::blob("head"),
-        Column::text("reasons"),
-    ],
-};
+const RELEASE: Columns<12> = [
+    Column::blob("record_id"),
+    Column::int("state"),
+    Column::blob("batch_id"),
+    Column::blob("envelope_id"),
+    Column::blob("envelope_digest"),
+    Column::blob("consent_id"),
+    Column::int("sent"),
+    Column::int("left_out"),
+    Column::int("hold_until"),
+    Column::int("feedback"),
+    Column::blob("head"),
+    Column::text("reasons"),
+];
 
 /// Writes what a claim froze into items that were due.
 pub async fn release(tx: &mut Tx, releases: &[(Id, Release)]) -> Result<(), StoreError> {
@@ -164,25 +161,22 @@ pub async fn release(tx: &mut Tx, releases: &[(Id, Release)]) -> Result<(), Stor
             "".into(),
         ]
     };
-    tx.update_many(&RELEASE, releases.iter().map(row).collect()).await.map(|_| ())
+    tx.set_by(&RECORDS, &RELEASE, releases.iter().map(row).collect()).await.map(|_| ())
 }
 
-static CONTENT: Table<3> = Table {
-    name: "outbox",
-    columns: [Column::blob("record_id"), Column::blob("content_key"), Column::blob("content")],
-};
+const CONTENT: Columns<3> = [Column::blob("record_id"), Column::blob("content_key"), Column::blob("content")];
 
 /// Replaces the content of items from which a claim left something out.
 pub async fn replace_content(tx: &mut Tx, contents: Vec<(Id, Sealed)>) -> Result<(), StoreError> {
     let rows =
         contents.into_iter().map(|(id, sealed)| [id.into(), sealed.key.into(), sealed.ciphertext.into()]).collect();
-    tx.update_many(&CONTENT, rows).await.map(|_| ())
+    tx.set_by(&RECORDS, &CONTENT, rows).await.map(|_| ())
 }
 
-static REBATCH: Table<2> = Table { name: "outbox", columns: [Column::blob("record_id"), Column::blob("batch_id")] };
+const REBATCH: Columns<2> = [Column::blob("record_id"), Column::blob("batch_id")];
 
 /// Puts items in doubt into a new batch: the same bytes are sent again.
 pub async fn rebatch(tx: &mut Tx, record_ids: &[Id], batch_id: Id) -> Result<(), StoreError> {
     let rows = record_ids.iter().map(|id| [id.into(), batch_id.into()]).collect();
-    tx.update_many(&REBATCH, rows).await.map(|_| ())
+    tx.set_by(&RECORDS, &REBATCH, rows).await.map(|_| ())
 }

@@ -10,7 +10,7 @@ use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
 use super::settle::reasons_from_text;
-use super::{ItemKind, effective_state, kind, purpose};
+use super::{ItemKind, RECORDS, effective_state, kind, purpose};
 use crate::engine::{Row, StoreError, Tx};
 use crate::vault::Sealed;
 
@@ -84,15 +84,15 @@ fn item(row: &Row) -> Result<Item, StoreError> {
 
 /// Finds items by record id, in the order of submission.
 pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Item>, StoreError> {
-    let keys = record_ids.iter().map(|&id| id.into()).collect();
     let rows = tx
-        .fetch_in(
+        .fetch_by(
+            &RECORDS,
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
                     o.reasons, o.envelope_digest, o.head
-             FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id WHERE o.record_id",
-            keys,
-            " ORDER BY o.seq",
+             FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id",
+            record_ids,
+            "",
             [],
         )
         .await?;
@@ -212,16 +212,9 @@ pub struct Delivered {
 
 /// Reads what the inbox tells of deliveries, without content.
 pub async fn delivered(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Delivered>, StoreError> {
-    let keys = record_ids.iter().map(|&id| id.into()).collect();
-    let rows = tx
-        .fetch_in(
-            "SELECT o.record_id, o.thread_id, o.system, o.idempotency_key, o.state, b.state, o.reasons
-             FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id WHERE o.record_id",
-            keys,
-            "",
-            [],
-        )
-        .await?;
+    let sql = "SELECT o.record_id, o.thread_id, o.system, o.idempotency_key, o.state, b.state, o.reasons
+               FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id";
+    let rows = tx.fetch_by(&RECORDS, sql, record_ids, "", []).await?;
     rows.iter()
         .map(|row| {
             Ok(Delivered {

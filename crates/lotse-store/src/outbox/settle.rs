@@ -6,6 +6,7 @@ use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
+use super::RECORDS;
 use crate::engine::{Column, Columns, StoreError, Tx};
 
 /// How an item is written when it did not go the usual way.
@@ -49,7 +50,8 @@ pub async fn settle(tx: &mut Tx, from: DeliveryState, items: &[Settled]) -> Resu
             reasons_to_text(&item.reasons).into(),
         ]
     };
-    tx.execute_with(
+    tx.update_by(
+        &RECORDS,
         &SETTLE,
         items.iter().map(row).collect(),
         "UPDATE outbox SET state = v.state, referral_state = v.referral_state, next_attempt_at = v.next_attempt_at,
@@ -69,6 +71,6 @@ pub(super) fn reasons_from_text(text: &str) -> Vec<Reason> {
 
 /// Sets where a referral of this agency stands.
 pub async fn set_referral_state(tx: &mut Tx, record_id: Id, state: ReferralState) -> Result<(), StoreError> {
-    let sql = "UPDATE outbox SET referral_state = $2 WHERE record_id = $1";
-    tx.execute(sql, [record_id.into(), state.number().into()]).await.map(|_| ())
+    const STATE: Columns<2> = [Column::blob("record_id"), Column::int("referral_state")];
+    tx.set_by(&RECORDS, &STATE, vec![[record_id.into(), state.number().into()]]).await.map(|_| ())
 }

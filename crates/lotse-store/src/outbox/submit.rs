@@ -9,8 +9,8 @@ use lotse_core::purpose::Purpose;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
-use super::{ItemKind, effective_state};
-use crate::engine::{Column, OnConflict, StoreError, Table, Tx, Value};
+use super::{ItemKind, RECORDS, effective_state};
+use crate::engine::{Column, StoreError, Table, Tx, Value};
 use crate::vault::Sealed;
 
 /// An item as it is written at submission.
@@ -111,7 +111,7 @@ static INSERT: Table<29> = Table {
 /// Writes new items, due or already released. Record ids must not be known.
 pub async fn insert(tx: &mut Tx, items: Vec<NewItem>) -> Result<(), StoreError> {
     let rows = items.into_iter().map(insert_row).collect();
-    tx.insert_many(&INSERT, rows, OnConflict::Fail).await.map(|_| ())
+    tx.insert_into(&RECORDS, &INSERT, rows).await
 }
 
 fn insert_row(item: NewItem) -> [Value; 29] {
@@ -163,16 +163,9 @@ pub struct Known {
 
 /// Finds which of these record ids are known.
 pub async fn known(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<(Id, Known)>, StoreError> {
-    let keys = record_ids.iter().map(|&id| id.into()).collect();
-    let rows = tx
-        .fetch_in(
-            "SELECT o.record_id, o.content_digest, o.left_out, o.state, b.state FROM outbox o
-             LEFT JOIN batch b ON b.batch_id = o.batch_id WHERE o.record_id",
-            keys,
-            "",
-            [],
-        )
-        .await?;
+    let sql = "SELECT o.record_id, o.content_digest, o.left_out, o.state, b.state FROM outbox o
+               LEFT JOIN batch b ON b.batch_id = o.batch_id";
+    let rows = tx.fetch_by(&RECORDS, sql, record_ids, "", []).await?;
     rows.iter()
         .map(|row| {
             let left_out = Categories::from_bits(row.get(2)?);

@@ -93,6 +93,37 @@ mod tests {
     }
 
     #[test]
+    fn what_was_there_before_the_directory_has_its_place() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLE).unwrap();
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version < 7) {
+            apply(&connection, migration).unwrap();
+        }
+        for table in ["outbox", "custody", "register"] {
+            let columns = format!("SELECT name, type FROM pragma_table_info('{table}') WHERE name <> 'seq'");
+            let mut columns = connection.prepare(&columns).unwrap();
+            let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+            let columns: Vec<(String, String)> = columns.unwrap().collect::<Result<_, _>>().unwrap();
+            let value = |kind: &str| if kind == "BLOB" { "randomblob(16)" } else { "7" };
+            let names = columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",");
+            let values = columns.iter().map(|(_, kind)| value(kind)).collect::<Vec<_>>().join(",");
+            for _ in 0..3 {
+                connection.execute(&format!("INSERT INTO {table} ({names}) VALUES ({values})"), []).unwrap();
+            }
+        }
+        migrate(&mut connection).unwrap();
+        for (table, id) in [("outbox", "record_id"), ("custody", "record_id"), ("register", "subject_id")] {
+            let sql = format!(
+                "SELECT COUNT(*), MAX(t.seq), d.swept, d.laps FROM {table} t
+                 JOIN {table}_place p ON p.id = t.{id} AND p.seq = t.seq, directory d WHERE d.name = '{table}'"
+            );
+            let found: [i64; 4] =
+                connection.query_row(&sql, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])).unwrap();
+            assert_eq!(found, [3, 3, 3, 0], "{table}");
+        }
+    }
+
+    #[test]
     fn tables_of_a_newer_or_another_program_are_left_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();

@@ -44,6 +44,7 @@ pub(in crate::engine) fn run_each(
     for row in values.chunks_exact(width) {
         step(&mut statement, row, &mut outcome)?;
     }
+    outcome.last_place = connection.last_insert_rowid();
     tell_if_slow(begin, sql);
     Ok(outcome)
 }

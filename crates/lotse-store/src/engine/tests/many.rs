@@ -8,7 +8,6 @@ on_both_engines! {
     a_thousand_rows_with_nulls_come_back_as_they_went_in
     more_rows_than_sqlite_has_parameters_are_inserted
     known_rows_are_told_from_new_ones
-    many_rows_are_updated_by_key
     a_fencing_number_keeps_a_late_update_out
     rows_are_found_by_keys_and_further_values
     a_value_of_another_kind_is_refused
@@ -90,25 +89,6 @@ async fn word(store: &Store, number: i64) -> Option<String> {
         Box::pin(async move { tx.fetch_one("SELECT word FROM item WHERE id = $1", [id(number)]).await?.get(0) })
     })
     .await
-}
-
-static CHANGE: Table<3> =
-    Table { name: "item", columns: [Column::blob("id"), Column::text("word"), Column::blob("bytes")] };
-
-async fn many_rows_are_updated_by_key(database: Database) {
-    let store = with_items(&database).await;
-    run(&store, |tx| Box::pin(tx.insert_many(&ITEM, (0..300).map(item).collect(), OnConflict::Fail))).await;
-    let changed = run(&store, |tx| {
-        let change = |number| -> [Value; 3] {
-            let word = (number % 2 == 0).then(|| format!("new {number}"));
-            [id(number), word.into(), vec![1, 2].into()]
-        };
-        Box::pin(tx.update_many(&CHANGE, (100..400).map(change).collect()))
-    });
-    assert_eq!(changed.await, 200);
-    assert_eq!(word(&store, 99).await.as_deref(), Some("word 99"));
-    assert_eq!(word(&store, 100).await.as_deref(), Some("new 100"));
-    assert_eq!(word(&store, 101).await, None);
 }
 
 async fn a_fencing_number_keeps_a_late_update_out(database: Database) {

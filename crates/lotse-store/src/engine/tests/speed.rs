@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::engine::Columns;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures"]
@@ -120,13 +121,15 @@ async fn speed(database: Database) {
         }
     })
     .await;
-    timed("update_many of 256 rows, per row", 40 * 256, async {
-        static CHANGE: Table<2> = Table { name: "item", columns: [Column::blob("id"), Column::text("word")] };
+    timed("execute_with of 256 rows, per row", 40 * 256, async {
+        const CHANGE: Columns<2> = [Column::blob("id"), Column::text("word")];
+        let sql = "UPDATE item SET word = v.word FROM v WHERE item.id = v.id";
         for _ in 0..40 {
             store
-                .transact("update", |tx| {
+                .transact("update", move |tx| {
                     Box::pin(async move {
-                        tx.update_many(&CHANGE, (1000..1256).map(|n| [id(n), "changed".into()]).collect()).await
+                        let rows = (1000..1256).map(|n| [id(n), "changed".into()]).collect();
+                        tx.execute_with(&CHANGE, rows, sql).await
                     })
                 })
                 .await
