@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use lotse_core::id::AgencyId;
 
-use crate::engine::{Column, Columns, StoreError, Tx};
+use crate::engine::{Column, OnConflict, StoreError, Table, Tx};
 
 /// A counter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,20 +50,14 @@ impl Taken {
     }
 }
 
-const COLUMNS: Columns<2> = [Column::text("name"), Column::int("value")];
+static COUNTER: Table<2> = Table { name: "counter", columns: [Column::text("name"), Column::int("value")] };
 
 /// Takes numbers from counters in one statement. Taking none reads a counter; taking less than none gives back what this
 /// transaction took before.
 pub async fn take(tx: &mut Tx, wanted: &[(Counter, i64)]) -> Result<Taken, StoreError> {
     let rows = wanted.iter().map(|(counter, by)| [counter.name().into(), (*by).into()]).collect();
-    let rows = tx
-        .fetch_with(
-            &COLUMNS,
-            rows,
-            "INSERT INTO counter (name, value) SELECT name, value FROM v WHERE true
-             ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING name, value",
-        )
-        .await?;
+    let add = OnConflict::Do("(name) DO UPDATE SET value = counter.value + excluded.value");
+    let rows = tx.insert_many_returning(&COUNTER, rows, add, "name, value").await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, _>>().map(Taken)
 }
 

@@ -40,7 +40,22 @@ pub(crate) struct Directory {
 }
 
 /// An id and the place of a row that has it.
-type Entry = (Id, i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    /// The id's bytes as a number, which is compared faster.
+    number: u128,
+    place: i64,
+}
+
+impl Entry {
+    fn new(id: Id, place: i64) -> Entry {
+        Entry { number: u128::from_be_bytes(*id.as_bytes()), place }
+    }
+
+    fn id(self) -> Id {
+        Id::from_bytes(self.number.to_be_bytes())
+    }
+}
 
 /// The newest entries of one directory.
 struct Young {
@@ -83,8 +98,8 @@ impl Young {
     }
 
     fn find(&self, ids: &[Id]) -> Vec<Entry> {
-        let of = |&id: &Id| self.entries.range((id, i64::MIN)..=(id, i64::MAX)).map(|(&entry, _)| entry);
-        ids.iter().flat_map(of).collect()
+        let range = |&id: &Id| Entry::new(id, i64::MIN)..=Entry::new(id, i64::MAX);
+        ids.iter().flat_map(|id| self.entries.range(range(id))).map(|(&entry, _)| entry).collect()
     }
 
     /// Tells what to hand on, if it is worth it.
@@ -180,7 +195,7 @@ impl Tx {
         let last = self.insert_rows(table, rows).await?.last_place;
         let mut known = self.directories().lock();
         if let Some(young) = known.get_mut(directory.table) {
-            (last + 1 - ids.len() as i64..).zip(ids).for_each(|(place, id)| young.remember((id, place)));
+            (last + 1 - ids.len() as i64..).zip(ids).for_each(|(place, id)| young.remember(Entry::new(id, place)));
         }
         Ok(())
     }
@@ -204,10 +219,10 @@ impl Tx {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        entries.sort_unstable_by_key(|&(_, place)| place);
+        entries.sort_unstable_by_key(|entry| entry.place);
         let place = N + 2;
         let sql = format!("{before} WHERE {alias}.{id} = $1 AND {alias}.seq = ${place}{after}");
-        let row = |(id, place): Entry| [Value::from(id)].into_iter().chain(values.clone()).chain([place.into()]);
+        let row = |entry: Entry| [entry.id().into()].into_iter().chain(values.clone()).chain([entry.place.into()]);
         let values = entries.into_iter().flat_map(row).collect();
         Ok(self.run(built(sql), Bound::SqliteEach(values, place), Prepared::Keep).await?.rows)
     }
@@ -229,9 +244,9 @@ impl Tx {
         entries.sort_unstable();
         let mut values = Vec::with_capacity(rows.len() * (N + 1));
         for (id, row) in ids.into_iter().zip(rows) {
-            let first = entries.partition_point(|&(known, _)| known < id);
-            for &(_, place) in entries.iter().skip(first).take_while(|&&(known, _)| known == id) {
-                values.extend(row.iter().cloned().chain([place.into()]));
+            let first = entries.partition_point(|&entry| entry < Entry::new(id, i64::MIN));
+            for entry in entries.iter().skip(first).take_while(|entry| entry.id() == id) {
+                values.extend(row.iter().cloned().chain([entry.place.into()]));
             }
         }
         let columns: Vec<Column> = columns.iter().copied().chain([Column::int("place")]).collect();
@@ -267,8 +282,8 @@ impl Tx {
                 read_entries(&self.run_in(&behind, keys(ids), "", Vec::new()).await?)?
             }
         };
-        let places = format!("SELECT id, seq FROM {} WHERE id", directory.places);
-        entries.extend(read_entries(&self.run_in(&places, keys(ids), "", Vec::new()).await?)?);
+        let places = format!("SELECT id, seq FROM {} WHERE id = ?", directory.places);
+        entries.extend(read_entries(&self.run(built(places), Bound::SqliteEach(keys(ids), 1), Prepared::Keep).await?)?);
         entries.sort_unstable();
         entries.dedup();
         Ok(entries)
@@ -349,7 +364,7 @@ impl Tx {
         let mut steps: Vec<Step> = self.directories().lock().values().filter_map(Young::step).collect();
         for step in &mut steps {
             let Directory { table, places, .. } = step.directory;
-            let values = step.handed.iter().flat_map(|&(id, place)| [id.into(), place.into()]).collect();
+            let values = step.handed.iter().flat_map(|entry| [entry.id().into(), entry.place.into()]).collect();
             let sql = format!("INSERT INTO {places} (id, seq) VALUES (?, ?) ON CONFLICT DO NOTHING");
             self.link().send(built(sql), Bound::SqliteEach(values, 2), Prepared::Keep).await?;
             if let Some(mark) = &mut step.ends {
@@ -376,5 +391,5 @@ fn as_id(value: &Value) -> Option<Id> {
 }
 
 fn read_entries(outcome: &Outcome) -> Result<Vec<Entry>, StoreError> {
-    outcome.rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    outcome.rows.iter().map(|row| Ok(Entry::new(row.get(0)?, row.get(1)?))).collect()
 }

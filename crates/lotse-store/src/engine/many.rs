@@ -80,7 +80,6 @@ impl Tx {
 
     /// Inserts rows and returns the named columns of those that were written, in no promised order. With
     /// [`OnConflict::Ignore`] this tells new rows from known ones.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no noun tells new rows from known ones this way yet"))]
     pub(crate) async fn insert_many_returning<const N: usize>(
         &mut self,
         table: &'static Table<N>,
