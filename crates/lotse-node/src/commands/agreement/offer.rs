@@ -38,8 +38,10 @@ impl Offer {
         let agreement = answer.agreement.context("the node sent no agreement")?;
         context.terminal.line(description(&agreement))?;
         context.terminal.line(format_args!(
-            "\nOffered. Each party reads and seals it: lotse agreement sign {}",
-            agreement.agreement_id
+            "\nOffered. Each party reads it, and seals what it has read: lotse agreement show {id}, then \
+             lotse agreement sign {id} --digest {digest}",
+            id = agreement.agreement_id,
+            digest = agreement.digest
         ))
     }
 }

@@ -35,14 +35,16 @@ const SILENCE: Duration = Duration::from_secs(90);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Writes every event of the inbox with its content, and acknowledges it after it is written. Events come at least once: after a
-/// broken-off run, the last ones come again.
+/// broken-off run, the last ones come again. What is written counts as imported: once every system that receives for its purpose has a
+/// record, the node gives its content to nobody any more, so keep what is written.
 #[derive(Args)]
 pub(crate) struct Follow {
     #[command(flatten)]
     folder: FolderArgument,
     #[command(flatten)]
     system: SystemArgument,
-    /// Begin behind this cursor instead of the acknowledged one; 0: from the beginning.
+    /// Begin behind this cursor instead of the acknowledged one; 0: from the beginning. Events come again, content that every system has
+    /// does not.
     #[arg(long, value_name = "CURSOR")]
     from: Option<u64>,
     /// How to write.
