@@ -187,10 +187,7 @@ impl Tx {
             return self.insert_many(table, rows, OnConflict::Fail).await.map(drop);
         }
         let column = table.columns.iter().position(|column| column.name == directory.id);
-        let id = |row: &[Value; N]| column.and_then(|column| row.get(column)).and_then(as_id);
-        let Some(ids) = rows.iter().map(id).collect::<Option<Vec<Id>>>() else {
-            return Err(StoreError::Value("a row of a directory needs an id"));
-        };
+        let ids = ids_of(&rows, column)?;
         self.learn(directory).await?;
         let last = self.insert_rows(table, rows).await?.last_place;
         let mut known = self.directories().lock();
@@ -239,7 +236,7 @@ impl Tx {
         if self.engine() == EngineKind::Postgres {
             return Ok(self.run_with(columns, rows.into_flattened(), &format!(" {sql}")).await?.changed);
         }
-        let ids: Vec<Id> = rows.iter().filter_map(|row| as_id(row.first()?)).collect();
+        let ids = ids_of(&rows, Some(0))?;
         let mut entries = self.find_places(directory, &ids).await?;
         entries.sort_unstable();
         let mut values = Vec::with_capacity(rows.len() * (N + 1));
@@ -386,8 +383,10 @@ fn keys(ids: &[Id]) -> Vec<Value> {
     ids.iter().map(Value::from).collect()
 }
 
-fn as_id(value: &Value) -> Option<Id> {
-    if let Value::Id(id) = value { Some(*id) } else { None }
+/// The ids that the rows have in a column: each must have one, a row without would be missing in the directory.
+fn ids_of<const N: usize>(rows: &[[Value; N]], column: Option<usize>) -> Result<Vec<Id>, StoreError> {
+    let id = |row: &[Value; N]| if let Value::Id(id) = row.get(column?)? { Some(*id) } else { None };
+    rows.iter().map(id).collect::<Option<_>>().ok_or(StoreError::Value("a row of a directory needs an id"))
 }
 
 fn read_entries(outcome: &Outcome) -> Result<Vec<Entry>, StoreError> {

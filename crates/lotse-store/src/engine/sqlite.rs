@@ -27,8 +27,8 @@ pub(super) const SLOW: Duration = Duration::from_secs(1);
 /// Prepared statements kept per connection.
 pub(super) const KEPT_STATEMENTS: usize = 256;
 
-/// Only one row of a referral's size fits the default page of 4 KiB (measured at 256 in flight: 16 KiB costs as much as 8, 4 KiB a fifth more; with one in flight 8 KiB costs a fifth less
-/// than 16). Fixed at creation.
+/// Only one row of a referral's size fits the default page of 4 KiB (measured at 256 in flight: 16 KiB costs as much as 8, 4 KiB a
+/// fifth more; with one in flight 8 KiB costs a fifth less than 16). Fixed at creation.
 const PAGE_SIZE: u32 = 8_192;
 
 /// Page cache per connection: 16 MiB, negative because counted in KiB. Not more: after a commit in which a page of an index was
