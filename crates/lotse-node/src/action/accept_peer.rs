@@ -15,6 +15,10 @@ use crate::federation::{Act, Change, Federation, Write, change};
 use crate::node::Node;
 use crate::wire;
 
+/// Does not tell the card's own fingerprint: it would be copied, and nothing would have been compared.
+const MISMATCH: &str = "the card's root key does not have the fingerprint that was given, which is six groups of five digits: \
+    let the agency's administrator read it out again by a second channel; if it still differs, this card is not theirs";
+
 /// Accepts a card and returns whose it is. A newer card of a known peer is taken; the known one changes nothing.
 ///
 /// # Errors
@@ -43,11 +47,8 @@ fn compared(
     if card.agency == *own {
         return Err(invalid("it is this agency's own; use `lotse card install`"));
     }
-    let found = card.root.fingerprint();
-    if !found.matches(fingerprint) {
-        let message =
-            format!("the card's fingerprint is {found}: ask the agency by a second channel which one is right");
-        return Err(Failure::new(ErrorKind::Refused, Reason::FingerprintMismatch, message));
+    if !card.root.fingerprint().matches(fingerprint) {
+        return Err(Failure::new(ErrorKind::Refused, Reason::FingerprintMismatch, MISMATCH));
     }
     let known = federation.peers.get(&card.agency).map(|peer| &peer.card);
     examine(seal, &card.agency, known, at)
@@ -89,6 +90,7 @@ mod tests {
         let seal = two.seal_card(&two.card(1));
         let wrong = one.root.public().fingerprint().to_string();
         assert_eq!(refused(&one, seal.clone(), &wrong).await, Reason::FingerprintMismatch);
+        assert_eq!(refused(&one, seal.clone(), "").await, Reason::FingerprintMismatch);
         assert!(one.federation.get().peers.is_empty());
         assert!(!one.federation.trust().knows(&two.agency));
 
@@ -96,7 +98,10 @@ mod tests {
         assert_eq!(accept_peer(&one, seal.clone(), right.clone(), admin()).await.unwrap(), two.agency);
         assert_eq!(accept_peer(&one, seal, right, admin()).await.unwrap(), two.agency, "again");
         assert!(one.federation.trust().knows(&two.agency), "its certificates count from now on");
-        assert_eq!(one.log().await[1..], [EntryKind::PeerCardRefused, EntryKind::PeerAccepted]);
+        assert_eq!(
+            one.log().await[1..],
+            [EntryKind::PeerCardRefused, EntryKind::PeerCardRefused, EntryKind::PeerAccepted]
+        );
     }
 
     #[tokio::test]

@@ -58,8 +58,12 @@ pub fn facts(entry: &LogEntry, language: Language) -> Vec<Fact> {
         Some(Detail::Batch(batch)) => (("Stapel", "Batch"), id(&batch.batch_id)),
         None => (("", ""), String::new()),
     };
+    let agency = match entry.kind() {
+        EntryKind::AgreementSealed => ("Besiegelt von", "Sealed by"), // perhaps the own agency
+        _ => ("Gegenstelle", "Other agency"),
+    };
     let told = [
-        (("Gegenstelle", "Other agency"), entry.peer.clone()),
+        (agency, entry.peer.clone()),
         (("Zweck", "Purpose"), purpose.unwrap_or_default()),
         (("Datenkategorien", "Data categories"), categories(&entry.categories, language)),
         (("Weggelassen", "Left out"), categories(&entry.left_out, language)),
@@ -122,9 +126,10 @@ fn both(entry: &LogEntry) -> (&'static str, &'static str) {
         EntryKind::AgreementOffered => {
             ("Eine Vereinbarung, Version {version}, wurde angeboten", "An agreement, version {version}, was offered")
         }
-        EntryKind::AgreementSealed => {
-            ("Eine Vereinbarung, Version {version}, wurde besiegelt", "An agreement, version {version}, was sealed")
-        }
+        EntryKind::AgreementSealed => (
+            "{peer} hat eine Vereinbarung, Version {version}, besiegelt",
+            "{peer} has sealed an agreement, version {version}",
+        ),
         EntryKind::AgreementCompleted => (
             "Alle Parteien haben eine Vereinbarung, Version {version}, besiegelt",
             "All parties have sealed an agreement, version {version}",

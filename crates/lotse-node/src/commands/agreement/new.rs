@@ -55,8 +55,8 @@ impl FromStr for PartyArgument {
 
 impl New {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let now = context.clock.now();
-        let mut parties: Vec<Party> = own_party(&self.folder.folder())?.into_iter().collect();
+        let (folder, now) = (self.folder.folder(), context.clock.now());
+        let mut parties: Vec<Party> = own_party(&folder)?.into_iter().collect();
         for argument in &self.party {
             parties.push(party(&file::read(&argument.card)?.card, argument.kind));
         }
@@ -66,8 +66,9 @@ impl New {
             "Written to {out} with {count} parties. Edit it, then
   lotse agreement check {out}
   lotse agreement show {out}
-  lotse agreement offer {out}",
+  lotse agreement offer --folder {folder} {out}",
             out = self.out.display(),
+            folder = folder.path().display(),
             count = parties.len()
         ))
     }

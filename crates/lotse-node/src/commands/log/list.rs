@@ -118,10 +118,10 @@ impl List {
 fn kind(name: &str) -> anyhow::Result<EntryKind> {
     let full = format!("ENTRY_KIND_{}", name.replace('-', "_").to_uppercase());
     EntryKind::from_str_name(&full).ok_or_else(|| {
-        let name =
+        let written =
             |kind: EntryKind| kind.as_str_name().trim_start_matches("ENTRY_KIND_").replace('_', "-").to_lowercase();
-        let known: Vec<String> = crate::entry::kind::all().map(name).collect();
-        anyhow!("there is no kind of entry called {name:?}: use one of {}", known.join(", "), name = full)
+        let known: Vec<String> = crate::entry::kind::all().map(written).collect();
+        anyhow!("there is no kind of entry called {name:?}: use one of {}", known.join(", "))
     })
 }
 
@@ -133,6 +133,7 @@ mod tests {
     fn kinds_are_named_as_people_write_them() {
         assert_eq!(kind("submit-refused").unwrap(), EntryKind::SubmitRefused);
         assert_eq!(kind("LOG_STARTED").unwrap(), EntryKind::LogStarted);
-        assert!(kind("sent").unwrap_err().to_string().contains("log-started, released"));
+        let refused = kind("sent").unwrap_err().to_string();
+        assert!(refused.contains("called \"sent\"") && refused.contains("log-started, released"), "{refused}");
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Args;
+use lotse_core::agreement::words::Language::{English, German};
 use lotse_proto::audit::v1::GetEntryRequest;
 
 use super::{Language, ReaderArguments};
@@ -37,9 +38,12 @@ impl Show {
             context.terminal.one_line(format_args!("  {line}"))?;
         }
         let head: Vec<&str> = shown.checkpoint.lines().take(2).collect();
-        match head[..] {
-            [origin, size] => context.terminal.line(format_args!("Signed: {origin}, {size} entries")),
-            _ => context.terminal.line("Not signed yet: it is under the next checkpoint"),
-        }
+        let signed = match (head.as_slice(), language) {
+            ([origin, size], German) => format!("Signiert: {origin}, {size} Einträge"),
+            ([origin, size], English) => format!("Signed: {origin}, {size} entries"),
+            (_, German) => "Noch nicht signiert: der nächste Kontrollpunkt deckt ihn".to_owned(),
+            (_, English) => "Not signed yet: it is under the next checkpoint".to_owned(),
+        };
+        context.terminal.line(signed)
     }
 }

@@ -75,6 +75,8 @@ async fn a_stopped_nodes_log_is_listed_shown_and_verified() {
     assert!(german.trim_end().ends_with("Dieses Protokoll beginnt."), "{german}");
     let shown = desk.give("log show 1").await.unwrap();
     assert!(shown.contains("Signed: jc.example/exchange-log/1, 2 entries"), "{shown}");
+    let german = desk.give("log show 1 --language de").await.unwrap();
+    assert!(german.contains("Signiert: jc.example/exchange-log/1, 2 Einträge"), "{german}");
     let verified = desk.give("log verify").await.unwrap();
     assert!(verified.contains("Generation 1: 2 entries, 2 of them under"), "{verified}");
     assert!(verified.contains("Everything is as it was written"), "{verified}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use lotse_core::agreement::words::Language;
 use lotse_core::card::KeyUse;
 use lotse_core::key::PublicKey;
@@ -28,12 +28,13 @@ const BY_FINGERPRINT: &str = "the root key whose fingerprint you gave";
 /// Verifies, offline, a proof that `lotse log prove` wrote, or a folder that `lotse log export` wrote. What counts is a key or
 /// fingerprint that you have from elsewhere, never one that comes with the file.
 #[derive(Args)]
+#[command(group(ArgGroup::new("trusted").required(true).args(["vkey", "fingerprint"])))]
 pub struct VerifyOffline {
     /// The proof, or the folder of an export.
     #[arg(value_name = "FILE|DIR")]
     path: PathBuf,
     /// The log's verifier key (C2SP vkey), from the agency itself.
-    #[arg(long, value_name = "KEY", required_unless_present = "fingerprint", conflicts_with = "fingerprint")]
+    #[arg(long, value_name = "KEY")]
     vkey: Option<String>,
     /// Fingerprint of the agency's root key, as its administrator told it.
     #[arg(long, value_name = "DIGITS")]
