@@ -1,7 +1,8 @@
 //! Nodes killed at random moments while referrals flow: nothing that was acknowledged is lost, nothing happens twice, and both logs
 //! tell of each effect once.
 //!
-//! `LOTSE_KILLS=50` is the full run, `LOTSE_SEED` repeats one. At every kill at least one item is in doubt: both nodes are held
+//! `LOTSE_KILLS=50` is the full run, `LOTSE_SEED` repeats one; with `LOTSE_REFERRALS=40000` memory hands most ids on to the tables
+//! of places while the kills fall. At every kill at least one item is in doubt: both nodes are held
 //! still, the sender's database is read, and only then the kill falls.
 #![expect(clippy::print_stdout, reason = "the table of kills is what a run is for")]
 
@@ -24,7 +25,7 @@ const SENDER: &str = "jc-hanau.example";
 const RECEIVER: &str = "aa-hanau.example";
 const BOTH: [(&str, AgencyKind); 2] = [(SENDER, AgencyKind::JobcenterGe), (RECEIVER, AgencyKind::EmploymentAgency)];
 
-/// Referrals of a run, at least: they flow until the last kill.
+/// Referrals of a run in the gate, at least: they flow until the last kill.
 const REFERRALS: usize = 5_000;
 /// How many are let go at once, in the moment before something is looked for that is in doubt.
 const DOSE: usize = 6;
@@ -78,11 +79,14 @@ struct Run {
     /// The sender's database.
     url: String,
     dice: Dice,
+    /// How many referrals flow, at least.
+    referrals: usize,
 }
 
 impl Run {
     fn new(engine: &'static str, sender: Member, receiver: Member, url: String) -> Result<Run> {
-        Ok(Run { engine, sender, receiver, url, dice: Dice::from_environment()? })
+        let referrals = given("LOTSE_REFERRALS", REFERRALS)?;
+        Ok(Run { engine, sender, receiver, url, dice: Dice::from_environment()?, referrals })
     }
 
     async fn play_out(mut self) -> Result<()> {
@@ -93,7 +97,7 @@ impl Run {
         let victims = self.victims()?;
         println!("{}: {} kills, LOTSE_SEED={}", self.engine, victims.len(), self.dice.seed());
         println!("{:>4}  {:<9} {:>9} {:>9} {:>9}", "kill", "victim", "answered", "in doubt", "on way");
-        let portion = REFERRALS / 2 / victims.len().max(1);
+        let portion = self.referrals / 2 / victims.len().max(1);
         for (number, &victim) in victims.iter().enumerate() {
             submitter.allow(portion);
             self.let_flow(&submitter).await?;
@@ -102,7 +106,7 @@ impl Run {
             println!("{number:>4}  {victim_name:<9} {answered:>9} {:>9} {:>9}", doubt.items, doubt.on_their_way);
             self.start_again(victim).await?;
         }
-        submitter.allow(REFERRALS.saturating_sub(submitter.allowed()));
+        submitter.allow(self.referrals.saturating_sub(submitter.allowed()));
         let referrals = submitter.finish(PATIENCE).await?;
         self.come_to_rest().await?;
         drop(reader);
@@ -112,7 +116,7 @@ impl Run {
 
     /// As many of each, in random order.
     fn victims(&mut self) -> Result<Vec<Victim>> {
-        let kills = std::env::var("LOTSE_KILLS").map_or(Ok(FEW_KILLS), |text| text.parse())?;
+        let kills = given("LOTSE_KILLS", FEW_KILLS)?;
         let each = [Victim::Sender, Victim::Receiver, Victim::Both];
         let mut victims: Vec<Victim> = each.into_iter().cycle().take(kills).collect();
         self.dice.shuffle(&mut victims);
@@ -204,9 +208,17 @@ impl Run {
         let tally = check(&diary.history(), &Ledger { inbox, released, taken });
         let tally = tally.map_err(|findings| anyhow::anyhow!("{}", findings.join("\n")))?;
         println!("{}: 0 lost, 0 twice, {tally:?}", self.engine);
-        ensure!(referrals >= REFERRALS && tally.acknowledged == referrals && tally.effects == referrals, "{tally:?}");
+        ensure!(
+            referrals >= self.referrals && tally.acknowledged == referrals && tally.effects == referrals,
+            "{tally:?}"
+        );
         Ok(())
     }
+}
+
+/// Reads a number from the environment.
+fn given(name: &str, otherwise: usize) -> Result<usize> {
+    std::env::var(name).map_or(Ok(otherwise), |text| text.parse().with_context(|| format!("{name}={text}")))
 }
 
 fn referral(number: usize) -> ReferralHandover {
