@@ -301,7 +301,8 @@ fn messages_of_which_half_comes_take_no_more_than_their_caller_is_allowed() {
         assert!((calls / 2..calls).contains(&refused), "{refused} of {calls}");
         memory.growth()
     });
-    assert!(grown < allowed + 2 * MOST_GROWTH, "{grown}");
+    // What the sender has in its buffers is in this process too. Without the limit it would be three times what is allowed.
+    assert!(grown < allowed * 3 / 2, "{grown}");
 }
 
 /// Makes calls and reads no answer; returns how many were refused, and the connection.
