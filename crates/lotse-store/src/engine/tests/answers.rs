@@ -65,8 +65,8 @@ async fn a_failing_work_does_not_take_others_with_it(database: Database) {
     hand_in(&mut before).await;
     hand_in(&mut failing).await;
     hand_in(&mut after).await;
-    gate.open();
     let commits = store.counters().commits;
+    gate.open();
     assert_eq!((first.await, before.await, after.await), (Ok(1), Ok(1), Ok(1)));
     assert!(matches!(failing.await, Err(StoreError::Constraint { .. })));
     assert_eq!(numbers(&store).await, [0, 1, 2]);
