@@ -15,9 +15,9 @@ use crate::federation::{Act, Change, Federation, Write, change};
 use crate::node::Node;
 use crate::wire;
 
-/// Does not tell the card's own fingerprint: it would be copied, and nothing would have been compared.
-const MISMATCH: &str = "the card's root key does not have the fingerprint that was given, which is six groups of five digits: \
-    let the agency's administrator read it out again by a second channel; if it still differs, this card is not theirs";
+/// What to do about another fingerprint. Not the card's own: it would be copied, and nothing would have been compared.
+const COMPARE: &str = "it is six groups of five digits; let the agency's administrator read it out again by a second channel, and \
+    if it still differs, this card is not theirs";
 
 /// Accepts a card and returns whose it is. A newer card of a known peer is taken; the known one changes nothing.
 ///
@@ -48,7 +48,8 @@ fn compared(
         return Err(invalid("it is this agency's own; use `lotse card install`"));
     }
     if !card.root.fingerprint().matches(fingerprint) {
-        return Err(Failure::new(ErrorKind::Refused, Reason::FingerprintMismatch, MISMATCH));
+        let message = format!("{}: {COMPARE}", Reason::FingerprintMismatch.sentence());
+        return Err(Failure::new(ErrorKind::Refused, Reason::FingerprintMismatch, message));
     }
     let known = federation.peers.get(&card.agency).map(|peer| &peer.card);
     examine(seal, &card.agency, known, at)

@@ -2,7 +2,6 @@
 
 use anyhow::Context as _;
 use clap::Args;
-use lotse_core::agreement::words::Language::{English, German};
 use lotse_proto::audit::v1::GetEntryRequest;
 
 use super::{Language, ReaderArguments};
@@ -38,12 +37,16 @@ impl Show {
             context.terminal.one_line(format_args!("  {line}"))?;
         }
         let head: Vec<&str> = shown.checkpoint.lines().take(2).collect();
-        let signed = match (head.as_slice(), language) {
-            ([origin, size], German) => format!("Signiert: {origin}, {size} Einträge"),
-            ([origin, size], English) => format!("Signed: {origin}, {size} entries"),
-            (_, German) => "Noch nicht signiert: der nächste Kontrollpunkt deckt ihn".to_owned(),
-            (_, English) => "Not signed yet: it is under the next checkpoint".to_owned(),
-        };
-        context.terminal.line(signed)
+        let not_yet = (
+            "Noch nicht signiert: der nächste Kontrollpunkt deckt ihn",
+            "Not signed yet: it is under the next checkpoint",
+        );
+        match head[..] {
+            [origin, size] => {
+                let (signed, entries) = language.choose((("Signiert", "Einträge"), ("Signed", "entries")));
+                context.terminal.line(format_args!("{signed}: {origin}, {size} {entries}"))
+            }
+            _ => context.terminal.line(language.choose(not_yet)),
+        }
     }
 }
