@@ -3,6 +3,8 @@
 use lotse_core::random::Random;
 use lotse_node::ambient::SystemRandom;
 
+use crate::setting;
+
 /// The variable that repeats a run.
 const SEED: &str = "LOTSE_SEED";
 
@@ -15,14 +17,9 @@ pub struct Dice {
 impl Dice {
     /// Draws from the seed of `LOTSE_SEED`, else from a new one.
     pub fn from_environment() -> anyhow::Result<Dice> {
-        let seed = match std::env::var(SEED) {
-            Ok(text) => text.parse()?,
-            Err(_) => {
-                let mut bytes = [0; 4];
-                SystemRandom.fill(&mut bytes);
-                u64::from(u32::from_le_bytes(bytes))
-            }
-        };
+        let mut bytes = [0; 4];
+        SystemRandom.fill(&mut bytes);
+        let seed = setting::number(SEED, u32::from_le_bytes(bytes).into())?;
         Ok(Dice { seed, state: seed })
     }
 

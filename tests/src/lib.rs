@@ -15,4 +15,5 @@ pub mod planted;
 pub mod process;
 pub mod processes;
 pub mod records;
+pub mod setting;
 pub mod trap;

@@ -23,6 +23,7 @@ use lotse_tests::dice::Dice;
 use lotse_tests::federation::{Agency, eventually};
 use lotse_tests::process::NodeProcess;
 use lotse_tests::records::handover;
+use lotse_tests::setting;
 use lotse_tests::trap::{Moment, Replaced, Trap};
 use tonic::Code;
 
@@ -137,7 +138,7 @@ impl Run {
     }
 
     async fn play_out(mut self) -> Result<()> {
-        let wanted = std::env::var("LOTSE_HEAD_KILLS").map_or(Ok(FEW_KILLS), |text| text.parse())?;
+        let wanted = setting::number("LOTSE_HEAD_KILLS", FEW_KILLS)?;
         println!("{}: {wanted} kills in between, LOTSE_SEED={}", self.engine, self.dice.seed());
         println!("{:>4}  {:<10}  {:<7} {:>8} {:>8}", "kill", "while", "row", "head", "is at");
         let mut left = self.left().await?;

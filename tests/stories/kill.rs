@@ -2,8 +2,8 @@
 //! tell of each effect once.
 //!
 //! `LOTSE_KILLS=50` is the full run, `LOTSE_SEED` repeats one; with `LOTSE_REFERRALS=40000` memory hands most ids on to the tables
-//! of places while the kills fall. At every kill at least one item is in doubt: both nodes are held
-//! still, the sender's database is read, and only then the kill falls.
+//! of places while the kills fall. At every kill at least one item is in doubt: both nodes are held still, the sender's database is
+//! read, and only then the kill falls.
 #![expect(clippy::print_stdout, reason = "the table of kills is what a run is for")]
 
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use lotse_tests::federation::{Agency, eventually_within};
 use lotse_tests::history::{Leaf, Ledger, check};
 use lotse_tests::processes::{Member, Processes};
 use lotse_tests::records::{consent, handover, record};
+use lotse_tests::setting;
 
 const SENDER: &str = "jc-hanau.example";
 const RECEIVER: &str = "aa-hanau.example";
@@ -85,7 +86,7 @@ struct Run {
 
 impl Run {
     fn new(engine: &'static str, sender: Member, receiver: Member, url: String) -> Result<Run> {
-        let referrals = given("LOTSE_REFERRALS", REFERRALS)?;
+        let referrals = setting::number("LOTSE_REFERRALS", REFERRALS)?;
         Ok(Run { engine, sender, receiver, url, dice: Dice::from_environment()?, referrals })
     }
 
@@ -116,7 +117,7 @@ impl Run {
 
     /// As many of each, in random order.
     fn victims(&mut self) -> Result<Vec<Victim>> {
-        let kills = given("LOTSE_KILLS", FEW_KILLS)?;
+        let kills = setting::number("LOTSE_KILLS", FEW_KILLS)?;
         let each = [Victim::Sender, Victim::Receiver, Victim::Both];
         let mut victims: Vec<Victim> = each.into_iter().cycle().take(kills).collect();
         self.dice.shuffle(&mut victims);
@@ -214,11 +215,6 @@ impl Run {
         );
         Ok(())
     }
-}
-
-/// Reads a number from the environment.
-fn given(name: &str, otherwise: usize) -> Result<usize> {
-    std::env::var(name).map_or(Ok(otherwise), |text| text.parse().with_context(|| format!("{name}={text}")))
 }
 
 fn referral(number: usize) -> ReferralHandover {
