@@ -26,9 +26,16 @@ pub fn optional_micros(micros: i64) -> Option<Timestamp> {
 
 /// Reads a day `YYYY-MM-DD`, and no other form of ISO 8601.
 pub fn parse_date(text: &str) -> Option<Date> {
-    let fits = |(place, byte): (usize, u8)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
-    let has_form = text.len() == 10 && text.bytes().enumerate().all(fits);
-    has_form.then(|| text.parse().ok())?
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
+    let year = number([y1, y2, y3, y4])?;
+    let (month, day) = (number([m1, m2])?, number([d1, d2])?);
+    Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
+}
+
+/// Reads decimal digits, four at most.
+fn number<const N: usize>(digits: [u8; N]) -> Option<i16> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| i16::from(byte - b'0'));
+    digits.into_iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?))
 }
 
 #[cfg(test)]
@@ -53,7 +60,8 @@ mod tests {
 
     #[test]
     fn a_day_has_one_form() {
-        assert!(parse_date("2026-11-22").is_some());
+        assert_eq!(parse_date("2026-11-22"), Date::new(2026, 11, 22).ok());
+        assert_eq!(parse_date("2024-02-29"), Date::new(2024, 2, 29).ok());
         assert!(
             ["2026-11-22T00:00", "20261122", "2026-13-01", "2026-02-30", "2026-11-2 ", "-00026-1-1", ""]
                 .into_iter()

@@ -58,8 +58,12 @@ fn step(statement: &mut Statement<'_>, values: &[Value], outcome: &mut Outcome) 
     }
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
-        let cells = (0..columns).map(|column| row.get_ref(column).map(cell)).collect::<Result<_, Error>>()?;
-        outcome.rows.push(Row::Sqlite(cells));
+        // Of its size from the beginning: collecting results would let it grow step by step.
+        let mut cells = Vec::with_capacity(columns);
+        for column in 0..columns {
+            cells.push(cell(row.get_ref(column)?));
+        }
+        outcome.rows.push(Row::Sqlite(cells.into_boxed_slice()));
     }
     Ok(())
 }
