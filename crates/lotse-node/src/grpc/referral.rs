@@ -53,15 +53,15 @@ pub struct Referrals {
 }
 
 impl Referrals {
-    async fn submit(
+    /// Reads what is handed over. One that cannot be submitted is counted.
+    fn read(
         &self,
         grant: &Grant,
         handover: Option<agency::ReferralHandover>,
         place: Option<Place>,
-    ) -> Result<Submitted, Failure> {
+    ) -> Result<Submission, Failure> {
         let refused = |failure: &Failure| self.node.telemetry.submission_refused(failure.reason());
-        let submission = submission(&self.node, grant, handover, place).inspect_err(refused)?;
-        self.desk.submit(submission).await
+        submission(&self.node, grant, handover, place).inspect_err(refused)
     }
 
     fn submitted(&self, submitted: &Submitted) -> agency::SubmittedReferral {
@@ -75,15 +75,14 @@ impl Referrals {
         }
     }
 
-    async fn submit_one(
-        &self,
-        grant: &Grant,
-        request: agency::SubmitReferralsRequest,
-        place: Option<Place>,
-    ) -> agency::SubmitReferralsResponse {
+    /// Submits one referral of a stream and answers it.
+    async fn submit_one(&self, key: String, read: Result<Submission, Failure>) -> agency::SubmitReferralsResponse {
         use submit_referrals_response::Result as Answer;
-        let key = request.handover.as_ref().map(|handover| handover.idempotency_key.clone()).unwrap_or_default();
-        let result = match self.submit(grant, request.handover, place).await {
+        let submitted = match read {
+            Ok(submission) => self.desk.submit(submission).await,
+            Err(failure) => Err(failure),
+        };
+        let result = match submitted {
             Ok(submitted) => Answer::Submitted(self.submitted(&submitted)),
             Err(failure) => Answer::Refused(decision::refusal(&failure)),
         };
@@ -99,7 +98,8 @@ impl ReferralService for Referrals {
     ) -> Result<Response<agency::SubmitReferralResponse>, Status> {
         let grant = access::system(&self.node, &request, access::SUBMIT_REFERRAL)?;
         let place = call::place(&request);
-        let submitted = self.submit(&grant, request.into_inner().handover, place).await?;
+        let submission = self.read(&grant, request.into_inner().handover, place)?;
+        let submitted = self.desk.submit(submission).await?;
         Ok(Response::new(agency::SubmitReferralResponse { submitted: Some(self.submitted(&submitted)) }))
     }
 
@@ -119,9 +119,17 @@ impl ReferralService for Referrals {
             let stopping = &service.node.signals.stopping;
             let results = (&mut inbound)
                 .take_until(stopping.cancelled())
-                .map(|message| async {
-                    caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))?;
-                    Ok(service.submit_one(&grant, message?, place).await)
+                .map(|message| {
+                    let checked = caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()));
+                    // Read here, not in the future: hundreds of them wait, and each would have room for the whole message.
+                    let read = checked.and(message).map(|request| {
+                        let key = key(&request);
+                        (key, service.read(&grant, request.handover, place))
+                    });
+                    async {
+                        let (key, read) = read?;
+                        Ok(service.submit_one(key, read).await)
+                    }
                 })
                 .buffer_unordered(STREAM_AT_ONCE);
             let mut results = Box::pin(results);
@@ -226,6 +234,10 @@ impl ReferralService for Referrals {
         };
         Ok(Response::new(agency::ListReferralsResponse { referrals, next_page_token: next.unwrap_or_default() }))
     }
+}
+
+fn key(request: &agency::SubmitReferralsRequest) -> String {
+    request.handover.as_ref().map(|handover| handover.idempotency_key.clone()).unwrap_or_default()
 }
 
 /// Reads what is handed over. Without a trace given by the caller it gets one of its own, so that nobody can tell from two traces
