@@ -98,8 +98,12 @@ impl Young {
     }
 
     fn find(&self, ids: &[Id]) -> Vec<Entry> {
-        let range = |&id: &Id| Entry::new(id, i64::MIN)..=Entry::new(id, i64::MAX);
-        ids.iter().flat_map(|id| self.entries.range(range(id))).map(|(&entry, _)| entry).collect()
+        // Not a range with two ends: each end is a search of its own.
+        let from = |&id: &Id| {
+            let first = Entry::new(id, i64::MIN);
+            self.entries.range(first..).map(|(&entry, _)| entry).take_while(move |entry| entry.number == first.number)
+        };
+        ids.iter().flat_map(from).collect()
     }
 
     /// Tells what to hand on, if it is worth it.
