@@ -15,11 +15,13 @@ const UNCOPIED: [&str; 3] =
     [".lotse.exchange.v1.Batch.envelopes", ".lotse.exchange.v1.Receipt.items", ".lotse.exchange.v1.Seal.payload"];
 
 fn main() -> Result<(), Failure> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Cargo runs this in the crate's folder. A path that is compiled in would name the clone of whoever compiled it first, where
+    // two clones share a target folder.
+    let source = Path::new("../../proto");
     rerun_if_changed(&source.join("lotse"));
     let target = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
-    let descriptors = protox::compile(proto_files(&source)?, [&source])?;
+    let descriptors = protox::compile(proto_files(source)?, [source])?;
     let encoded = descriptors.encode_to_vec();
     fs::write(target.join("descriptors.bin"), &encoded)?;
     fs::write(target.join("shapes.rs"), shapes::table(&descriptors)?)?;
