@@ -251,8 +251,13 @@ impl Doorway {
     }
 }
 
+/// Names who is at the other end, for limits that all of this name share: by the certificate, without one by the address.
+pub(super) fn name(info: &ConnectInfo) -> Box<str> {
+    info.standing.as_deref().map_or_else(|| network(info.remote.ip()).to_string().into(), caller)
+}
+
 /// Names the caller who shares limits with all that has this name: an agency with all its nodes, anybody else alone.
-pub(super) fn caller(standing: &Standing) -> Box<str> {
+fn caller(standing: &Standing) -> Box<str> {
     let identity = standing.identity();
     if identity.role() == Role::Node { identity.agency().as_str().into() } else { identity.id().to_string().into() }
 }

@@ -79,7 +79,7 @@ pub async fn serve(port: Port, routes: Routes, stop: CancellationToken) {
     let handle = {
         let stop = stop.clone();
         move |connection: Accepted| {
-            let name = connection.info().standing.as_deref().map(accept::caller).unwrap_or_default();
+            let name = accept::name(connection.info());
             let calls = Calls::new(routes.clone(), limits.calls_per_connection, unfinished.of(&name), unread.of(&name));
             let connection = connection.expecting(PREFACE_BYTES, limits.first_request);
             serve_connection(connection, calls, server(&limits, ages.next()), stop.clone())

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Response;
-use http::Request;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,8 +17,10 @@ use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::accept::{Accepted, Limits, Port};
+use super::accept::{self, Accepted, Limits, Port};
+use super::allowance::{Allowance, Allowances};
 use super::grpc::{Ages, MAX_HEADER_BYTES};
+use super::unread;
 
 /// Open streams of one connection.
 const MAX_STREAMS: u32 = 32;
@@ -24,25 +28,51 @@ const MAX_STREAMS: u32 = 32;
 /// How long a browser may take to send the head of a later request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a browser is told that leaves unread what it asked for. Its pages wait in memory until they are sent.
+const TOO_MUCH: &str = "Zu viele Seiten warten darauf, gelesen zu werden. Bitte warten Sie kurz und laden Sie diese dann neu.\n\
+    Too many pages wait to be read. Please wait a moment, then load this one again.\n";
+
 /// Serves pages at a port until told to stop. Each request carries the connection's `ConnectInfo`.
 pub async fn serve_pages(port: Port, router: Router, stop: CancellationToken) {
     let ages = Ages::new(port.limits().max_age);
     let (builder, patience) = (builder(port.limits()), port.limits().first_request);
+    let unread = Arc::new(Allowances::new(port.limits().unread_bytes_per_caller));
     let handle = {
         let stop = stop.clone();
-        move |connection| {
-            let served = (builder.clone(), router.clone());
-            serve_connection(connection, served, sleep(patience), ages.next(), stop.clone())
+        move |connection: Accepted| {
+            let answers = Answers { router: router.clone(), unread: unread.of(&accept::name(connection.info())) };
+            serve_connection(connection, (builder.clone(), answers), sleep(patience), ages.next(), stop.clone())
         }
     };
     port.run(stop, handle).await;
+}
+
+/// The pages as one connection sees them.
+#[derive(Clone)]
+struct Answers {
+    router: Router,
+    unread: Arc<Allowance>,
+}
+
+impl Answers {
+    /// Answers a request, or refuses it if too much of what this caller asked for is not read.
+    async fn to(mut self, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let Ok(place) = unread::place(&self.unread) else { return Ok(too_much()) };
+        let answer = self.router.call(request).await?;
+        Ok(unread::page(answer, place).await.unwrap_or_else(too_much))
+    }
+}
+
+fn too_much() -> Response {
+    let head = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (RETRY_AFTER, "5")];
+    (StatusCode::SERVICE_UNAVAILABLE, head, TOO_MUCH).into_response()
 }
 
 /// Serves a browser. hyper waits without end for the word that tells HTTP/1 from HTTP/2, and for the rest of HTTP/2's preface: who
 /// has asked nothing when `silent` is over is hung up on.
 async fn serve_connection(
     connection: Accepted,
-    (builder, router): (Builder<TokioExecutor>, Router),
+    (builder, answers): (Builder<TokioExecutor>, Answers),
     silent: Sleep,
     age: Duration,
     stop: CancellationToken,
@@ -53,7 +83,7 @@ async fn serve_connection(
     let answer = service_fn(move |mut request: Request<Incoming>| {
         asks.cancel();
         request.extensions_mut().insert(info.clone());
-        call(router.clone(), request)
+        answers.clone().to(request)
     });
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(connection), answer));
     let asked_to_leave = async {
@@ -80,10 +110,6 @@ async fn serve_connection(
         // Browsers break off connections all the time.
         tracing::debug!(%error, "a browser's connection ended");
     }
-}
-
-async fn call(mut router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
-    router.call(request).await
 }
 
 /// Builds a server with every limit that hyper would leave open.

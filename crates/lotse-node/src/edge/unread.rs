@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
@@ -58,6 +59,15 @@ impl AsRef<[u8]> for Charged {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// Charges a page until its last byte has left; `None` if that is too much. `place` is the one taken for it.
+pub(super) async fn page(answer: Response, mut place: Charge) -> Option<Response> {
+    let (head, body) = answer.into_parts();
+    // Pages are whole before they are sent.
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.ok()?;
+    let fits = place.change(OPEN_ANSWER_BYTES + bytes.len());
+    fits.then(|| Response::from_parts(head, Bytes::from_owner(Charged { bytes, _charge: place }).into()))
 }
 
 impl hyper::body::Body for Unread {

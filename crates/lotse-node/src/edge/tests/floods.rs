@@ -3,6 +3,8 @@
 //!
 //! Each flood runs in a process of its own, the test program once more, because memory is counted per process.
 
+mod pages;
+
 use std::env;
 use std::fs;
 use std::process::Command;
@@ -31,6 +33,9 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+
+/// The field `:status: 200` (RFC 7541, appendix A).
+const OK: u8 = 0x88;
 
 /// A flag: the last frame of its stream (RFC 9113, section 6.1).
 const END_STREAM: u8 = 0x1;
@@ -95,8 +100,24 @@ impl Memory {
 /// Opens a port that has served somebody: what the first call needs does not count as growth.
 async fn warm() -> World {
     let (world, _) = open(Limits::default()).await;
-    who(&channel(&world)).await.unwrap();
+    is_served(&world).await;
     world
+}
+
+/// Somebody else calls and is answered.
+async fn is_served(world: &World) {
+    let mut connection = greeted(world).await;
+    connection.write_all(&ask(1, "/test.Mirror/Who")).await.unwrap();
+    let (mut said, mut piece) = (Vec::new(), [0; 4096]);
+    let answer = loop {
+        let length = timeout(Duration::from_secs(20), connection.read(&mut piece)).await.unwrap().unwrap();
+        assert!(length > 0, "hung up on");
+        said.extend(&piece[..length]);
+        if let Some((_, flags, fields)) = frames(&said).find(|(kind, ..)| *kind == HEADERS) {
+            break (fields[0], flags & END_STREAM);
+        }
+    };
+    assert_eq!(answer, (OK, 0), "200, and more follows");
 }
 
 /// A loopback connection keeps some mebibytes in the system's buffers; what goes beyond is in nobody's memory.
@@ -115,7 +136,7 @@ async fn unspoken(world: &World) -> TlsStream<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(16 * 1024).unwrap();
     let tcp = socket.connect(world.address).await.unwrap();
-    let config = world.client(&world.peer.card(Role::Node, "n1"));
+    let config = world.client(&world.caller());
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
 }
@@ -133,8 +154,7 @@ async fn greeted_with(world: &World, settings: &[u8]) -> TlsStream<TcpStream> {
 }
 
 /// Sends a frame again and again and reads nothing, until the other end takes no more or hangs up; then somebody else calls.
-async fn flooded(frame: &[u8]) -> usize {
-    let world = warm().await;
+async fn flooded(world: World, frame: &[u8]) -> usize {
     let memory = Memory::watch();
     let mut connection = greeted(&world).await;
     let many = frame.repeat(64 * 1024 / frame.len());
@@ -143,21 +163,21 @@ async fn flooded(frame: &[u8]) -> usize {
         taken += many.len();
         assert!(taken < MOST_IN_BUFFERS, "it takes without end what it cannot answer");
     }
-    who(&channel(&world)).await.unwrap();
+    is_served(&world).await;
     memory.growth()
 }
 
 #[test]
 fn pings_that_nobody_reads_the_answers_of_are_not_taken_without_end() {
     let test = "pings_that_nobody_reads_the_answers_of_are_not_taken_without_end";
-    let grown = growth(test, async || flooded(&frame(PING, 0, 0, &[0; 8])).await);
+    let grown = growth(test, async || flooded(warm().await, &frame(PING, 0, 0, &[0; 8])).await);
     assert!(grown < MOST_GROWTH, "{grown}");
 }
 
 #[test]
 fn settings_that_nobody_reads_the_answers_of_are_not_taken_without_end() {
     let test = "settings_that_nobody_reads_the_answers_of_are_not_taken_without_end";
-    let grown = growth(test, async || flooded(&frame(SETTINGS, 0, 0, &[])).await);
+    let grown = growth(test, async || flooded(warm().await, &frame(SETTINGS, 0, 0, &[])).await);
     assert!(grown < MOST_GROWTH, "{grown}");
 }
 
@@ -187,31 +207,38 @@ fn call(path: &str) -> Vec<u8> {
     [&[0x83, 0x87, 0x04, path.len() as u8], path.as_bytes(), &[0x01, 1, b'x']].concat()
 }
 
+/// Makes calls and resets them at once, until the port hangs up and says why; then somebody else calls.
+async fn reset_at_once(world: World) -> usize {
+    let memory = Memory::watch();
+    let mut connection = greeted(&world).await;
+    let cancel = 8_u32.to_be_bytes();
+    for burst in 0..50 {
+        let streams = (0..200).map(|place| 2 * (burst * 200 + place) + 1);
+        let call_and_reset = |stream| {
+            [frame(HEADERS, 0x4, stream, &call("/test.Mirror/Who")), frame(RST_STREAM, 0, stream, &cancel)].concat()
+        };
+        let calls: Vec<u8> = streams.flat_map(call_and_reset).collect();
+        if connection.write_all(&calls).await.is_err() {
+            break;
+        }
+    }
+    let mut said = Vec::new();
+    let _ = timeout(Duration::from_secs(20), connection.read_to_end(&mut said)).await.expect("it hangs up");
+    assert_eq!(goaway(&said), Some(ENHANCE_YOUR_CALM));
+    is_served(&world).await;
+    memory.growth()
+}
+
 #[test]
 fn calls_that_are_reset_as_soon_as_they_are_made_end_their_connection_and_others_are_served() {
     let test = "calls_that_are_reset_as_soon_as_they_are_made_end_their_connection_and_others_are_served";
-    let grown = growth(test, async || {
-        let world = warm().await;
-        let memory = Memory::watch();
-        let mut connection = greeted(&world).await;
-        let cancel = 8_u32.to_be_bytes();
-        for burst in 0..50 {
-            let streams = (0..200).map(|place| 2 * (burst * 200 + place) + 1);
-            let call_and_reset = |stream| {
-                [frame(HEADERS, 0x4, stream, &call("/test.Mirror/Who")), frame(RST_STREAM, 0, stream, &cancel)].concat()
-            };
-            let calls: Vec<u8> = streams.flat_map(call_and_reset).collect();
-            if connection.write_all(&calls).await.is_err() {
-                break;
-            }
-        }
-        let mut said = Vec::new();
-        let _ = timeout(Duration::from_secs(20), connection.read_to_end(&mut said)).await.expect("it hangs up");
-        assert_eq!(goaway(&said), Some(ENHANCE_YOUR_CALM));
-        who(&channel(&world)).await.unwrap();
-        memory.growth()
-    });
+    let grown = growth(test, async || reset_at_once(warm().await).await);
     assert!(grown < MOST_GROWTH, "{grown}");
+}
+
+/// A whole call: its head, and an empty message.
+fn ask(stream: u32, path: &str) -> Vec<u8> {
+    [frame(HEADERS, 0x4, stream, &call(path)), frame(DATA, END_STREAM, stream, &[0; 5])].concat()
 }
 
 /// Finds the reason of a GOAWAY among frames.
@@ -247,7 +274,7 @@ fn messages_begun_and_never_ended_do_not_keep_others_from_being_served() {
             slow.write_all(&[byte]).await.unwrap();
             slow.flush().await.unwrap();
         }
-        who(&channel(&world)).await.unwrap();
+        is_served(&world).await;
         memory.growth()
     });
     assert!(grown < MOST_GROWTH, "{grown}");
@@ -255,7 +282,7 @@ fn messages_begun_and_never_ended_do_not_keep_others_from_being_served() {
 
 /// Sends one call after the other that says it brings 4 MiB, brings one and never ends; returns how many were refused.
 async fn half_messages(world: &World, calls: usize) -> usize {
-    let config = world.client(&world.peer.card(Role::Node, "n1"));
+    let config = world.client(&world.caller());
     let name = ServerName::try_from("localhost").unwrap();
     let tcp = TcpStream::connect(world.address).await.unwrap();
     let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
@@ -282,7 +309,7 @@ async fn half_messages(world: &World, calls: usize) -> usize {
         });
         let _ = timeout(Duration::from_secs(5), is_sent).await;
     }
-    who(&channel(world)).await.unwrap();
+    is_served(world).await;
     // What is not refused is never answered: nobody can wait for the last answer.
     for _ in 0..250 {
         if refused.load(Ordering::Relaxed) >= calls / 2 {
@@ -312,16 +339,16 @@ fn messages_of_which_half_comes_take_no_more_than_their_caller_is_allowed() {
 async fn unread_answers(world: &World, settings: &[u8], path: &str, calls: usize) -> (usize, TlsStream<TcpStream>) {
     let mut connection = greeted_with(world, settings).await;
     let streams = (0..calls as u32).map(|place| 2 * place + 1);
-    let ask = |stream| [frame(HEADERS, 0x4, stream, &call(path)), frame(DATA, END_STREAM, stream, &[0; 5])].concat();
-    connection.write_all(&streams.flat_map(ask).collect::<Vec<u8>>()).await.unwrap();
+    connection.write_all(&streams.flat_map(|stream| ask(stream, path)).collect::<Vec<u8>>()).await.unwrap();
     connection.flush().await.unwrap();
     let mut said = Vec::new();
     let mut piece = vec![0; MEBIBYTE];
     while let Ok(Ok(length @ 1..)) = timeout(Duration::from_secs(2), connection.read(&mut piece)).await {
         said.extend(&piece[..length]);
     }
-    let ended = |(kind, flags, _): &(u8, u8, &[u8])| *kind == HEADERS && flags & END_STREAM != 0;
-    (frames(&said).filter(ended).count(), connection)
+    let refused =
+        |(kind, flags, fields): &(u8, u8, &[u8])| *kind == HEADERS && (flags & END_STREAM != 0 || fields[0] != OK);
+    (frames(&said).filter(refused).count(), connection)
 }
 
 /// SETTINGS_INITIAL_WINDOW_SIZE is 4 (RFC 9113, section 6.5.2): of no answer may anything be sent.

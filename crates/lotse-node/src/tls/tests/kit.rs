@@ -199,6 +199,15 @@ impl World {
         World { own, peer, trust, clock, credentials, address, door, _stop: stop.drop_guard() }
     }
 
+    /// A good certificate for this port.
+    pub(crate) fn caller(&self) -> Card {
+        match self.door {
+            Door::Peer => self.peer.card(Role::Node, "n1"),
+            Door::Agency => self.own.card(Role::System, "case-management"),
+            Door::Pages => self.own.card(Role::Officer, "anna"),
+        }
+    }
+
     /// What a client needs that presents a certificate without asking itself whether it is good.
     pub(crate) fn client(&self, card: &Card) -> ClientConfig {
         let trust = Arc::new(TrustStore::default());
