@@ -168,7 +168,7 @@ impl Outcome {
 
     /// The lines of the table, with the targets of the project.
     fn lines(&self) -> Vec<Line> {
-        let in_flight = self.most(Way::Stream).map_or(0, |series| series.in_flight);
+        let in_flight = self.most(Way::Stream).map_or("many".into(), |series| series.in_flight.to_string());
         let line = |name, what: String, figure, digits, [must, aim]: [f64; 2], rising| Line {
             name,
             what,
