@@ -59,4 +59,4 @@ pub(crate) fn purpose(row: &Row, column: usize) -> Result<Purpose, StoreError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

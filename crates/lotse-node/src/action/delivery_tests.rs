@@ -351,14 +351,9 @@ async fn an_answer_goes_back_within_its_feedback_level_and_in_order() {
     pair.answer("answer-3", referral, ReferralEvent::InProgress, false).await.unwrap();
     let twice = pair.answer("answer-3", referral, ReferralEvent::InProgress, false).await.unwrap();
     assert!(twice.repeated);
-    let first = claim_due(&pair.holder, &pair.owner.agency).await.unwrap().shipment.unwrap();
-    assert_eq!(first.envelopes.len(), 1, "inside a thread an answer waits for the one before it");
-    let receipt = take_batch(&pair.owner, &pair.holder.agency, first.message()).await.unwrap();
-    record_receipt(&pair.holder, &pair.owner.agency, receipt).await.unwrap();
+    assert_eq!(pair.deliver_answers().await, 1, "inside a thread an answer waits for the one before it");
     assert_eq!(pair.sent(referral).await.referral_state, ReferralState::Accepted);
-    let second = claim_due(&pair.holder, &pair.owner.agency).await.unwrap().shipment.unwrap();
-    let receipt = take_batch(&pair.owner, &pair.holder.agency, second.message()).await.unwrap();
-    record_receipt(&pair.holder, &pair.owner.agency, receipt).await.unwrap();
+    pair.deliver_answers().await;
     assert_eq!(pair.sent(referral).await.referral_state, ReferralState::InProgress);
 }
 

@@ -116,7 +116,7 @@ pub struct Filter {
     pub direction: Option<i32>,
     /// The other agency.
     pub peer: Option<AgencyId>,
-    /// Record.
+    /// Record: with the answers to it, and with the receipts for what was sent.
     pub record_id: Option<Id>,
     /// Number of the decision.
     pub decision: Option<i32>,

@@ -23,7 +23,8 @@ fn peer(name: &str) -> AgencyId {
     name.parse().unwrap()
 }
 
-fn due(number: u8, recipient: &str, submitted_at: i64) -> NewItem {
+/// A referral that is due.
+pub(crate) fn due(number: u8, recipient: &str, submitted_at: i64) -> NewItem {
     NewItem {
         record_id: id(number),
         kind: ItemKind::Referral,

@@ -10,8 +10,11 @@ use lotse_core::purpose::{Purpose, Purposes};
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralEvent;
 use lotse_core::time::DAY;
-use lotse_store::StoreError;
+use lotse_proto::exchange::v1::LogEntry;
+use lotse_proto::exchange::v1::log_entry::Detail;
 use lotse_store::log::{Filter, Leaf};
+use lotse_store::{StoreError, batch};
+use prost::Message as _;
 use tokio::sync::oneshot;
 
 use super::pair::Pair;
@@ -26,6 +29,7 @@ use crate::action::submit_referrals::Room;
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
 use crate::action::take_batch::take_batch;
 use crate::entry::EntryKind;
+use crate::node::Node;
 use crate::testing::admin;
 
 #[tokio::test]
@@ -121,20 +125,30 @@ async fn everything_about_a_record_is_what_a_look_at_every_entry_finds() {
     let cut_anew = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
     pair.clock.turn_back(Duration::from_secs(90));
     pair.deliver(&cut_anew).await;
-    pair.answer("key-a", answered, ReferralEvent::Accepted, false).await.unwrap();
+    let answer = pair.answer("key-a", answered, ReferralEvent::Accepted, false).await.unwrap().answer_id;
     pair.answer("key-b", answered, ReferralEvent::Accepted, false).await.unwrap_err();
+    pair.deliver_answers().await;
     pair.withdraw(consent, &[]).await;
     for node in [&pair.owner, &pair.holder] {
         let all = list_entries(&node.store, node.generation, Filter::default(), None, 500).await.unwrap().leaves;
-        let records: BTreeSet<Id> = all.iter().filter_map(|leaf| leaf.entry.record_id).collect();
-        assert!(records.len() >= 2, "{records:?}");
-        for record in records {
-            let about = |leaf: &Leaf| leaf.entry.record_id == Some(record);
-            let expected: Vec<u64> = all.iter().filter(|leaf| about(leaf)).map(|leaf| leaf.index).collect();
-            let asked = Filter { record_id: Some(record), ..Filter::default() };
-            let found = list_entries(&node.store, node.generation, asked, None, 500).await.unwrap().leaves;
-            assert_eq!(found.iter().map(|leaf| leaf.index).collect::<Vec<_>>(), expected);
+        let named: BTreeSet<Id> = all.iter().filter_map(|leaf| leaf.entry.record_id).collect();
+        assert!(named.len() >= 3 && named.contains(&answer), "{named:?}");
+        let mut receipts = Vec::new();
+        for leaf in &all {
+            receipts.push((leaf.index, acknowledged(node, leaf).await));
         }
+        let own = |record: Id| {
+            let named = all.iter().filter(|leaf| leaf.entry.record_id == Some(record)).map(|leaf| leaf.index);
+            let newest = receipts.iter().find(|(_, records)| records.contains(&record)).map(|(index, _)| *index);
+            named.chain(newest).collect::<BTreeSet<u64>>()
+        };
+        for record in named {
+            let expected = if record == answered { &own(record) | &own(answer) } else { own(record) };
+            let filter = Filter { record_id: Some(record), ..Filter::default() };
+            let found = list_entries(&node.store, node.generation, filter, None, 500).await.unwrap().leaves;
+            assert!(found.iter().rev().map(|leaf| leaf.index).eq(expected), "{record}");
+        }
+        assert!(node.entries(EntryKind::ReceiptRecorded).await > 0);
     }
     assert_eq!(pair.owner.entries(EntryKind::Released).await, 3, "one of them twice");
 }
@@ -163,4 +177,14 @@ async fn a_delivery_of_the_last_moments_is_told_as_it_is_stored() {
         let stored = told(read_stored(&pair.owner, &reader, 0).await.unwrap());
         assert_eq!((recent.1.len(), &recent), (count, &stored));
     }
+}
+
+/// Returns the records of the batch whose receipt an entry tells.
+async fn acknowledged(node: &Node, leaf: &Leaf) -> Vec<Id> {
+    let Some(Detail::Batch(batch)) = LogEntry::decode(leaf.entry.bytes.as_slice()).unwrap().detail else {
+        return Vec::new();
+    };
+    let id = Id::from_slice(&batch.batch_id).unwrap();
+    let sent = node.store.read("batch", move |tx| Box::pin(batch::find(tx, id))).await.unwrap();
+    sent.into_iter().flat_map(|sent| sent.items).map(|item| item.record_id).collect()
 }

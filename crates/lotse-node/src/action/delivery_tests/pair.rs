@@ -13,6 +13,7 @@ use lotse_store::custody::Held;
 use lotse_store::outbox::Item;
 
 use crate::action::answer_referral::{AnswerSubmission, Answered, answer_referral};
+use crate::action::claim::claim_due;
 use crate::action::record_consent::record_consents;
 use crate::action::record_receipt::record_receipt;
 use crate::action::submit_referrals::{Outcome, Room, Submission, submit_referrals};
@@ -167,6 +168,14 @@ impl Pair {
         let outcome = self.submit(&[self.handover(key, subject)], Room::Free).await;
         self.deliver(&outcome.shipment.unwrap()).await;
         outcome.results[0].clone().unwrap().record_id
+    }
+
+    /// Brings the owner the next answers that wait at the holder; returns how many.
+    pub(crate) async fn deliver_answers(&self) -> usize {
+        let shipment = claim_due(&self.holder, &self.owner.agency).await.unwrap().shipment.unwrap();
+        let receipt = take_batch(&self.owner, &self.holder.agency, shipment.message()).await.unwrap();
+        record_receipt(&self.holder, &self.owner.agency, receipt).await.unwrap();
+        shipment.envelopes.len()
     }
 
     pub(crate) async fn lapse(&self, batch_id: Id) {

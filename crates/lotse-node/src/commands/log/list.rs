@@ -32,7 +32,7 @@ pub struct List {
     /// Only with this agency.
     #[arg(long, value_name = "AGENCY")]
     peer: Option<String>,
-    /// Only about this record.
+    /// Only about this record; for a referral also about the answers to it, and for what was sent the receipt.
     #[arg(long, value_name = "ID")]
     record: Option<String>,
     /// Only refusals.
