@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::shipment::Shipment;
 
 /// Batches on their way to one peer at once.
-const BATCHES_IN_FLIGHT: usize = 4;
+pub(super) const BATCHES_IN_FLIGHT: usize = 4;
 
 /// How long a submission waits for room while the stream is open; meanwhile others join its batch.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(100);

@@ -1,6 +1,6 @@
 //! One stream to a peer, from its opening to its end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,17 +11,19 @@ use lotse_core::id::Id;
 use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
 use lotse_proto::peer::v1::peer_service_client::PeerServiceClient;
-use lotse_proto::peer::v1::{ExchangeRequest, exchange_request, exchange_response};
+use lotse_proto::peer::v1::{ExchangeRequest, ExchangeResponse, exchange_request, exchange_response};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{Courier, Loaded, hello, observe_hello};
+use super::room::BATCHES_IN_FLIGHT;
+use super::{Courier, Loaded, Room, hello, observe_hello};
 use crate::action::claim::{Claimed, claim_due};
 use crate::action::claim_again::claim_again;
 use crate::action::record_receipt::{Recorded, record_receipt};
-use crate::edge::MAX_MESSAGE_BYTES;
+use crate::edge::{Line, MAX_MESSAGE_BYTES};
 use crate::shipment::Shipment;
 
 /// How long the peer may take to say hello.
@@ -32,6 +34,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for receipts of what is on its way.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Works of one stream that wait for the database. While there are so many, no receipt is read.
+const WORKS_AT_ONCE: usize = 2 * BATCHES_IN_FLIGHT;
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -62,28 +67,39 @@ impl From<Status> for Problem {
     }
 }
 
+type Permit = mpsc::OwnedPermit<ExchangeRequest>;
+
 type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// What a work beside the stream has done.
 enum Done {
-    Claimed(Claimed, Option<super::Room>),
+    Claimed(Claimed, Room),
     Again(bool, Option<Loaded>),
     Recorded(Id, Recorded),
     Failed(lotse_store::StoreError),
 }
 
-/// A batch that was written to the stream.
+/// A batch that was written to the stream or waits for that.
 struct OnItsWay {
     loaded: Loaded,
     since: Timestamp,
 }
 
+/// An open stream to the peer.
+struct Stream {
+    /// Its connection, and no other stream's.
+    line: Line,
+    out: mpsc::Sender<ExchangeRequest>,
+    inbound: Streaming<ExchangeResponse>,
+}
+
 /// A stream and what is on its way on it.
 struct Session<'a> {
     courier: &'a mut Courier,
-    out: mpsc::Sender<ExchangeRequest>,
-    inbound: Streaming<lotse_proto::peer::v1::ExchangeResponse>,
+    stream: Stream,
     in_flight: HashMap<Id, OnItsWay>,
+    /// Those of them that are not written yet.
+    unwritten: VecDeque<Id>,
     works: FuturesUnordered<Work>,
     claiming: bool,
     doubtful: bool,
@@ -92,7 +108,7 @@ struct Session<'a> {
 impl Courier {
     /// Opens a stream and works on it until it ends. Whatever is then unanswered is in doubt.
     pub(super) async fn session(&mut self) -> Result<(), Problem> {
-        let (out, inbound) = self.open().await?;
+        let stream = self.open().await?;
         self.node.links.update(&self.peer, |link| {
             link.connected = true;
             link.problem = None;
@@ -100,24 +116,21 @@ impl Courier {
         self.couriers.connected(&self.peer);
         let mut session = Session {
             courier: self,
-            out,
-            inbound,
+            stream,
             in_flight: HashMap::new(),
+            unwritten: VecDeque::new(),
             works: FuturesUnordered::new(),
             claiming: false,
             doubtful: true,
         };
         let ended = session.run().await;
-        let Session { in_flight, works, inbound, out, .. } = session;
-        // The stream is reset before its claims are ended: no frame of it can leave any more.
-        drop((out, inbound));
+        let Session { in_flight, works, stream, .. } = session;
+        reset(stream, &in_flight).await;
         self.finish(works, in_flight).await;
         ended
     }
 
-    async fn open(
-        &self,
-    ) -> Result<(mpsc::Sender<ExchangeRequest>, Streaming<lotse_proto::peer::v1::ExchangeResponse>), Problem> {
+    async fn open(&self) -> Result<Stream, Problem> {
         let federation = self.node.federation.get();
         let peer = federation.peers.get(&self.peer).ok_or(Problem::Address("it has no card".into()))?;
         let mut last = Problem::Address("its card has no endpoint".into());
@@ -130,12 +143,10 @@ impl Courier {
         Err(last)
     }
 
-    async fn open_at(
-        &self,
-        endpoint: &str,
-    ) -> Result<(mpsc::Sender<ExchangeRequest>, Streaming<lotse_proto::peer::v1::ExchangeResponse>), Problem> {
-        let channel =
-            self.connector.channel(endpoint, &self.peer).map_err(|error| Problem::Address(error.to_string()))?;
+    async fn open_at(&self, endpoint: &str) -> Result<Stream, Problem> {
+        let line = Line::default();
+        let channel = self.connector.channel_on(&line, endpoint, &self.peer);
+        let channel = channel.map_err(|error| Problem::Address(error.to_string()))?;
         let mut client = PeerServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -147,7 +158,7 @@ impl Courier {
         let answer = timeout(HELLO_DEADLINE, inbound.message()).await.map_err(|_| Problem::Hello)??;
         match answer.and_then(|message| message.frame) {
             Some(exchange_response::Frame::Hello(hello)) if observe_hello(&self.node, &self.peer, &hello) => {
-                Ok((out, inbound))
+                Ok(Stream { line, out, inbound })
             }
             _ => Err(Problem::Hello),
         }
@@ -171,6 +182,14 @@ impl Courier {
     }
 }
 
+/// Ends a stream. With something on its way its connection is cut first, so that no frame leaves any more when the claims are
+/// ended: what is queued in a stream that is only let go is sent all the same.
+async fn reset(stream: Stream, in_flight: &HashMap<Id, OnItsWay>) {
+    if !in_flight.is_empty() {
+        stream.line.cut().await;
+    }
+}
+
 impl Session<'_> {
     async fn run(&mut self) -> Result<(), Problem> {
         let due = self.courier.node.signals.due(&self.courier.peer);
@@ -182,10 +201,11 @@ impl Session<'_> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return self.settle().await,
-                message = self.inbound.message() => self.received(message?)?,
-                Some(done) = self.works.next() => self.done(done).await?,
+                message = self.stream.inbound.message(), if self.works.len() < WORKS_AT_ONCE => self.received(message?)?,
+                Some(done) = self.works.next() => self.done(done)?,
                 () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => return Err(Problem::Lapsed),
-                Some(loaded) = self.courier.shipments.recv() => self.send(loaded).await?,
+                permit = self.stream.out.clone().reserve_owned(), if !self.unwritten.is_empty() => self.write(permit)?,
+                Some(loaded) = self.courier.shipments.recv() => self.load(loaded),
                 () = due.notified() => self.claim(),
                 _ = poll.tick() => self.look(),
             }
@@ -221,27 +241,27 @@ impl Session<'_> {
         } else {
             Box::pin(async move {
                 match claim_due(&node, &peer).await {
-                    Ok(claimed) => Done::Claimed(claimed, Some(room)),
+                    Ok(claimed) => Done::Claimed(claimed, room),
                     Err(error) => Done::Failed(error),
                 }
             })
         });
     }
 
-    async fn done(&mut self, done: Done) -> Result<(), Problem> {
+    fn done(&mut self, done: Done) -> Result<(), Problem> {
         match done {
             Done::Again(more, loaded) => {
                 self.claiming = false;
                 self.doubtful = more;
                 if let Some(loaded) = loaded {
-                    self.send(loaded).await?;
+                    self.load(loaded);
                 }
                 self.claim();
             }
             Done::Claimed(claimed, room) => {
                 self.claiming = false;
-                if let (Some(shipment), Some(room)) = (claimed.shipment, room) {
-                    self.send(Loaded { shipment, room }).await?;
+                if let Some(shipment) = claimed.shipment {
+                    self.load(Loaded { shipment, room });
                 }
                 if claimed.looked && claimed.objection.is_none() {
                     self.claim();
@@ -256,37 +276,45 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Writes a batch to the stream, if its lease still runs.
-    async fn send(&mut self, loaded: Loaded) -> Result<(), Problem> {
-        let since = self.courier.node.now();
-        let written = write(&self.out, &loaded.shipment).await;
-        self.in_flight.insert(loaded.shipment.batch_id, OnItsWay { loaded, since });
-        written
+    /// Takes a batch on its way. From now on its lease is watched, whether or not the stream takes it.
+    fn load(&mut self, loaded: Loaded) {
+        let (batch_id, since) = (loaded.shipment.batch_id, self.courier.node.now());
+        self.unwritten.push_back(batch_id);
+        self.in_flight.insert(batch_id, OnItsWay { loaded, since });
     }
 
-    fn received(&mut self, message: Option<lotse_proto::peer::v1::ExchangeResponse>) -> Result<(), Problem> {
+    /// Writes the next batch to the stream, which has room for it.
+    fn write(&mut self, permit: Result<Permit, SendError<()>>) -> Result<(), Problem> {
+        let permit = permit.map_err(|_| Problem::Closed)?;
+        let next = self.unwritten.pop_front().and_then(|batch_id| self.in_flight.get(&batch_id));
+        next.map_or(Ok(()), |batch| write(permit, &batch.loaded.shipment))
+    }
+
+    fn received(&mut self, message: Option<ExchangeResponse>) -> Result<(), Problem> {
         match message.and_then(|message| message.frame) {
             Some(exchange_response::Frame::Receipt(receipt)) => self.record(receipt),
-            Some(exchange_response::Frame::Hello(_)) => {}
-            None => return Err(Problem::Closed),
+            Some(exchange_response::Frame::Hello(_)) => Ok(()),
+            None => Err(Problem::Closed),
         }
-        Ok(())
     }
 
-    fn record(&mut self, receipt: proto::Receipt) {
+    fn record(&mut self, receipt: proto::Receipt) -> Result<(), Problem> {
         let (node, peer) = (self.courier.node.clone(), self.courier.peer.clone());
         let batch_id = receipt
             .seal
             .as_ref()
             .and_then(|seal| prost::Message::decode(seal.payload.clone()).ok())
             .and_then(|statement: proto::ReceiptStatement| Id::from_slice(&statement.batch_id).ok());
-        let Some(batch_id) = batch_id else { return };
+        // A peer that answers what was not asked must not keep the database busy.
+        let batch_id = batch_id.filter(|batch_id| self.in_flight.contains_key(batch_id));
+        let batch_id = batch_id.ok_or(Problem::Receipt("it is about no batch that is on its way on this stream"))?;
         self.works.push(Box::pin(async move {
             match record_receipt(&node, &peer, receipt).await {
                 Ok(recorded) => Done::Recorded(batch_id, recorded),
                 Err(error) => Done::Failed(error),
             }
         }));
+        Ok(())
     }
 
     fn recorded(&mut self, batch_id: Id, recorded: Recorded) -> Result<(), Problem> {
@@ -306,15 +334,18 @@ impl Session<'_> {
     async fn settle(&mut self) -> Result<(), Problem> {
         let deadline = Instant::now() + STOP_DEADLINE;
         while !(self.in_flight.is_empty() && self.works.is_empty()) {
+            let until = self.earliest_lease().map_or(deadline, |lapse| lapse.min(deadline));
             tokio::select! {
-                () = sleep_until(deadline) => return Ok(()),
-                message = self.inbound.message() => self.received(message?)?,
+                biased;
+                () = sleep_until(until) => return Ok(()),
+                message = self.stream.inbound.message(), if self.works.len() < WORKS_AT_ONCE => self.received(message?)?,
                 Some(done) = self.works.next() => match done {
                     Done::Recorded(batch_id, recorded) => self.recorded(batch_id, recorded)?,
-                    Done::Claimed(Claimed { shipment: Some(shipment), .. }, Some(room)) => self.send(Loaded { shipment, room }).await?,
-                    Done::Again(_, Some(loaded)) => self.send(loaded).await?,
+                    Done::Claimed(Claimed { shipment: Some(shipment), .. }, room) => self.load(Loaded { shipment, room }),
+                    Done::Again(_, Some(loaded)) => self.load(loaded),
                     _ => {}
                 },
+                permit = self.stream.out.clone().reserve_owned(), if !self.unwritten.is_empty() => self.write(permit)?,
             }
         }
         Ok(())
@@ -323,50 +354,13 @@ impl Session<'_> {
 
 /// Writes a batch while its lease runs. One that waited longer, for instance for the stream to open, stays unwritten: a withdrawal
 /// that waited for its lease may have been answered since.
-async fn write(out: &mpsc::Sender<ExchangeRequest>, shipment: &Shipment) -> Result<(), Problem> {
-    // Asked first: a timeout polls what it guards before it looks at the clock.
+fn write(permit: Permit, shipment: &Shipment) -> Result<(), Problem> {
     if Instant::now() >= shipment.lease_until {
         return Err(Problem::Lapsed);
     }
-    let frame = exchange_request::Frame::Batch(shipment.message());
-    match tokio::time::timeout_at(shipment.lease_until, out.send(ExchangeRequest { frame: Some(frame) })).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Problem::Closed),
-        Err(_) => Err(Problem::Lapsed),
-    }
+    permit.send(ExchangeRequest { frame: Some(exchange_request::Frame::Batch(shipment.message())) });
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use lotse_core::id::Digest;
-
-    use super::*;
-
-    fn shipment(lease_until: Instant) -> Shipment {
-        Shipment {
-            peer: "aa.example".parse().unwrap(),
-            batch_id: Id::from_bytes([1; 16]),
-            root: Digest::of(b"root"),
-            items: vec![],
-            seal: proto::Seal::default(),
-            envelopes: vec![],
-            lease_until,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_batch_is_written_only_while_its_lease_runs_however_free_the_stream_is() {
-        let (out, mut queued) = mpsc::channel(1);
-        let over = write(&out, &shipment(Instant::now())).await;
-        assert!(matches!(over, Err(Problem::Lapsed)));
-        assert!(queued.try_recv().is_err(), "nothing was written");
-        write(&out, &shipment(Instant::now() + Duration::from_secs(60))).await.unwrap();
-        let full = write(&out, &shipment(Instant::now() + Duration::from_millis(20))).await;
-        assert!(
-            matches!(full, Err(Problem::Lapsed)),
-            "a stream that takes nothing is waited for as long as the lease runs"
-        );
-        queued.try_recv().unwrap();
-        assert!(queued.try_recv().is_err());
-    }
-}
+mod tests;

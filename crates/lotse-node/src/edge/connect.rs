@@ -20,6 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::connection::{ConnectInfo, Connection};
 use super::grpc::{CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW_BYTES};
+use super::line::Line;
 use crate::identity::Side;
 use crate::tls::{Credentials, Refusal, Standing, TlsError};
 
@@ -89,11 +90,12 @@ impl Connector {
     /// A refused client certificate shows as a broken connection: in TLS 1.3 the caller is refused after it believes itself
     /// connected.
     pub fn channel(&self, endpoint: &str, expected: &AgencyId) -> Result<Channel, ConnectError> {
-        let call = Arc::new(Call {
-            target: Target::parse(endpoint)?,
-            config: self.credentials.client_config(expected)?,
-            connector: self.clone(),
-        });
+        self.channel_on(&Line::default(), endpoint, expected)
+    }
+
+    /// The same with connections that end at once when the line is cut.
+    pub fn channel_on(&self, line: &Line, endpoint: &str, expected: &AgencyId) -> Result<Channel, ConnectError> {
+        let call = Arc::new(self.call(line.clone(), endpoint, expected)?);
         let authority = &call.target.authority;
         // The scheme https would make tonic look for its own TLS; the origin tells the other end the truth.
         let origin = format!("https://{authority}").parse().map_err(|_| ConnectError::Endpoint)?;
@@ -115,9 +117,12 @@ impl Connector {
 
     /// Opens one connection without gRPC on it, to see what the other end says.
     pub async fn open(&self, endpoint: &str, expected: &AgencyId) -> io::Result<Connection<TlsStream<TcpStream>>> {
-        let target = Target::parse(endpoint).map_err(io::Error::other)?;
-        let config = self.credentials.client_config(expected).map_err(io::Error::other)?;
-        Call { target, config, connector: self.clone() }.open().await
+        self.call(Line::default(), endpoint, expected).map_err(io::Error::other)?.open().await
+    }
+
+    fn call(&self, line: Line, endpoint: &str, expected: &AgencyId) -> Result<Call, ConnectError> {
+        let (target, config) = (Target::parse(endpoint)?, self.credentials.client_config(expected)?);
+        Ok(Call { target, config, connector: self.clone(), line })
     }
 }
 
@@ -159,6 +164,7 @@ struct Call {
     target: Target,
     config: Arc<ClientConfig>,
     connector: Connector,
+    line: Line,
 }
 
 impl Call {
@@ -179,7 +185,8 @@ impl Call {
         let (trust, clock) = (self.connector.credentials.trust().clone(), self.connector.clock.clone());
         let standing = Standing::new(chain, Side::Server, trust, clock).map_err(io::Error::other)?;
         let info = ConnectInfo { remote, standing: Some(Arc::new(standing)) };
-        Ok(Connection::new(stream, info, MAX_AGE, Box::new(())))
+        let tie = self.line.tie(|stream: &TlsStream<TcpStream>| stream.get_ref().0.set_zero_linger());
+        Ok(Connection::new(stream, info, MAX_AGE, Box::new(())).tied(tie))
     }
 
     async fn dial(&self) -> io::Result<(TcpStream, SocketAddr)> {

@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::server::Connected;
 
+use super::line::Tie;
 use crate::tls::Standing;
 
 /// Who is at the other end. It travels with each request of the connection.
@@ -30,6 +31,8 @@ pub struct Connection<S> {
     info: ConnectInfo,
     too_old: Pin<Box<Sleep>>,
     greeting: Option<Greeting>,
+    /// Behind the stream: whoever waits for the line to be cut waits until that is closed.
+    tie: Option<Tie<S>>,
     closed: CancellationToken,
     _on_drop: (DropGuard, Box<dyn Send>),
 }
@@ -46,7 +49,13 @@ impl<S> Connection<S> {
         let closed = CancellationToken::new();
         let on_drop = (closed.clone().drop_guard(), held);
         let too_old = Box::pin(tokio::time::sleep(max_age));
-        Connection { stream, info, too_old, greeting: None, closed, _on_drop: on_drop }
+        Connection { stream, info, too_old, greeting: None, tie: None, closed, _on_drop: on_drop }
+    }
+
+    /// Ends the connection when its line is cut.
+    pub(super) fn tied(mut self, tie: Tie<S>) -> Connection<S> {
+        self.tie = Some(tie);
+        self
     }
 
     /// Ends the connection unless so many bytes have arrived by then: signs of life are asked for only once HTTP/2 is spoken.
@@ -63,6 +72,10 @@ impl<S> Connection<S> {
     /// Returns what is cancelled when the connection is dropped.
     pub fn closed(&self) -> CancellationToken {
         self.closed.clone()
+    }
+
+    fn poll_tie(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.tie.as_mut().map_or(Ok(()), |tie| tie.poll(&self.stream, cx))
     }
 
     fn check(&self) -> io::Result<()> {
@@ -102,6 +115,7 @@ impl<S> Connected for Connection<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.poll_tie(cx)?;
         let _ = this.too_old.as_mut().poll(cx);
         let filled = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
@@ -118,6 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.poll_tie(cx)?;
         this.check()?;
         Pin::new(&mut this.stream).poll_write(cx, bytes)
     }
@@ -128,6 +143,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.poll_tie(cx)?;
         this.check()?;
         Pin::new(&mut this.stream).poll_write_vectored(cx, slices)
     }
@@ -137,10 +153,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        this.poll_tie(cx)?;
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        this.poll_tie(cx)?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }

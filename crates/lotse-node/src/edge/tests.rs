@@ -137,7 +137,7 @@ pub(crate) async fn open(limits: Limits) -> (World, Arc<Counts>) {
     (world, counts.unwrap())
 }
 
-fn connector(world: &World) -> Connector {
+pub(crate) fn connector(world: &World) -> Connector {
     let trust = Arc::new(TrustStore::default());
     trust.set(world.own.id.clone(), world.own.bundle());
     Connector {
