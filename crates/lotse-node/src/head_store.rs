@@ -107,7 +107,6 @@ impl HeadStore {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|cause| store.io("", cause))?;
         store.probe("probe.new")?;
-        store.mend_withdrawn()?;
         Ok(store)
     }
 
@@ -168,6 +167,7 @@ impl HeadStore {
 
     /// Appends withdrawals; they are on the disk when this returns.
     pub fn append_withdrawn(&self, withdrawals: &[RememberedWithdrawal]) -> Result<(), HeadError> {
+        let _lock = self.lock()?;
         withdrawn::append(&self.path(withdrawn::FILE), withdrawals).map_err(|cause| self.io(withdrawn::FILE, cause))?;
         self.sync_folder()
     }
@@ -175,10 +175,6 @@ impl HeadStore {
     /// Reads all withdrawals that were ever answered at this node; one may stand there more than once.
     pub fn withdrawn(&self) -> Result<Vec<RememberedWithdrawal>, HeadError> {
         withdrawn::read(&self.path(withdrawn::FILE)).map_err(|cause| self.io(withdrawn::FILE, cause))
-    }
-
-    fn mend_withdrawn(&self) -> Result<(), HeadError> {
-        withdrawn::mend(&self.path(withdrawn::FILE)).map_err(|cause| self.io(withdrawn::FILE, cause))
     }
 
     fn replace(&self, text: &str) -> Result<(), HeadError> {

@@ -121,12 +121,18 @@ fn withdrawals_survive_and_a_line_cut_short_does_not_count() {
     };
     assert_eq!(store.withdrawn().unwrap(), []);
     store.append_withdrawn(&[id(1), id(2)]).unwrap();
-    let mut file = OpenOptions::new().append(true).open(store.path(withdrawn::FILE)).unwrap();
-    file.write_all(b"0198c5a4-7d3e").unwrap();
+    let cut_short = |line: &[u8]| {
+        OpenOptions::new().append(true).open(store.path(withdrawn::FILE)).unwrap().write_all(line).unwrap();
+    };
+    cut_short(b"0198c5a4-7d3e");
     assert_eq!(store.withdrawn().unwrap(), [id(1), id(2)]);
     assert_eq!(HeadStore::look(folder.path()).unwrap(), None);
     assert!(fs::read(store.path(withdrawn::FILE)).unwrap().ends_with(b"7d3e"), "a look mends nothing");
-    let store = HeadStore::open(folder.path()).unwrap();
-    store.append_withdrawn(&[id(3)]).unwrap();
-    assert_eq!(store.withdrawn().unwrap(), [id(1), id(2), id(3)]);
+    let reopened = HeadStore::open(folder.path()).unwrap();
+    reopened.append_withdrawn(&[id(3)]).unwrap();
+    assert_eq!(reopened.withdrawn().unwrap(), [id(1), id(2), id(3)]);
+
+    cut_short(b"0198c5a4-7d3e"); // as a full disk leaves it behind in a node that runs on
+    store.append_withdrawn(&[id(4)]).unwrap();
+    assert_eq!(store.withdrawn().unwrap(), [id(1), id(2), id(3), id(4)], "without being opened again");
 }

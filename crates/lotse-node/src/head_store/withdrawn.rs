@@ -1,8 +1,8 @@
 //! The list of withdrawals: consent and withdrawal in one line, only ever appended to.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use lotse_core::id::Id;
@@ -19,16 +19,32 @@ pub struct RememberedWithdrawal {
     pub withdrawal_id: Id,
 }
 
-/// Appends withdrawals and waits for the disk.
+/// Appends withdrawals and waits for the disk. Nobody else may append meanwhile.
 pub(super) fn append(path: &Path, withdrawals: &[RememberedWithdrawal]) -> io::Result<()> {
     let line = |withdrawal: &RememberedWithdrawal| format!("{} {}\n", withdrawal.consent_id, withdrawal.withdrawal_id);
     let lines: String = withdrawals.iter().map(line).collect();
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.write_all(lines.as_bytes())?; // one write: lines of two callers do not mix
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    cut_fragment(&mut file)?;
+    file.write_all(lines.as_bytes())?;
     file.sync_all()
 }
 
-/// Reads the withdrawals. A line that a crash cut short was never acknowledged and does not count.
+/// Cuts off a line that a crash or a full disk cut short, so that the next one begins on its own. Before each append rather than
+/// after one that failed: then the disk may refuse this, too.
+fn cut_fragment(file: &mut File) -> io::Result<()> {
+    let size_bytes = file.metadata()?.len();
+    let mut last = *b"\n";
+    file.read_exact_at(&mut last[..size_bytes.min(1) as usize], size_bytes.saturating_sub(1))?;
+    if last == *b"\n" {
+        return Ok(());
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let whole_bytes = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    file.set_len(whole_bytes as u64)
+}
+
+/// Reads the withdrawals. A line that was cut short was never acknowledged and does not count.
 pub(super) fn read(path: &Path) -> io::Result<Vec<RememberedWithdrawal>> {
     let text = text(path)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -39,18 +55,6 @@ fn parse(line: &str) -> io::Result<RememberedWithdrawal> {
     let ids = line.split_once(' ').and_then(|(consent, withdrawal)| consent.parse().ok().zip(withdrawal.parse().ok()));
     let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("not a consent and its withdrawal: {line}"));
     ids.map(|(consent_id, withdrawal_id)| RememberedWithdrawal { consent_id, withdrawal_id }).ok_or_else(broken)
-}
-
-/// Cuts off a line that a crash cut short, so that the next one begins on its own.
-pub(super) fn mend(path: &Path) -> io::Result<()> {
-    let text = text(path)?;
-    let whole_bytes = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole_bytes == text.len() {
-        return Ok(());
-    }
-    let file = OpenOptions::new().write(true).open(path)?;
-    file.set_len(whole_bytes as u64)?;
-    file.sync_all()
 }
 
 fn text(path: &Path) -> io::Result<String> {
