@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::agreement::{self, Agreement, CHANGE_NOTICE, Clause, KnownAgreement, OnEnd};
+use crate::agreement::{self, Agreement, CHANGE_NOTICE, Clause, ConsentRequirement, KnownAgreement, OnEnd};
 use crate::category::{Categories, Category};
 use crate::consent::ConsentForm;
 use crate::delivery::Outcome;
@@ -170,13 +170,16 @@ fn find_clause<'a>(
 }
 
 fn check_coverage(basis: &Basis<'_>, content: &Content, clause: &Clause) -> Result<(), Outcome> {
+    let is_oral = basis.form == ConsentForm::Oral;
     let special = basis.excerpt.special();
     let refused = if !clause.categories.contains_all(content.present) {
         Some(Reason::CategoryNotInClause)
     } else if !basis.excerpt.contains_all(content.present) {
         Some(Reason::CategoryNotInConsent)
-    } else if !special.is_empty() && basis.form == ConsentForm::Oral {
+    } else if is_oral && !special.is_empty() {
         Some(Reason::CategoryNotExplicit)
+    } else if is_oral && clause.consent_required == ConsentRequirement::ExplicitConsent {
+        Some(Reason::ConsentNotExplicit)
     } else if !clause.categories.contains_all(basis.excerpt) || !clause.feedback_levels.contains(basis.feedback) {
         Some(Reason::BasisMismatch)
     } else if !content.present.contains_all(content.required.or(Category::Identity.into())) {

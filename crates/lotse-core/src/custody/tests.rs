@@ -138,6 +138,17 @@ fn nothing_outside_clause_and_excerpt_is_held() {
 }
 
 #[test]
+fn a_clause_that_needs_explicit_consent_takes_no_oral_one() {
+    let mut agreement = agreement(1, 1);
+    agreement.clauses[0].consent_required = ConsentRequirement::ExplicitConsent;
+    let known = [known(agreement)];
+    let under = |form| Case { form, ..case() }.judge(&known, at(5));
+    assert_eq!(under(ConsentForm::Oral).err(), refused(Reason::ConsentNotExplicit), "though nothing special is in it");
+    assert_eq!([ConsentForm::Written, ConsentForm::Electronic].map(under), [Ok(()), Ok(())]);
+    assert_eq!(Case { form: ConsentForm::Oral, ..case() }.refused(), None, "another clause takes it");
+}
+
+#[test]
 fn a_lease_longer_than_the_clause_allows_is_refused() {
     assert_eq!(Case { hold_until: at(97), ..case() }.refused(), refused(Reason::BasisMismatch));
     let past_consent = Case { consent_expires_at: at(50), hold_until: at(51), ..case() };
