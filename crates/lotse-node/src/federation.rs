@@ -7,6 +7,7 @@ mod admit;
 mod cache;
 mod change;
 mod load;
+mod offer;
 mod throttle;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ pub use change::Act;
 pub(crate) use change::{Change, Write, change};
 pub use load::refresh;
 pub(crate) use load::sealed;
+pub use offer::Offer;
+pub(crate) use offer::make_room;
 pub use throttle::Throttle;
 
 /// An accepted peer.
@@ -51,6 +54,8 @@ pub struct Federation {
     pub peers: BTreeMap<AgencyId, Peer>,
     /// Versions of agreements.
     pub agreements: Vec<KnownAgreement>,
+    /// How versions came that peers have offered, by digest.
+    pub offers: BTreeMap<Digest, Offer>,
     /// Their seals, by digest: the exact bytes, and one verified signature of each agency that has sealed.
     pub seals: BTreeMap<Digest, Arc<Seal>>,
 }

@@ -19,6 +19,8 @@ pub struct StoredAgreement {
     pub payload: Vec<u8>,
     /// When it came here.
     pub offered_at: Timestamp,
+    /// Peer that offered it; none if it was this agency, or nobody knows any more.
+    pub offered_by: Option<AgencyId>,
     /// When the last missing seal came; none while one is missing.
     pub completed_at: Option<Timestamp>,
 }
@@ -39,14 +41,15 @@ pub struct StoredSeal {
 /// Writes a version. There is one text of each version of an agreement.
 pub async fn insert(tx: &mut Tx, agreement: &StoredAgreement) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO agreement (digest, agreement_id, version, payload, offered_at, completed_at)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO agreement (digest, agreement_id, version, payload, offered_at, offered_by, completed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         [
             agreement.digest.into(),
             agreement.agreement_id.into(),
             agreement.version.into(),
             agreement.payload.clone().into(),
             agreement.offered_at.into(),
+            agreement.offered_by.as_ref().into(),
             agreement.completed_at.into(),
         ],
     )
@@ -99,7 +102,7 @@ pub async fn suspend(tx: &mut Tx, id: Id, suspension: Suspension, at: Timestamp)
 
 /// Reads all versions, by agreement and version.
 pub async fn all(tx: &mut Tx) -> Result<Vec<StoredAgreement>, StoreError> {
-    let sql = "SELECT digest, agreement_id, version, payload, offered_at, completed_at FROM agreement
+    let sql = "SELECT digest, agreement_id, version, payload, offered_at, offered_by, completed_at FROM agreement
                ORDER BY agreement_id, version";
     tx.fetch(sql, []).await?.iter().map(stored).collect()
 }
@@ -112,7 +115,7 @@ pub async fn all_seals(tx: &mut Tx) -> Result<Vec<StoredSeal>, StoreError> {
 
 /// Reads versions by their digests; those that are not known are left out.
 pub async fn find(tx: &mut Tx, digests: &[Digest]) -> Result<Vec<StoredAgreement>, StoreError> {
-    let sql = "SELECT digest, agreement_id, version, payload, offered_at, completed_at FROM agreement WHERE digest";
+    let sql = "SELECT digest, agreement_id, version, payload, offered_at, offered_by, completed_at FROM agreement WHERE digest";
     let keys = digests.iter().map(|&digest| digest.into()).collect();
     tx.fetch_in(sql, keys, " ORDER BY digest", []).await?.iter().map(stored).collect()
 }
@@ -137,7 +140,8 @@ fn stored(row: &Row) -> Result<StoredAgreement, StoreError> {
         version: row.get(2)?,
         payload: row.get(3)?,
         offered_at: row.get(4)?,
-        completed_at: row.get(5)?,
+        offered_by: row.get(5)?,
+        completed_at: row.get(6)?,
     })
 }
 

@@ -72,7 +72,7 @@ fn decide(
         Err(failure) => return Change::refuse(failure, EntryKind::AgreementRefused, draft),
     };
     let mut writes: Vec<Write> = replaced.map(Write::RemoveAgreement).into_iter().collect();
-    writes.push(Write::Agreement(stored(agreement, payload, at)));
+    writes.push(Write::Agreement(stored(agreement, payload, at, None)));
     let draft = Draft { decision: Decision::Permit, ..draft };
     Change::done((), writes, vec![(EntryKind::AgreementOffered, draft)])
 }

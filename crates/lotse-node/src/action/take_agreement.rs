@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lotse_core::agreement::Agreement;
-use lotse_core::id::AgencyId;
+use lotse_core::id::{AgencyId, Digest};
 use lotse_core::reason::Reason;
 use lotse_core::seal::{DocumentType, Seal, Signature};
 use lotse_core::time::Timestamp;
@@ -13,18 +13,19 @@ use lotse_store::agreement::StoredAgreement;
 use super::take_seals::{about, add_seals};
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
-use crate::federation::{Change, Federation, Write, admit, change, count_seals, is_complete};
+use crate::federation::{Change, Federation, Write, admit, change, count_seals, is_complete, make_room};
 use crate::node::Node;
 use crate::wire;
 
 /// Takes an offered version and returns who has sealed it. Offering what is known adds the seals that are new.
 ///
 /// A peer's offer never takes the place of another text of the same version, for an administrator may be about to seal that
-/// one; only a text that all have sealed, this node included, takes the place of one that is not complete.
+/// one; only a text that all have sealed, this node included, takes the place of one that is not complete. A peer offers first
+/// and seals later, so that what it offers may bear no seal at all; how much of it waits here has limits.
 ///
 /// # Errors
 /// `AGREEMENT_INVALID`, `SCHEMA_TOO_NEW`, `AGREEMENT_PARTY_UNKNOWN`, `AGREEMENT_SEAL_INVALID`, `AGREEMENT_CONFLICT`,
-/// `AGREEMENT_TOO_SOON`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`.
+/// `AGREEMENT_TOO_SOON`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`, `OVERLOADED`.
 pub async fn take_agreement(node: &Arc<Node>, peer: &AgencyId, seal: Seal) -> Result<BTreeSet<AgencyId>, Failure> {
     let offer = Offer { own: node.agency.clone(), peer: peer.clone(), agreement: read(&seal), seal, at: node.now() };
     change(node, "take_agreement", move |federation| offer.decide(federation)).await
@@ -49,7 +50,7 @@ impl Offer {
     fn decide(&self, federation: &Federation) -> Change<BTreeSet<AgencyId>> {
         let draft = match &self.agreement {
             Ok(agreement) => about(agreement, Direction::In),
-            Err(_) => Draft { digest: Some(lotse_core::id::Digest::of(&self.seal.payload)), ..Draft::default() },
+            Err(_) => Draft { digest: Some(Digest::of(&self.seal.payload)), ..Draft::default() },
         };
         let refuse = |failure, draft| Change::refuse_peer(&self.peer, failure, EntryKind::AgreementRefused, draft);
         let judged = self.agreement.as_ref().map_err(|reason| Failure::refused(*reason));
@@ -101,14 +102,35 @@ impl Offer {
             let failure = Failure::new(ErrorKind::Refused, Reason::AgreementConflict, message);
             return Change::refuse_peer(&self.peer, failure, EntryKind::AgreementRefused, draft).with_alarm();
         }
-        let mut writes: Vec<Write> =
-            other.map(|other| Write::RemoveAgreement(other.agreement.digest)).into_iter().collect();
-        writes.push(Write::Agreement(stored(agreement, &self.seal.payload, self.at)));
+        let over = match self.make_room(federation, agreement, &fresh) {
+            Ok(over) => over,
+            Err(failure) => return Change::refuse_peer(&self.peer, failure, EntryKind::AgreementRefused, draft),
+        };
+        let removed = other.map(|other| other.agreement.digest).into_iter().chain(over);
+        let mut writes: Vec<Write> = removed.map(Write::RemoveAgreement).collect();
+        let offered_by = Some(self.peer.clone());
+        writes.push(Write::Agreement(stored(agreement, &self.seal.payload, self.at, offered_by)));
         let offered = Draft { peer: Some(self.peer.clone()), decision: Decision::Permit, ..draft.clone() };
         let added = add_seals(federation, agreement, fresh, &draft, self.at);
         writes.extend(added.writes);
         let entries = std::iter::once((EntryKind::AgreementOffered, offered)).chain(added.entries).collect();
         Change { writes, entries, ..Change::none(added.answer) }
+    }
+
+    /// Finds room for a version that is to wait here for this agency's seal; one that comes with it, as after a restore, does not
+    /// wait. Returns the versions that go for it.
+    fn make_room(
+        &self,
+        federation: &Federation,
+        agreement: &Agreement,
+        fresh: &[(AgencyId, Signature)],
+    ) -> Result<Vec<Digest>, Failure> {
+        let waits =
+            !self.completes(federation, agreement, fresh) && fresh.iter().all(|(agency, _)| *agency != self.own);
+        if !waits {
+            return Ok(Vec::new());
+        }
+        make_room(federation, &self.own, &self.peer, self.seal.payload.len(), self.at)
     }
 
     fn completes(&self, federation: &Federation, agreement: &Agreement, fresh: &[(AgencyId, Signature)]) -> bool {
@@ -119,13 +141,19 @@ impl Offer {
 }
 
 /// Builds the row of a version.
-pub(super) fn stored(agreement: &Agreement, payload: &[u8], offered_at: Timestamp) -> StoredAgreement {
+pub(super) fn stored(
+    agreement: &Agreement,
+    payload: &[u8],
+    offered_at: Timestamp,
+    offered_by: Option<AgencyId>,
+) -> StoredAgreement {
     StoredAgreement {
         digest: agreement.digest,
         agreement_id: agreement.id,
         version: agreement.version,
         payload: payload.to_vec(),
         offered_at,
+        offered_by,
         completed_at: None,
     }
 }

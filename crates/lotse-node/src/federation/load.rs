@@ -13,7 +13,7 @@ use lotse_store::card::StoredCard;
 use lotse_store::counter::{self, Counter};
 use lotse_store::{StoreError, Tx};
 
-use super::{Federation, Peer};
+use super::{Federation, Offer, Peer};
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::wire;
@@ -41,6 +41,7 @@ impl Federation {
             own_seal,
             peers: peers.collect::<Result<_, _>>()?,
             agreements: agreements.iter().map(|row| known(row, &suspended)).collect::<Result<_, _>>()?,
+            offers: agreements.iter().filter_map(offer).collect(),
             seals: sealed(agreements, seals)?,
         })
     }
@@ -71,6 +72,10 @@ fn known(row: &StoredAgreement, suspended: &BTreeSet<Id>) -> Result<KnownAgreeme
         completed_at: row.completed_at,
         suspended: suspended.contains(&row.agreement_id),
     })
+}
+
+fn offer(row: &StoredAgreement) -> Option<(Digest, Offer)> {
+    Some((row.digest, Offer { peer: row.offered_by.clone()?, at: row.offered_at }))
 }
 
 /// Puts agreements' sealed bytes and their signatures together, by digest.

@@ -37,6 +37,7 @@ fn version(number: u32, digest: u8) -> StoredAgreement {
         version: number,
         payload: vec![digest],
         offered_at: at(1),
+        offered_by: (number == 2).then(|| agency("a.example")),
         completed_at: None,
     }
 }

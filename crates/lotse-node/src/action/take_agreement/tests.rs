@@ -336,3 +336,65 @@ async fn repeated_bad_offers_are_one_entry_a_minute() {
         two.store.read("read", move |tx| Box::pin(lotse_store::log::read(tx, 1, before as u64 + 1, 5))).await.unwrap();
     assert!(leaves[0].entry.bytes.windows(4).any(|bytes| bytes == "×50".as_bytes()), "it says how many it stands for");
 }
+
+/// Offers version 1 of an agreement of its own for each of these numbers, as the author's duty courier does.
+async fn offer_many(from: &TestNode, to: &TestNode, numbers: std::ops::RangeInclusive<u8>) -> Vec<Digest> {
+    let mut digests = Vec::new();
+    for number in numbers {
+        let digest = offer(from, &agreement_text(Id::from_bytes([number; 16]), 0, &[from, to])).await;
+        pass_on(from, to, digest).await;
+        digests.push(digest);
+    }
+    digests
+}
+
+#[tokio::test]
+async fn what_a_peer_offers_and_nobody_here_seals_has_a_limit() {
+    let [one, two, three] = nodes(["one.example", "two.example", "three.example"]).await;
+    let here = offer_many(&one, &two, 1..=16).await;
+    let next = offer(&one, &agreement_text(Id::from_bytes([17; 16]), 0, &[&one, &two])).await;
+    let two = two.restart().await;
+    let failure = take_agreement(&two, &one.agency, sealed(&one, next)).await.unwrap_err();
+    assert_eq!(failure.reason(), Reason::Overloaded);
+    assert!(failure.is_retryable() && failure.message().contains("administrator seal"), "{failure}");
+    assert_eq!(two.log().await.last(), Some(&EntryKind::AgreementRefused));
+    assert_eq!(two.federation.get().agreements.len(), 16);
+
+    offer_many(&three, &two, 18..=18).await;
+    seal_version(&one, Id::from_bytes([1; 16]), 1).await.unwrap();
+    pass_on(&one, &two, here[0]).await;
+    assert!(two.federation.get().sealed_by(&here[0]).contains(&one.agency), "what waits is still sealed");
+    seal_version(&two, Id::from_bytes([2; 16]), 1).await.unwrap();
+    pass_on(&one, &two, next).await;
+    assert_eq!(two.federation.get().agreements.len(), 18, "what this agency has sealed waits no more");
+}
+
+#[tokio::test]
+async fn versions_whose_term_has_ended_unsealed_go_for_new_ones_but_not_within_a_day() {
+    let [one, two] = nodes(["one.example", "two.example"]).await;
+    two.clock.turn(DAY / 2);
+    for number in 1..=16 {
+        let digest = offer(&one, &for_today(&agreement_text(Id::from_bytes([number; 16]), 0, &[&one, &two]))).await;
+        pass_on(&one, &two, digest).await;
+    }
+    seal_version(&two, Id::from_bytes([1; 16]), 1).await.unwrap();
+    let next = offer(&one, &agreement_text(Id::from_bytes([17; 16]), 0, &[&one, &two])).await;
+    pass_on(&one, &two, next).await;
+    let last = offer(&one, &agreement_text(Id::from_bytes([18; 16]), 0, &[&one, &two])).await;
+    two.clock.turn(DAY - Duration::from_micros(1));
+    assert_eq!(refused(&two, &one, sealed(&one, last)).await, Reason::Overloaded);
+    two.clock.turn(Duration::from_micros(1));
+    pass_on(&one, &two, last).await;
+    let left = two.federation.get().agreements.iter().map(|known| known.agreement.id.as_bytes()[0]).collect::<Vec<_>>();
+    assert_eq!(left, [1, 17, 18], "what this agency has sealed stays");
+}
+
+/// Lets the term end on its first day.
+fn for_today(text: &str) -> String {
+    let first = text.lines().find_map(|line| line.strip_prefix("valid_from = ")).unwrap();
+    let line = |line: &str| match line.strip_prefix("valid_until = ") {
+        Some(_) => format!("valid_until = {first}\n"),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
