@@ -61,6 +61,9 @@ pub struct Id([u8; 16]);
 pub struct IdError;
 
 impl Id {
+    /// The id that is none: nothing has it.
+    pub const NIL: Id = Id([0; 16]);
+
     /// Makes a UUIDv7 (RFC 9562, section 5.7) from a time and 10 random bytes.
     pub fn v7(at: Timestamp, random: [u8; 10]) -> Id {
         let millis = (at.micros() / 1000) as u64;

@@ -116,9 +116,6 @@ static INSERT: Table<28> = Table {
     ],
 };
 
-/// A record id for rows that brought none.
-const NO_RECORD: Id = Id::from_bytes([0; 16]);
-
 /// Writes what was done with envelopes. None of them may be known.
 pub async fn insert(tx: &mut Tx, arrivals: &[Arrival]) -> Result<(), StoreError> {
     tx.insert_into(&RECORDS, &INSERT, arrivals.iter().map(insert_row).collect()).await
@@ -130,9 +127,9 @@ fn insert_row(arrival: &Arrival) -> [Value; 28] {
         arrival.envelope_id.into(),
         arrival.digest.into(),
         (&arrival.owner).into(),
-        copy.map_or(NO_RECORD, |c| c.record_id).into(),
+        copy.map_or(Id::NIL, |c| c.record_id).into(),
         copy.map_or(0, |c| c.kind as i64).into(),
-        copy.map_or(NO_RECORD, |c| c.thread_id).into(),
+        copy.map_or(Id::NIL, |c| c.thread_id).into(),
         copy.map_or(0, |c| c.thread_sequence as i64).into(),
         copy.map_or(Sequence::default(), |c| c.revision).into(),
         arrival.sender_generation.into(),
@@ -202,7 +199,7 @@ fn remembered_row(row: &Row) -> Result<Remembered, StoreError> {
         envelope_id: row.get(0)?,
         digest: row.get(1)?,
         owner: row.get(2)?,
-        record_id: (record_id != NO_RECORD).then_some(record_id),
+        record_id: (record_id != Id::NIL).then_some(record_id),
         revision: row.get(4)?,
         outcome,
         at: row.get(7)?,

@@ -132,3 +132,22 @@ pub(super) async fn an_answer_to_nothing() -> Vec<Reason> {
     other.thread_id = vec![5; 16];
     delivered(&pair.holder, &pair.owner, other.encode_to_vec()).await
 }
+
+#[tokio::test]
+async fn ids_of_sixteen_zeros_are_malformed() {
+    let nil = || vec![0; 16];
+    assert_eq!(changed(|envelope| envelope.id = nil()).await, [Reason::EnvelopeInvalid]);
+    let opens_its_thread = |envelope: &mut Envelope| (envelope.record_id, envelope.thread_id) = (nil(), nil());
+    assert_eq!(
+        changed(opens_its_thread).await,
+        [Reason::EnvelopeInvalid],
+        "the record of what is refused, in the store"
+    );
+    let (pair, shipment) = released().await;
+    pair.deliver(&shipment).await;
+    pair.answer("answer-1", shipment.items[0].record_id, ReferralEvent::Accepted, false).await.unwrap();
+    let answer = claim_due(&pair.holder, &pair.owner.agency).await.unwrap().shipment.unwrap();
+    let mut other = envelope(&answer);
+    other.thread_id = nil();
+    assert_eq!(delivered(&pair.holder, &pair.owner, other.encode_to_vec()).await, [Reason::EnvelopeInvalid]);
+}

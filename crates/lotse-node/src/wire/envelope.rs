@@ -228,7 +228,12 @@ pub fn traced_body(bytes: &[u8]) -> Option<(Vec<u8>, Option<ProtoBody>)> {
 
 /// Reads the envelope's id even if nothing else can be read.
 pub fn peek_id(bytes: &[u8]) -> Option<Id> {
-    Id::from_slice(&proto::Envelope::decode(bytes).ok()?.id).ok()
+    real_id(&proto::Envelope::decode(bytes).ok()?.id)
+}
+
+/// Reads an id; sixteen zeros name nothing.
+fn real_id(bytes: &[u8]) -> Option<Id> {
+    Id::from_slice(bytes).ok().filter(|&id| id != Id::NIL)
 }
 
 fn parse_head(envelope: &proto::Envelope) -> Option<Head> {
@@ -240,7 +245,7 @@ fn parse_head(envelope: &proto::Envelope) -> Option<Head> {
         && envelope.thread_sequence > 0;
     (nonce_fits && numbers_fit).then_some(())?;
     Some(Head {
-        envelope_id: Id::from_slice(&envelope.id).ok()?,
+        envelope_id: real_id(&envelope.id)?,
         sender: envelope.sender.parse().ok()?,
         recipient: envelope.recipient.parse().ok()?,
         sender_generation: envelope.sender_generation,
@@ -248,9 +253,9 @@ fn parse_head(envelope: &proto::Envelope) -> Option<Head> {
         created_at: Timestamp::from_micros(envelope.created_at_us),
         expires_at: Timestamp::from_micros(envelope.expires_at_us),
         hold_until: Timestamp::from_micros(envelope.hold_until_us),
-        record_id: Id::from_slice(&envelope.record_id).ok()?,
+        record_id: real_id(&envelope.record_id)?,
         revision: Sequence::from_u64(envelope.revision),
-        thread_id: Id::from_slice(&envelope.thread_id).ok()?,
+        thread_id: real_id(&envelope.thread_id)?,
         thread_sequence: envelope.thread_sequence,
         trace_id: envelope.trace_id.clone(),
         basis: parse_basis(basis, matches!(envelope.body, Some(ProtoBody::Answer(_))))?,

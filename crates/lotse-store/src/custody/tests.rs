@@ -8,6 +8,7 @@ use crate::testing::{Database, on_both_engines};
 on_both_engines! {
     a_copy_is_told_with_the_systems_that_confirmed_this_very_revision
     content_goes_with_the_lease_or_by_age_and_the_row_stays
+    what_brought_no_record_is_found_by_its_envelope_alone
 }
 
 fn id(number: u8) -> Id {
@@ -123,4 +124,27 @@ async fn content_goes_with_the_lease_or_by_age_and_the_row_stays(database: Datab
     }
     let rows = store.read("find", |tx| Box::pin(async { remembered(tx, &[id(1), id(2)], &[]).await }));
     assert_eq!(rows.await.unwrap().len(), 2, "what was done with them is remembered");
+}
+
+async fn what_brought_no_record_is_found_by_its_envelope_alone(database: Database) {
+    let store = database.open().await;
+    let refused = |number| Arrival {
+        outcome: Outcome::Refused(lotse_core::reason::Reason::EnvelopeInvalid),
+        copy: None,
+        ..arrival(number, 10, 100)
+    };
+    take(&store, vec![refused(1), arrival(2, 10, 100), refused(3)]).await;
+    store.close().await;
+    let store = database.open().await; // what memory has is read anew
+    let found = store.read("find", |tx| {
+        Box::pin(async {
+            let by_record = remembered(tx, &[], &[Id::NIL, id(2)]).await?;
+            let by_envelope = remembered(tx, &[id(1), id(3)], &[Id::NIL]).await?;
+            Ok((by_record, by_envelope, find(tx, &[Id::NIL]).await?.len() + received(tx, &[Id::NIL]).await?.len()))
+        })
+    });
+    let (by_record, by_envelope, taken) = found.await.unwrap();
+    assert_eq!(by_record.iter().map(|known| known.record_id).collect::<Vec<_>>(), [Some(id(2))]);
+    assert_eq!(by_envelope.iter().map(|known| known.envelope_id).collect::<Vec<_>>(), [id(1), id(3)]);
+    assert_eq!(taken, 0);
 }

@@ -25,7 +25,8 @@ const MOST: usize = 1_024;
 /// As few as this share of those in memory are not handed on yet: works that come one by one would write pages for each.
 const FEWEST: usize = 128;
 
-/// A table whose rows are found by random ids, of which several rows may have the same. Its column `seq` is the place of a row.
+/// A table whose rows are found by random ids, of which several rows may have the same. Its column `seq` is the place of a row. Rows
+/// with [`Id::NIL`] have no id and are not found by it: there may be any number of them.
 pub(crate) struct Directory {
     /// The table.
     pub(crate) table: &'static str,
@@ -92,7 +93,7 @@ struct Mark {
 
 impl Young {
     fn remember(&mut self, entry: Entry) {
-        if self.entries.insert(entry, false) != Some(false) {
+        if names_a_row(entry.id()) && self.entries.insert(entry, false) != Some(false) {
             self.waiting += 1;
         }
     }
@@ -214,7 +215,7 @@ impl Tx {
         let Directory { alias, id, .. } = directory;
         if self.engine() == EngineKind::Postgres {
             let (before, after) = (format!("{before} WHERE {alias}.{id}"), format!("{after} ORDER BY {alias}.seq"));
-            return Ok(self.run_in(&before, keys(ids), &after, values.into()).await?.rows);
+            return Ok(self.run_in(&before, keys(&real(ids)), &after, values.into()).await?.rows);
         }
         let mut entries = self.find_places(directory, ids).await?;
         if entries.is_empty() {
@@ -270,6 +271,7 @@ impl Tx {
 
     /// Finds where rows with these ids may stand. Whoever reads them compares the ids.
     async fn find_places(&mut self, directory: &'static Directory, ids: &[Id]) -> Result<Vec<Entry>, StoreError> {
+        let ids = &real(ids);
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -385,6 +387,14 @@ fn first(answer: &Outcome) -> Result<&Row, StoreError> {
 
 fn keys(ids: &[Id]) -> Vec<Value> {
     ids.iter().map(Value::from).collect()
+}
+
+fn real(ids: &[Id]) -> Vec<Id> {
+    ids.iter().copied().filter(|&id| names_a_row(id)).collect()
+}
+
+fn names_a_row(id: Id) -> bool {
+    id != Id::NIL
 }
 
 /// The ids that the rows have in a column: each must have one, a row without would be missing in the directory.
