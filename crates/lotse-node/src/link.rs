@@ -7,10 +7,10 @@ use lotse_core::id::AgencyId;
 use lotse_core::time::Timestamp;
 
 /// Difference of clocks from which an alarm is raised, microseconds.
-pub const SKEW_ALARM_US: i64 = 30_000_000;
+pub const SKEW_ALARM_US: u64 = 30_000_000;
 
 /// Difference of clocks from which nothing is released, microseconds.
-pub const SKEW_LIMIT_US: i64 = 120_000_000;
+pub const SKEW_LIMIT_US: u64 = 120_000_000;
 
 /// The connection to one peer.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ impl Links {
 
     /// Tells whether a peer's clock is so far from this node's that nothing may be released to it.
     pub fn skewed(&self, peer: &AgencyId) -> bool {
-        self.lock().get(peer).is_some_and(|link| link.clock_difference_us.abs() > SKEW_LIMIT_US)
+        self.lock().get(peer).is_some_and(|link| link.clock_difference_us.unsigned_abs() > SKEW_LIMIT_US)
     }
 
     /// Returns the peers with whom the exchange has an open alarm, with its sentence.
@@ -52,7 +52,7 @@ impl Links {
         let links = self.lock();
         let mut alarms: Vec<String> = links
             .iter()
-            .filter(|(_, link)| link.clock_difference_us.abs() > SKEW_ALARM_US)
+            .filter(|(_, link)| link.clock_difference_us.unsigned_abs() > SKEW_ALARM_US)
             .map(|(peer, link)| format!("the clock of {peer} differs by {} s", link.clock_difference_us / 1_000_000))
             .collect();
         alarms.extend(

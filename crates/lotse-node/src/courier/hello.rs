@@ -33,7 +33,7 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
     }
     let now = node.now();
     let difference = hello.time_us.saturating_sub(now.micros());
-    if difference.abs() > SKEW_ALARM_US {
+    if difference.unsigned_abs() > SKEW_ALARM_US {
         tracing::warn!(%peer, difference_ms = difference / 1000, "the clocks of the two nodes are far apart");
     }
     node.links.update(peer, |link| {
@@ -42,4 +42,22 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
         link.card_version = hello.card_version;
     });
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestNode;
+
+    #[tokio::test]
+    async fn a_peer_that_tells_the_first_or_last_time_there_is_gets_nothing() {
+        let node = TestNode::new("one.example").await;
+        let peer: AgencyId = "two.example".parse().unwrap();
+        for time_us in [i64::MIN, i64::MAX] {
+            let told = proto::Hello { agency: peer.to_string(), time_us, ..proto::Hello::default() };
+            assert!(observe_hello(&node, &peer, &told));
+            assert!(node.links.skewed(&peer), "{time_us}");
+            assert_eq!(node.links.alarms().len(), 1, "{time_us}");
+        }
+    }
 }

@@ -30,9 +30,9 @@ pub(super) fn examine(place: &Place, stored: &Stored, live: Option<&Live>) -> Ve
         let difference = peer.clock_difference_ms.saturating_mul(1000);
         let seen = || format!("its clock differs by {} s", peer.clock_difference_ms / 1000);
         let todo = || format!("find out whose clock is wrong (`timedatectl status`) and tell {}", peer.name);
-        match difference.abs() {
-            0..=SKEW_ALARM_US => None,
-            ..=SKEW_LIMIT_US => Some(Finding::warning(Area::Clock, &peer.agency, seen(), todo())),
+        match difference.unsigned_abs() {
+            apart if apart <= SKEW_ALARM_US => None,
+            apart if apart <= SKEW_LIMIT_US => Some(Finding::warning(Area::Clock, &peer.agency, seen(), todo())),
             _ => {
                 let seen = format!("{}: nothing is released to it", seen());
                 Some(Finding::problem(Area::Clock, &peer.agency, seen, todo()))
