@@ -220,7 +220,7 @@ impl Job {
         let taken: Vec<Id> =
             arrivals.iter().filter_map(|arrival| arrival.copy.as_ref().map(|copy| copy.record_id)).collect();
         let event = (!taken.is_empty()).then(|| counters.after(&Counter::Event));
-        self.give_back(tx, entries.len(), event.is_some()).await?;
+        self.give_back(tx, entries.len(), event).await?;
         let first = counters.first(&Counter::Leaf, self.envelopes.len());
         if !entries.is_empty() {
             log::append(tx, self.node.generation, first, entries).await?;
@@ -242,9 +242,9 @@ impl Job {
     }
 
     /// Gives back the numbers that were taken and not needed, so that none is missing.
-    async fn give_back(&self, tx: &mut Tx, entries: usize, event: bool) -> Result<(), StoreError> {
+    async fn give_back(&self, tx: &mut Tx, entries: usize, event: Option<u64>) -> Result<(), StoreError> {
         let leaves = entries as i64 - self.envelopes.len() as i64;
-        let events = if event { 0 } else { -1 };
+        let events = if event.is_some() { 0 } else { -1 };
         if leaves == 0 && events == 0 {
             return Ok(());
         }

@@ -11,7 +11,7 @@ mod tests;
 
 use std::fmt;
 
-pub use self::stored::verify_stored;
+pub use self::stored::{Writer, verify_stored};
 
 /// The most findings that are listed; more are counted.
 const MAX_FINDINGS: usize = 1_000;

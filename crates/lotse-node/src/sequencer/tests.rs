@@ -14,7 +14,7 @@ use lotse_store::counter::{self, Counter};
 use lotse_store::testing::Database;
 use lotse_store::{Fault, Faults, StoreOptions, log};
 
-use super::check::{Report, verify_stored};
+use super::check::{Report, Writer, verify_stored};
 use super::*;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::head_store::WriteHook;
@@ -123,7 +123,7 @@ impl OpenLog<'_> {
         let head = self.head.load().unwrap();
         let (agency, key) = (self.log.agency.clone(), self.log.key.public());
         let verified = self.store.read("verify", move |tx| {
-            Box::pin(async move { verify_stored(tx, &agency, &[key], head.as_ref(), false).await })
+            Box::pin(async move { verify_stored(tx, &agency, &[key], head.as_ref(), Writer::Stopped).await })
         });
         verified.await.unwrap()
     }

@@ -244,6 +244,11 @@ fn parse_head(envelope: &proto::Envelope) -> Option<Head> {
         && envelope.revision > 0
         && envelope.thread_sequence > 0;
     (nonce_fits && numbers_fit).then_some(())?;
+    let excerpt = match (&envelope.body, basis.excerpt.as_ref()?) {
+        (Some(ProtoBody::Answer(_)), _) => None,
+        (_, excerpt) if excerpt.subject_ref.is_empty() => None,
+        (_, excerpt) => Some(parse_excerpt(excerpt)?),
+    };
     Some(Head {
         envelope_id: real_id(&envelope.id)?,
         sender: envelope.sender.parse().ok()?,
@@ -258,21 +263,21 @@ fn parse_head(envelope: &proto::Envelope) -> Option<Head> {
         thread_id: real_id(&envelope.thread_id)?,
         thread_sequence: envelope.thread_sequence,
         trace_id: envelope.trace_id.clone(),
-        basis: parse_basis(basis, matches!(envelope.body, Some(ProtoBody::Answer(_))))?,
+        basis: parse_basis(basis, excerpt)?,
     })
 }
 
-fn parse_basis(basis: &proto::ConsentBasis, answer: bool) -> Option<Basis> {
-    let excerpt = basis.excerpt.as_ref()?;
+fn parse_basis(basis: &proto::ConsentBasis, excerpt: Option<Excerpt>) -> Option<Basis> {
+    let consent = basis.excerpt.as_ref()?;
     Some(Basis {
         agreement_id: Id::from_slice(&basis.agreement_id).ok()?,
         agreement_version: basis.agreement_version,
         agreement_digest: Digest::from_slice(&basis.agreement_digest).ok()?,
         clause_id: basis.clause_id.clone(),
         purpose: Purpose::from_number(basis.purpose)?,
-        consent_ref: Id::from_slice(&excerpt.consent_ref).ok()?,
-        epoch: Sequence::from_u64(excerpt.epoch),
-        excerpt: if answer || excerpt.subject_ref.is_empty() { None } else { Some(parse_excerpt(excerpt)?) },
+        consent_ref: Id::from_slice(&consent.consent_ref).ok()?,
+        epoch: Sequence::from_u64(consent.epoch),
+        excerpt,
     })
 }
 

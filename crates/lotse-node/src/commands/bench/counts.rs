@@ -13,7 +13,7 @@ use super::site::Site;
 use crate::config::Config;
 use crate::head_store::HeadStore;
 use crate::key_file::NodeKeyFile;
-use crate::sequencer::check::verify_stored;
+use crate::sequencer::check::{Writer, verify_stored};
 use crate::start::RunCounters;
 
 /// What `PRAGMA synchronous` answers for FULL.
@@ -46,7 +46,7 @@ pub(super) async fn holding(site: &Site) -> anyhow::Result<Holding> {
     let store = Store::open(&config.database.url(&site.folder), StoreOptions::default()).await?;
     let agency = site.agency.clone();
     let verify = store.read("verify", move |tx| {
-        Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), false).await })
+        Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), Writer::Stopped).await })
     });
     let report = verify.await?;
     if let Some(finding) = report.findings.first() {

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::folder::Folder;
 use crate::head_store::HeadStore;
 use crate::key_file::NodeKeyFile;
-use crate::sequencer::check::{Report, verify_stored};
+use crate::sequencer::check::{Report, Writer, verify_stored};
 
 /// Verifies everything that is stored: entries, tiles, checkpoints, head store. Nothing is changed.
 #[derive(Args)]
@@ -27,12 +27,12 @@ pub struct Verify {
 impl Verify {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let folder = self.folder.folder();
-        let is_running = client::is_running(&folder)?;
-        let report = verify(&folder, is_running).await?;
+        let writer = if client::is_running(&folder)? { Writer::Running } else { Writer::Stopped };
+        let report = verify(&folder, writer).await?;
         if self.output.json {
-            context.terminal.json(&as_json(&report, is_running))?;
+            context.terminal.json(&as_json(&report, writer))?;
         } else {
-            print(&report, is_running, context)?;
+            print(&report, writer, context)?;
         }
         match report.findings.len() as u64 + report.more {
             0 => Ok(()),
@@ -43,14 +43,14 @@ impl Verify {
 }
 
 /// Verifies the log of a folder.
-async fn verify(folder: &Folder, is_running: bool) -> anyhow::Result<Report> {
+async fn verify(folder: &Folder, writer: Writer) -> anyhow::Result<Report> {
     let config = Config::load(folder)?;
     let store = open_to_read(folder, &config).await?;
     let keys = log_keys(folder, &config)?;
     let head = HeadStore::look(&config.files.head_store(folder))?; // before the snapshot of the database
     let agency = config.agency.id;
     let read = store.read("verify_log", move |tx| {
-        Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), is_running).await })
+        Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), writer).await })
     });
     let report = read.await?;
     store.close().await;
@@ -68,9 +68,9 @@ fn log_keys(folder: &Folder, config: &Config) -> anyhow::Result<Vec<PublicKey>> 
     Ok(keys)
 }
 
-fn print(report: &Report, is_running: bool, context: &Context) -> anyhow::Result<()> {
+fn print(report: &Report, writer: Writer, context: &Context) -> anyhow::Result<()> {
     let terminal = &context.terminal;
-    if is_running {
+    if writer == Writer::Running {
         terminal.line(
             "The node is running: what it has written since the beginning of this verification is not looked at.",
         )?;
@@ -89,11 +89,11 @@ fn print(report: &Report, is_running: bool, context: &Context) -> anyhow::Result
     if report.is_good() { terminal.line("Everything is as it was written.") } else { Ok(()) }
 }
 
-fn as_json(report: &Report, is_running: bool) -> serde_json::Value {
+fn as_json(report: &Report, writer: Writer) -> serde_json::Value {
     let log = |log: &crate::sequencer::check::Verified| json!({ "generation": log.generation, "entries": log.entries, "signed": log.signed, "checkpoints": log.checkpoints });
     let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     json!({
-        "running": is_running,
+        "running": writer == Writer::Running,
         "logs": report.verified.iter().map(log).collect::<Vec<_>>(),
         "findings": findings,
         "more_findings": report.more,

@@ -21,6 +21,15 @@ const PAGE: u32 = 512;
 /// Rows outside of the log that are listed.
 const OUTSIDE: u32 = 20;
 
+/// The node that writes a log, while somebody else verifies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// It runs, and may have signed more than a snapshot shows.
+    Running,
+    /// Nothing comes while the log is verified.
+    Stopped,
+}
+
 /// Verifies everything that the database has of the agency's log. `head` was read before the snapshot began; a running node may
 /// have signed more since.
 pub async fn verify_stored(
@@ -28,7 +37,7 @@ pub async fn verify_stored(
     agency: &AgencyId,
     keys: &[PublicKey],
     head: Option<&Head>,
-    is_running: bool,
+    writer: Writer,
 ) -> Result<Report, StoreError> {
     let mut report = Report::default();
     let present = meta::generation(tx).await?.unwrap_or(0);
@@ -42,7 +51,8 @@ pub async fn verify_stored(
         };
         let origin = Origin { agency: agency.clone(), generation: known };
         let ends = if known == present {
-            let checkpoints = head.filter(|head| head.origin == origin && !is_running).map(|head| head.checkpoints);
+            let checkpoints =
+                head.filter(|head| head.origin == origin && writer == Writer::Stopped).map(|head| head.checkpoints);
             Ends { written: counter::read(tx, &Counter::Leaf).await?, checkpoints }
         } else {
             check_link(&mut report, &origin, &next_start.take().unwrap_or_default());
@@ -50,7 +60,7 @@ pub async fn verify_stored(
             Ends { written, checkpoints: meta::closed_checkpoints(tx, known).await? }
         };
         let head = head.filter(|_| known == present);
-        next_start = check_generation(tx, origin, keys, &mut report, &ends, head, is_running).await?;
+        next_start = check_generation(tx, origin, keys, &mut report, &ends, head, writer).await?;
     }
     if present == 0 {
         report.notes.push("the log has not begun".to_owned());
@@ -78,7 +88,7 @@ async fn check_generation(
     report: &mut Report,
     ends: &Ends,
     head: Option<&Head>,
-    is_running: bool,
+    writer: Writer,
 ) -> Result<Option<LogStart>, StoreError> {
     let generation = origin.generation;
     let mut check = GenerationCheck::new(origin.clone(), keys, report);
@@ -99,8 +109,8 @@ async fn check_generation(
     }
     let mut ahead = 0;
     match head {
-        Some(head) => ahead = check_head(tx, &mut check, &origin, head, is_running).await?,
-        None if check.signed_size() > 0 && ends.checkpoints.is_none() && !is_running => {
+        Some(head) => ahead = check_head(tx, &mut check, &origin, head, writer).await?,
+        None if check.signed_size() > 0 && ends.checkpoints.is_none() && writer == Writer::Stopped => {
             // The present generation has no head; a closed one has none in the head store.
             check.find(Place::Head, "there is no signed head of this log in the head store");
         }
@@ -148,7 +158,7 @@ async fn check_head(
     check: &mut GenerationCheck<'_>,
     origin: &Origin,
     head: &Head,
-    is_running: bool,
+    writer: Writer,
 ) -> Result<u64, StoreError> {
     let newest = check.head_of(check.signed_size()).unwrap_or(empty_tree());
     if head.origin != *origin {
@@ -157,7 +167,7 @@ async fn check_head(
     }
     if head.tree.size <= newest.size {
         let same = check.head_of(head.tree.size).unwrap_or(empty_tree()) == head.tree;
-        if !same || (head.tree.size < newest.size && !is_running) {
+        if !same || (head.tree.size < newest.size && writer == Writer::Stopped) {
             check.find(Place::Head, "its head is not the newest signed one of the database");
         }
         return Ok(0);
