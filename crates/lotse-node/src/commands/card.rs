@@ -1,7 +1,6 @@
 //! `lotse card`: the agency's own card. Draft it on the node, sign it where the root key is, install it on the node.
 
 pub(crate) mod draft;
-pub(crate) mod file;
 mod install;
 mod show;
 mod sign;

@@ -19,8 +19,9 @@ use lotse_core::random::Random;
 use lotse_core::time::Timestamp;
 use lotse_store::vault::Vault;
 
-use super::card::{draft, file};
+use super::card::draft;
 use super::{Context, FolderArgument};
+use crate::card_file;
 use crate::config::{Config, Template, template};
 use crate::folder::Folder;
 use crate::key_file;
@@ -117,7 +118,7 @@ pub fn init(
         pki::create(folder, &config, now, random)?;
     }
     let card = draft::draft(folder, &config, draft::Before::Nothing { root: root.public() }, now)?;
-    file::write(&folder.own_card(), &file::signed(&card, &root)?)?;
+    card_file::write(&folder.own_card(), &card_file::signed(&card, &root)?)?;
     Ok(root.public().fingerprint())
 }
 

@@ -8,7 +8,7 @@ use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
 use crate::action::install_card::install_card;
-use crate::commands::card::file;
+use crate::card_file;
 use crate::federation::Act;
 use crate::folder::Folder;
 use crate::head_store::HeadStore;
@@ -24,7 +24,7 @@ pub(super) async fn install_newer(folder: &Folder, node: &Arc<Node>) -> anyhow::
     let present = node.federation.get().own.as_ref().map(|known| known.card.version);
     let path = folder.own_card();
     if path.exists() {
-        let found = file::read(&path)?;
+        let found = card_file::read(&path)?;
         if present.is_none_or(|present| found.card.version > present) {
             let act = Act { actor: String::new(), remark: "found in the folder at start".into() };
             install_card(node, found.seal, act).await?;

@@ -13,7 +13,7 @@ use lotse_core::card::Card;
 use lotse_core::id::Id;
 use lotse_core::time::{DAY, Date};
 
-use crate::commands::card::file;
+use crate::card_file;
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::folder::Folder;
@@ -58,7 +58,7 @@ impl New {
         let (folder, now) = (self.folder.folder(), context.clock.now());
         let mut parties: Vec<Party> = own_party(&folder)?.into_iter().collect();
         for argument in &self.party {
-            parties.push(party(&file::read(&argument.card)?.card, argument.kind));
+            parties.push(party(&card_file::read(&argument.card)?.card, argument.kind));
         }
         let first_day = self.from.unwrap_or_else(|| now.plus(DAY).date());
         write(&self.out, &text::template(Id::new(now, &*context.random), first_day, &parties))?;
@@ -79,7 +79,7 @@ fn own_party(folder: &Folder) -> anyhow::Result<Option<Party>> {
         return Ok(None);
     }
     let config = Config::load(folder)?;
-    Ok(Some(party(&file::read(&folder.own_card())?.card, config.agency.kind)))
+    Ok(Some(party(&card_file::read(&folder.own_card())?.card, config.agency.kind)))
 }
 
 /// Makes a party of a card.

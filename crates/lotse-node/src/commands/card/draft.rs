@@ -12,7 +12,7 @@ use lotse_core::time::{DAY, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::file;
+use crate::card_file;
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::folder::Folder;
@@ -39,11 +39,11 @@ impl DraftCard {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<()> {
         let folder = self.folder.folder();
         let config = Config::load(&folder)?;
-        let installed = file::read(&folder.own_card()).context("the card that is installed now")?;
+        let installed = card_file::read(&folder.own_card()).context("the card that is installed now")?;
         let card = draft(&folder, &config, Before::Card(&installed.card), context.clock.now())?;
         let out = self.out.unwrap_or_else(|| folder.card_draft());
-        file::write(&out, &file::unsigned(&card))?;
-        context.terminal.line(file::description(&card))?;
+        card_file::write(&out, &card_file::unsigned(&card))?;
+        context.terminal.line(card_file::description(&card))?;
         context.terminal.line(format_args!(
             "\nWritten to {}. Take it to the root key: lotse card sign --key root.key {}",
             out.display(),

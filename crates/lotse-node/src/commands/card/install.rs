@@ -10,7 +10,7 @@ use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
 use lotse_proto::admin::v1::InstallCardRequest;
 
-use super::file::{self, CardFile};
+use crate::card_file::{self, CardFile};
 use crate::commands::{Context, FolderArgument, client};
 use crate::config::Config;
 use crate::folder::Folder;
@@ -29,16 +29,16 @@ pub(crate) struct Install {
 impl Install {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let folder = self.folder.folder();
-        let new = file::read(&self.card.unwrap_or_else(|| folder.path().join("cards/next.card")))?;
+        let new = card_file::read(&self.card.unwrap_or_else(|| folder.path().join("cards/next.card")))?;
         if client::is_running(&folder)? {
             let request = InstallCardRequest { card: Some(wire::seal::message(&new.seal)) };
             let mut node = client::admin(&folder, &context.clock)?;
             node.install_card(request).await.map_err(client::explained)?;
-            file::write(&folder.own_card(), &new.seal)?;
+            card_file::write(&folder.own_card(), &new.seal)?;
         } else {
             install(&folder, &new, context.clock.now())?;
         }
-        context.terminal.line(file::description(&new.card))?;
+        context.terminal.line(card_file::description(&new.card))?;
         context.terminal.line("\nInstalled. Other agencies' nodes fetch it by themselves.")
     }
 }
@@ -52,7 +52,7 @@ fn install(folder: &Folder, new: &CardFile, now: Timestamp) -> anyhow::Result<()
     }
     let known = known(&folder.own_card())?;
     match judge(&new.card, &new.seal, known.as_ref(), now) {
-        Ok(CardStep::Take | CardStep::Known) => file::write(&folder.own_card(), &new.seal),
+        Ok(CardStep::Take | CardStep::Known) => card_file::write(&folder.own_card(), &new.seal),
         Err(reason) => bail!("{}", sentence(reason)),
     }
 }
@@ -61,7 +61,7 @@ fn known(path: &Path) -> anyhow::Result<Option<KnownCard>> {
     if !path.exists() {
         return Ok(None);
     }
-    let CardFile { seal, card } = file::read(path)?;
+    let CardFile { seal, card } = card_file::read(path)?;
     Ok(Some(KnownCard { card, digest: Digest::of(&seal.payload) }))
 }
 

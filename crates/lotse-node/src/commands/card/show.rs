@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::file;
+use crate::card_file;
 use crate::commands::{Context, FolderArgument, OutputArgument};
 use crate::wire;
 
@@ -24,7 +24,7 @@ pub(crate) struct Show {
 impl Show {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<()> {
         let path = self.card.unwrap_or_else(|| self.folder.folder().own_card());
-        let file::CardFile { seal, card } = file::read(&path)?;
+        let card_file::CardFile { seal, card } = card_file::read(&path)?;
         let signed = card.is_signed(&seal);
         if self.output.json {
             let fingerprint = card.root.fingerprint().to_string();
@@ -32,7 +32,7 @@ impl Show {
             return context.terminal.json(&json!({"card": message, "fingerprint": fingerprint, "signed": signed}));
         }
         let verdict = if signed { "signed by its root key" } else { "NOT signed by its root key" };
-        context.terminal.line(file::description(&card))?;
+        context.terminal.line(card_file::description(&card))?;
         context.terminal.line(format_args!("  signature     {verdict}"))
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::file;
+use crate::card_file;
 use crate::commands::{Context, FolderArgument};
 use crate::key_file;
 
@@ -29,14 +29,14 @@ impl Sign {
         let folder = self.folder.folder();
         let draft = self.draft.unwrap_or_else(|| folder.card_draft());
         let root = key_file::read_root(&self.key.unwrap_or_else(|| folder.root_key()))?;
-        let card = file::read(&draft)?.card;
-        let seal = file::signed(&card, &root)?;
+        let card = card_file::read(&draft)?.card;
+        let seal = card_file::signed(&card, &root)?;
         let out = self.out.unwrap_or_else(|| {
             let beside_own = draft == folder.card_draft();
             if beside_own { folder.path().join("cards/next.card") } else { draft.with_extension("card") }
         });
-        file::write(&out, &seal)?;
-        context.terminal.line(file::description(&card))?;
+        card_file::write(&out, &seal)?;
+        context.terminal.line(card_file::description(&card))?;
         context.terminal.line(format_args!(
             "\nSigned. Written to {}. Take it back to the node: lotse card install {}",
             out.display(),

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use super::finding::{Area, Finding};
 use super::place::{Place, SOON};
 use super::stored::Stored;
-use crate::commands::card::file;
+use crate::card_file;
 use crate::head_store::Head;
 use crate::key_file::NodeKeyFile;
 
@@ -31,7 +31,7 @@ pub(super) fn examine(place: &Place, stored: &Stored, head: Option<&Head>) -> Ve
         findings.push(Finding::warning(Area::Card, "addresses", seen, place.new_card()));
     }
     // Where the newer one lies in the folder, the next start installs it.
-    let in_folder = file::read(&place.folder.own_card()).map_or(0, |found| found.card.version);
+    let in_folder = card_file::read(&place.folder.own_card()).map_or(0, |found| found.card.version);
     if let Some(head) = head.filter(|head| head.card_version > card.version.max(in_folder)) {
         let seen = format!(
             "version {} was installed once, the database has {}: it is an old one",
@@ -60,7 +60,7 @@ fn folder(place: &Place, installed: Option<&Card>) -> Option<Finding> {
             ),
         });
     }
-    let found = match file::read(&path) {
+    let found = match card_file::read(&path) {
         Ok(found) => found,
         Err(error) => return Some(Finding::broken(Area::Card, about, &error)),
     };

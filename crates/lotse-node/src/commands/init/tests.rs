@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use lotse_core::time::{DAY, Timestamp};
 
 use crate::ambient::SystemRandom;
-use crate::commands::card::file;
+use crate::card_file;
 use crate::commands::terminal::Terminal;
 use crate::commands::{Context, run};
 use crate::config::Config;
@@ -54,7 +54,7 @@ async fn init_makes_everything_a_node_starts_from() {
     let folder = desk.folder("node");
     let config = Config::load(&folder).unwrap();
     assert_eq!(config.systems.len(), 2);
-    let file::CardFile { seal, card } = file::read(&folder.own_card()).unwrap();
+    let card_file::CardFile { seal, card } = card_file::read(&folder.own_card()).unwrap();
     assert!(card.is_signed(&seal) && card.fault().is_none());
     assert_eq!(card.version, 1);
     assert_eq!(card.endpoints, ["lotse.jc.example:8443"]);
@@ -127,7 +127,7 @@ async fn a_card_is_drafted_signed_elsewhere_and_installed_on_a_stopped_node() {
     let desk = Desk::new();
     desk.init("node", "").await.unwrap();
     let folder = desk.folder("node");
-    let first = file::read(&folder.own_card()).unwrap().card;
+    let first = card_file::read(&folder.own_card()).unwrap().card;
     let away = desk.place.path().join("safe.key");
     fs::rename(folder.root_key(), &away).unwrap();
     NodeKeyFile::create(&folder.node_keys(), desk.context.clock.now(), &SystemRandom).unwrap();
@@ -139,7 +139,7 @@ async fn a_card_is_drafted_signed_elsewhere_and_installed_on_a_stopped_node() {
     desk.give("card install", "node").await.unwrap_err();
     drop(held);
     desk.give("card install", "node").await.unwrap();
-    let second = file::read(&folder.own_card()).unwrap().card;
+    let second = card_file::read(&folder.own_card()).unwrap().card;
     assert_eq!((second.version, second.generation), (2, 1));
     assert!(second.valid_until > first.valid_until);
     assert_eq!(second.keys.len(), 6, "exchanged keys still count for what they signed");

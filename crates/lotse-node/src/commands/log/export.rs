@@ -25,8 +25,8 @@ use self::seals::SealWriter;
 use self::tree::TreeWriter;
 use super::ReaderArguments;
 use super::source::Source;
+use crate::card_file::CardFile;
 use crate::commands::Context;
-use crate::commands::card::file::CardFile;
 use crate::sequencer::empty_tree;
 
 /// Writes the log as files (C2SP tlog-tiles) that anyone verifies with `lotse verify` or other people's tools. Into a folder that

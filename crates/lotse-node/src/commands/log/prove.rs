@@ -9,8 +9,8 @@ use lotse_core::id::Digest;
 use lotse_proto::audit::v1::GetEntryRequest;
 
 use super::ReaderArguments;
+use crate::card_file;
 use crate::commands::Context;
-use crate::commands::card::file;
 use crate::proof_file::ProofFile;
 
 /// Writes the proof that an entry is in the log, for `lotse verify` and other people's tools.
@@ -42,7 +42,7 @@ impl Prove {
             checkpoint: answer.checkpoint,
         };
         let key = source.head(self.reader.generation).await?.verifier_key;
-        let card = file::read(&self.reader.folder.folder().own_card())?.card;
+        let card = card_file::read(&self.reader.folder.folder().own_card())?.card;
         fs::write(&self.out, proof.to_text()).with_context(|| format!("cannot write {}", self.out.display()))?;
         context.terminal.line(format_args!(
             "Written to {out}. Hand it over with your card, which `lotse peer card` writes, and tell the fingerprint by a second

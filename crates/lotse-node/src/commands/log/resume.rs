@@ -11,8 +11,8 @@ use lotse_store::Store;
 
 use super::source::open_to_write;
 use crate::action::resume_log::{self, Resumed, next_generation, resume_log};
+use crate::card_file::{self, CardFile};
 use crate::commands::card::draft::{Before, draft};
-use crate::commands::card::file::{self, CardFile};
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::folder::Folder;
@@ -70,7 +70,7 @@ impl Resume {
         };
         if next_generation(&desk.sequencer(context)).await? == ask.generation {
             // First, so that a stop from here on leaves a card that the next attempt takes again.
-            file::write(&desk.folder.own_card(), &new.seal)?;
+            card_file::write(&desk.folder.own_card(), &new.seal)?;
         }
         let resumed = resume_log(&desk.sequencer(context), &ask).await?;
         report(&resumed, &new.card, context)
@@ -79,16 +79,16 @@ impl Resume {
     /// Returns the card of the new generation, or drafts it for where the root key is.
     async fn signed_card(&self, desk: &Desk, context: &Context) -> anyhow::Result<Option<CardFile>> {
         if let Some(path) = &self.card {
-            return file::read(path).map(Some);
+            return card_file::read(path).map(Some);
         }
         let card = desk.next_card(context).await?;
         if desk.folder.root_key().exists() {
-            let seal = file::signed(&card, &read_root(&desk.folder.root_key())?)?;
+            let seal = card_file::signed(&card, &read_root(&desk.folder.root_key())?)?;
             return Ok(Some(CardFile { seal, card }));
         }
         let out = desk.folder.card_draft();
-        file::write(&out, &file::unsigned(&card))?;
-        context.terminal.line(file::description(&card))?;
+        card_file::write(&out, &card_file::unsigned(&card))?;
+        context.terminal.line(card_file::description(&card))?;
         context.terminal.line(format_args!(
             "\nThe root key is not here; nothing has changed yet. The card for generation {generation} is drafted: take {out} to \
              the root key, sign it (lotse card sign --key root.key {out}), bring it back, then give this command again with \
@@ -115,7 +115,7 @@ impl Desk {
 
     /// Drafts the card of the new generation, above every version that was ever installed.
     async fn next_card(&self, context: &Context) -> anyhow::Result<Card> {
-        let installed = file::read(&self.folder.own_card()).context("the card that is installed now")?;
+        let installed = card_file::read(&self.folder.own_card()).context("the card that is installed now")?;
         let card = draft(&self.folder, &self.config, Before::Card(&installed.card), context.clock.now())?;
         let generation = next_generation(&self.sequencer(context)).await?;
         let known = self.head.load()?.map_or(0, |head| head.card_version);
@@ -125,7 +125,7 @@ impl Desk {
 
 /// The card must be this agency's next one.
 fn check(desk: &Desk, new: &CardFile, context: &Context) -> anyhow::Result<()> {
-    let installed = file::read(&desk.folder.own_card()).context("the card that is installed now")?;
+    let installed = card_file::read(&desk.folder.own_card()).context("the card that is installed now")?;
     if new.card.agency != desk.config.agency.id {
         bail!("this is the card of {}, the node is {}'s", new.card.agency, desk.config.agency.id);
     }

@@ -116,7 +116,7 @@ async fn a_proof_is_verified_offline_by_key_or_by_card() {
     let verified = desk.give(&format!("verify {file} --vkey {vkey}")).await.unwrap();
     assert!(verified.contains("Verified: entry 1 of jc.example/exchange-log/1"), "{verified}");
     let card = desk.folder().own_card();
-    let fingerprint = crate::commands::card::file::read(&card).unwrap().card.root.fingerprint().to_string();
+    let fingerprint = crate::card_file::read(&card).unwrap().card.root.fingerprint().to_string();
     let (card, fingerprint) = (card.display(), fingerprint.replace(' ', "-"));
     desk.give(&format!("verify {file} --card {card} --fingerprint {fingerprint}")).await.unwrap();
     let wrong = fingerprint.replace(|digit: char| digit.is_ascii_digit(), "1");
@@ -148,7 +148,7 @@ async fn a_restored_node_resumes_with_the_root_key_at_hand() {
     let desk = Desk::new().await;
     let database = desk.folder().database();
     let copy = fs::read(&database).unwrap();
-    let card = crate::commands::card::file::read(&desk.folder().own_card()).unwrap().card;
+    let card = crate::card_file::read(&desk.folder().own_card()).unwrap().card;
     assert_eq!((card.version, card.generation), (1, 1));
     desk.give("card draft").await.unwrap();
     fs::write(&database, &copy).unwrap();
@@ -201,7 +201,7 @@ async fn a_running_nodes_log_is_read_with_an_officers_certificate_and_each_look_
     let file = desk.path("entry.tlog-proof");
     desk.give(&format!("log prove 0 --out {file} --officer anna")).await.unwrap();
     let card = desk.folder().own_card();
-    let fingerprint = crate::commands::card::file::read(&card).unwrap().card.root.fingerprint().to_string();
+    let fingerprint = crate::card_file::read(&card).unwrap().card.root.fingerprint().to_string();
     let fingerprint = fingerprint.replace(' ', "-");
     desk.give(&format!("verify {file} --card {} --fingerprint {fingerprint}", card.display())).await.unwrap();
     let verified = desk.give("log verify").await.unwrap();
@@ -216,7 +216,7 @@ async fn a_running_nodes_log_is_read_with_an_officers_certificate_and_each_look_
 
 impl Desk {
     fn fingerprint(&self) -> String {
-        let card = crate::commands::card::file::read(&self.folder().own_card()).unwrap().card;
+        let card = crate::card_file::read(&self.folder().own_card()).unwrap().card;
         card.root.fingerprint().to_string().replace(' ', "")
     }
 

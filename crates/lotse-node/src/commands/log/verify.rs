@@ -7,7 +7,7 @@ use lotse_core::key::PublicKey;
 use serde_json::json;
 
 use super::source::open_to_read;
-use crate::commands::card::file;
+use crate::card_file;
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
 use crate::config::Config;
 use crate::folder::Folder;
@@ -61,7 +61,7 @@ async fn verify(folder: &Folder, writer: Writer) -> anyhow::Result<Report> {
 fn log_keys(folder: &Folder, config: &Config) -> anyhow::Result<Vec<PublicKey>> {
     let mut keys = vec![NodeKeyFile::read(&config.files.node_keys(folder))?.log.key.public()];
     if folder.own_card().exists() {
-        let card = file::read(&folder.own_card())?.card;
+        let card = card_file::read(&folder.own_card())?.card;
         keys.extend(card.keys.iter().filter(|key| key.key_use == KeyUse::Log).map(|key| key.public_key));
     }
     keys.dedup();

@@ -16,8 +16,8 @@ use prost::Message;
 use super::export::folder::Export;
 use super::export::place::OWN_CARD;
 use super::verify_export::{self, Signer};
+use crate::card_file;
 use crate::commands::Context;
-use crate::commands::card::file;
 use crate::entry::sentence::{explanation, sentence};
 use crate::proof_file::ProofFile;
 
@@ -123,7 +123,7 @@ impl VerifyOffline {
             return Ok(Trust { log_keys: vec![vkey.parse()?], roots: Vec::new() });
         }
         let Some(fingerprint) = &self.fingerprint else { bail!("give --vkey, or --fingerprint") };
-        let file::CardFile { seal, card } = file::read(card?)?;
+        let card_file::CardFile { seal, card } = card_file::read(card?)?;
         if !card.is_signed(&seal) || !card.root.fingerprint().matches(fingerprint) {
             bail!("the card is not signed by the root key with this fingerprint");
         }

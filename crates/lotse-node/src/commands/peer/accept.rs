@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use lotse_proto::admin::v1::AcceptPeerRequest;
 
-use crate::commands::card::file;
+use crate::card_file;
 use crate::commands::{Context, FolderArgument, client};
 use crate::wire;
 
@@ -24,11 +24,11 @@ pub(crate) struct Accept {
 
 impl Accept {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let file::CardFile { seal, card } = file::read(&self.card)?;
+        let card_file::CardFile { seal, card } = card_file::read(&self.card)?;
         let request = AcceptPeerRequest { card: Some(wire::seal::message(&seal)), fingerprint: self.fingerprint };
         let mut node = client::admin(&self.folder.folder(), &context.clock)?;
         node.accept_peer(request).await.map_err(client::explained)?;
-        context.terminal.line(file::description(&card))?;
+        context.terminal.line(card_file::description(&card))?;
         context.terminal.line("\nAccepted. Newer cards of this agency are taken without comparison.")
     }
 }

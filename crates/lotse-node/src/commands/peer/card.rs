@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::commands::card::file;
+use crate::card_file;
 use crate::commands::{Context, FolderArgument};
 
 /// Writes the own card to a file for other agencies and prints the fingerprint that both sides compare.
@@ -19,9 +19,9 @@ pub(crate) struct PrintCard {
 
 impl PrintCard {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let file::CardFile { seal, card } = file::read(&self.folder.folder().own_card())?;
+        let card_file::CardFile { seal, card } = card_file::read(&self.folder.folder().own_card())?;
         let out = self.out.unwrap_or_else(|| PathBuf::from(format!("{}.card", card.agency)));
-        file::write(&out, &seal)?;
+        card_file::write(&out, &seal)?;
         context.terminal.line(format_args!(
             "{} of {} ({}) is written to {}
 

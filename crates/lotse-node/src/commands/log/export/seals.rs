@@ -14,7 +14,7 @@ use super::document::{Named, to_json};
 use super::folder::OpenExport;
 use super::place::{Document, OWN_CARD, of_card, of_document};
 use crate::action::get_seals::MAX_DOCUMENTS;
-use crate::commands::card::file::CardFile;
+use crate::card_file::CardFile;
 use crate::commands::log::source::Source;
 use crate::wire;
 

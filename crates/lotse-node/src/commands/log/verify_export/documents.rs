@@ -16,7 +16,7 @@ use lotse_proto::exchange::v1::LogEntry;
 use prost::Message;
 
 use super::{Findings, Signer};
-use crate::commands::card::file::{self, CardFile};
+use crate::card_file::{self, CardFile};
 use crate::commands::log::export::document::{Named, from_json};
 use crate::commands::log::export::folder::Export;
 use crate::commands::log::export::place::{Document, OWN_CARD, Place, of_card, of_document};
@@ -290,7 +290,7 @@ impl<'a> Documents<'a> {
 fn read_card(export: &Export, name: &str, agency: &AgencyId) -> anyhow::Result<Option<CardFile>> {
     let Some(bytes) = export.read(name)? else { return Ok(None) };
     let seal = from_json(&bytes)?;
-    let known = file::parse(std::str::from_utf8(&bytes)?)?;
+    let known = card_file::parse(std::str::from_utf8(&bytes)?)?;
     ensure!(known.card.agency == *agency, "is the card of {}", known.card.agency);
     ensure!(known.card.is_signed(&seal), "is not signed by the root key that it names");
     let roots: Vec<PublicKey> = [known.card.root].into_iter().chain(known.card.next_root).collect();
