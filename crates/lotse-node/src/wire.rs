@@ -2,7 +2,6 @@
 //! large. Generated types do not leave this module and the gRPC edge.
 
 pub mod agreement;
-pub mod audit;
 pub mod batch;
 pub mod card;
 pub mod category;
@@ -15,5 +14,4 @@ pub mod person;
 pub mod referral;
 pub mod request;
 pub mod seal;
-pub mod thread;
 pub mod time;

@@ -1,5 +1,7 @@
 //! The exchange log, as officers read it.
 
+pub(crate) mod answer;
+
 use std::sync::Arc;
 
 use lotse_core::reason::Reason;
@@ -17,7 +19,7 @@ use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::Failure;
 use crate::grpc::access;
 use crate::node::Node;
-use crate::wire::audit::{answer, documents, logged, parse_filter, parse_wanted};
+use answer::{answer, documents, logged, parse_filter, parse_wanted};
 
 /// Entries of a page where none is asked for.
 const USUAL_PAGE: u32 = 100;

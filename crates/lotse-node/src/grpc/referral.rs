@@ -1,5 +1,7 @@
 //! Referrals, as an agency's own systems hand them over and follow them.
 
+mod thread;
+
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -30,7 +32,7 @@ use crate::telemetry::trace::{Place, TraceId};
 use crate::wire::field::Findings;
 use crate::wire::referral::{MAX_KEY, parse_answer, parse_handover};
 use crate::wire::time;
-use crate::wire::{category, decision, thread};
+use crate::wire::{category, decision};
 
 /// Referrals of one stream that are worked on at once.
 const STREAM_AT_ONCE: usize = 512;

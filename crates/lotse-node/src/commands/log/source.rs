@@ -22,9 +22,9 @@ use crate::commands::{Context, client};
 use crate::config::Config;
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::folder::{Folder, FolderLock};
+use crate::grpc::audit::answer::{answer, documents, logged, parse_filter, parse_wanted};
 use crate::identity::Role;
 use crate::key_file::NodeKeyFile;
-use crate::wire::audit::{answer, documents, logged, parse_filter, parse_wanted};
 
 /// Where the log is read.
 pub(super) enum Source {

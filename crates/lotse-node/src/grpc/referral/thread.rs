@@ -15,7 +15,7 @@ use crate::wire::decision;
 use crate::wire::time;
 
 /// Writes where an item that was just handed over stands.
-pub fn state_of(delivery: DeliveryState) -> ReferralState {
+pub(super) fn state_of(delivery: DeliveryState) -> ReferralState {
     match delivery {
         DeliveryState::Due | DeliveryState::InDoubt => ReferralState::Offered,
         DeliveryState::Taken => ReferralState::Received,
@@ -25,7 +25,7 @@ pub fn state_of(delivery: DeliveryState) -> ReferralState {
 }
 
 /// Writes a referral that this agency sent.
-pub fn sent(item: &Item) -> agency::ReferralSummary {
+pub(super) fn sent(item: &Item) -> agency::ReferralSummary {
     agency::ReferralSummary {
         referral_id: item.record_id.to_string(),
         side: agency::Side::Sent as i32,
@@ -45,7 +45,7 @@ pub fn sent(item: &Item) -> agency::ReferralSummary {
 }
 
 /// Writes a referral that this agency received.
-pub fn received(held: &Held) -> agency::ReferralSummary {
+pub(super) fn received(held: &Held) -> agency::ReferralSummary {
     agency::ReferralSummary {
         referral_id: held.record_id.to_string(),
         side: agency::Side::Received as i32,
@@ -65,7 +65,7 @@ pub fn received(held: &Held) -> agency::ReferralSummary {
 }
 
 /// Writes an answer of a thread.
-pub fn event(answer: &ThreadAnswer) -> agency::ThreadEvent {
+pub(super) fn event(answer: &ThreadAnswer) -> agency::ThreadEvent {
     agency::ThreadEvent {
         answer_id: answer.answer_id.to_string(),
         own: answer.own,

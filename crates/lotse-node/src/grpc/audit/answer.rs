@@ -1,4 +1,4 @@
-//! The exchange log on the wire, as officers read it.
+//! The exchange log as messages, as officers read it.
 
 use lotse_core::agreement::words::Language;
 use lotse_core::id::Digest;
@@ -10,21 +10,21 @@ use lotse_store::batch::BatchSeals;
 use lotse_store::log::{Filter, Leaf};
 use prost::Message;
 
-use super::{seal, time};
 use crate::action::get_entry::ProvenEntry;
 use crate::action::get_seals::{Documents, MAX_DOCUMENTS, Wanted};
 use crate::entry::sentence::{explanation, sentence};
 use crate::failure::Failure;
+use crate::wire::{seal, time};
 
 /// Writes an entry with its place. Bytes that cannot be read any more show as an entry without a kind.
-pub fn logged(leaf: &Leaf, generation: u32) -> audit::LoggedEntry {
+pub(crate) fn logged(leaf: &Leaf, generation: u32) -> audit::LoggedEntry {
     let entry = LogEntry::decode(leaf.entry.bytes.as_slice()).unwrap_or_default();
     let sentence = sentence(&entry, Language::English);
     audit::LoggedEntry { index: leaf.index, generation, entry: Some(entry), sentence }
 }
 
 /// Writes an entry with its proof.
-pub fn answer(proven: ProvenEntry, generation: u32) -> audit::GetEntryResponse {
+pub(crate) fn answer(proven: ProvenEntry, generation: u32) -> audit::GetEntryResponse {
     let entry = logged(&proven.leaf, generation);
     let explained = entry.entry.as_ref().map(|entry| explanation(entry, Language::English)).unwrap_or_default();
     let (path, checkpoint) = proven.proof.map(|proof| (proof.path, proof.checkpoint)).unwrap_or_default();
@@ -38,7 +38,7 @@ pub fn answer(proven: ProvenEntry, generation: u32) -> audit::GetEntryResponse {
 }
 
 /// Reads what a list is narrowed to.
-pub fn parse_filter(filter: audit::EntryFilter) -> Result<Filter, Failure> {
+pub(crate) fn parse_filter(filter: audit::EntryFilter) -> Result<Filter, Failure> {
     let invalid = |field: &str, message: &str| Failure::field(Reason::FieldInvalid, field, message);
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let moment = |field: &str, given: Option<pbjson_types::Timestamp>| -> Result<Option<Timestamp>, Failure> {
@@ -59,7 +59,7 @@ pub fn parse_filter(filter: audit::EntryFilter) -> Result<Filter, Failure> {
 }
 
 /// Reads which sealed documents are wanted.
-pub fn parse_wanted(request: audit::GetSealsRequest) -> Result<Wanted, Failure> {
+pub(crate) fn parse_wanted(request: audit::GetSealsRequest) -> Result<Wanted, Failure> {
     let audit::GetSealsRequest { batch_ids, agreement_digests, agencies } = request;
     if batch_ids.len() + agreement_digests.len() + agencies.len() > MAX_DOCUMENTS {
         return Err(Failure::field(Reason::FieldInvalid, "batch_ids", format!("at most {MAX_DOCUMENTS} documents")));
@@ -77,7 +77,7 @@ pub fn parse_wanted(request: audit::GetSealsRequest) -> Result<Wanted, Failure> 
 }
 
 /// Writes sealed documents. What cannot be read any more is left out, as if it were not here.
-pub fn documents(found: Documents) -> audit::GetSealsResponse {
+pub(crate) fn documents(found: Documents) -> audit::GetSealsResponse {
     let batch = |seals: BatchSeals| audit::BatchSeals {
         batch_id: seals.batch_id.to_string(),
         batch: Seal::decode(seals.seal.as_slice()).ok(),
