@@ -44,7 +44,10 @@ fn cell(rpc: Rpc, role: Role) -> String {
     match rpc.callers {
         Callers::Peers => "card".to_owned(),
         Callers::PeersWhoExchange => "exchange".to_owned(),
-        Callers::Systems(service) => format!("grant `{}`", grant(service)),
+        Callers::Systems(services) => {
+            let grants: Vec<String> = services.iter().map(|service| format!("`{}`", grant(*service))).collect();
+            format!("grant {}", grants.join(" or "))
+        }
         Callers::OwnAgency if role == Role::System => "listed".to_owned(),
         Callers::Officers | Callers::Admins | Callers::OwnAgency => "yes".to_owned(),
     }

@@ -349,6 +349,11 @@ purposes = ["orientation", "rehabilitation", "youth_transition", "training_place
 name = "lesend"
 services = ["inbox"]
 purposes = ["orientation"]
+
+[[system]]
+name = "abgebend"
+services = ["referral"]
+purposes = ["orientation"]
 "#,
         kind.name()
     );

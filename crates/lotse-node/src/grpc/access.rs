@@ -9,6 +9,7 @@ use lotse_core::purpose::{Purpose, Purposes};
 use lotse_core::reason::Reason;
 use tonic::{Request, Status};
 
+use crate::config::SystemSection;
 use crate::edge::{Caller, caller};
 use crate::failure::{ErrorKind, Failure};
 use crate::federation::Act;
@@ -43,8 +44,9 @@ impl Rpc {
             return Err(denied(Reason::RoleNotAllowed));
         }
         match self.callers {
-            Callers::Systems(service) => {
-                let granted = node.config.system(identity.name()).is_some_and(|system| system.may_call(service));
+            Callers::Systems(services) => {
+                let may_call = |system: &SystemSection| services.iter().any(|service| system.may_call(*service));
+                let granted = node.config.system(identity.name()).is_some_and(may_call);
                 if granted { Ok(()) } else { Err(denied(Reason::NotGranted)) }
             }
             Callers::OwnAgency if identity.role() == Role::System && node.config.system(identity.name()).is_none() => {

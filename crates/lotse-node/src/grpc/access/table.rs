@@ -9,8 +9,8 @@ pub enum Callers {
     Peers,
     /// Of these, who has an agreement in force with this agency, or may hold anything of it, or the other way round.
     PeersWhoExchange,
-    /// Systems of this agency that are granted the service.
-    Systems(GrantedService),
+    /// Systems of this agency that are granted one of the services.
+    Systems(&'static [GrantedService]),
     /// Officers of this agency.
     Officers,
     /// Administrators of this agency.
@@ -57,21 +57,25 @@ table! {
         OFFER_SEAL "OfferSeal";
     "lotse.peer.v1.PeerService" for Callers::PeersWhoExchange =>
         EXCHANGE "Exchange";
-    "lotse.agency.v1.ReferralService" for Callers::Systems(GrantedService::Referral) =>
+    "lotse.agency.v1.ReferralService" for Callers::Systems(&[GrantedService::Referral]) =>
         SUBMIT_REFERRAL "SubmitReferral"
         SUBMIT_REFERRALS "SubmitReferrals"
         PREVIEW_REFERRAL "PreviewReferral"
         CANCEL_REFERRAL "CancelReferral"
-        ANSWER_REFERRAL "AnswerReferral"
-        GET_REFERRAL "GetReferral"
         LIST_REFERRALS "ListReferrals";
-    "lotse.agency.v1.ConsentService" for Callers::Systems(GrantedService::Consent) =>
+    // Who receives answers, and need not be able to hand over.
+    "lotse.agency.v1.ReferralService" for Callers::Systems(&[GrantedService::Inbox]) =>
+        ANSWER_REFERRAL "AnswerReferral";
+    // Both sides follow a thread.
+    "lotse.agency.v1.ReferralService" for Callers::Systems(&[GrantedService::Referral, GrantedService::Inbox]) =>
+        GET_REFERRAL "GetReferral";
+    "lotse.agency.v1.ConsentService" for Callers::Systems(&[GrantedService::Consent]) =>
         RECORD_CONSENT "RecordConsent"
         RECORD_CONSENTS "RecordConsents"
         WITHDRAW_CONSENT "WithdrawConsent"
         GET_CONSENT "GetConsent"
         LIST_CONSENTS "ListConsents";
-    "lotse.agency.v1.InboxService" for Callers::Systems(GrantedService::Inbox) =>
+    "lotse.agency.v1.InboxService" for Callers::Systems(&[GrantedService::Inbox]) =>
         WATCH "Watch"
         FETCH "Fetch"
         CONFIRM_IMPORT "ConfirmImport"

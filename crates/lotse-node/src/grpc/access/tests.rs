@@ -158,8 +158,19 @@ async fn an_agency_s_own_node_and_a_foreign_administrator_may_do_nothing() {
 async fn a_system_may_do_what_its_configuration_grants() {
     let (one, _, callers) = two().await;
     let reads_only = || callers.caller(Role::System, "lesend");
-    check(&one, Some(reads_only()), &path(FETCH), None).await.unwrap();
-    assert_eq!(reason(&one, reads_only(), &path(SUBMIT_REFERRAL)).await, "NOT_GRANTED");
+    let hands_over_only = || callers.caller(Role::System, "abgebend");
+    for rpc in [FETCH, ANSWER_REFERRAL, GET_REFERRAL] {
+        check(&one, Some(reads_only()), &path(rpc), None).await.unwrap();
+    }
+    for rpc in [SUBMIT_REFERRAL, SUBMIT_REFERRALS, PREVIEW_REFERRAL, CANCEL_REFERRAL, LIST_REFERRALS, RECORD_CONSENT] {
+        assert_eq!(reason(&one, reads_only(), &path(rpc)).await, "NOT_GRANTED", "{}", rpc.name);
+    }
+    for rpc in [SUBMIT_REFERRAL, GET_REFERRAL, LIST_REFERRALS] {
+        check(&one, Some(hands_over_only()), &path(rpc), None).await.unwrap();
+    }
+    for rpc in [FETCH, ANSWER_REFERRAL, RECORD_CONSENT] {
+        assert_eq!(reason(&one, hands_over_only(), &path(rpc)).await, "NOT_GRANTED", "{}", rpc.name);
+    }
     for rpc in [FETCH, HEALTH_CHECK] {
         assert_eq!(reason(&one, callers.caller(Role::System, "unknown"), &path(rpc)).await, "NOT_GRANTED");
     }
