@@ -23,7 +23,7 @@ use crate::wire;
 ///
 /// # Errors
 /// `AGREEMENT_INVALID` with a cause per finding, `AGREEMENT_PARTY_UNKNOWN`, `AGREEMENT_CONFLICT`, `AGREEMENT_TOO_SOON`,
-/// `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`, `SCHEMA_TOO_NEW`, `PEER_TOO_OLD`.
+/// `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`, `SCHEMA_TOO_NEW`; since level 2 `PEER_TOO_OLD`.
 pub async fn offer_agreement(
     node: &Arc<Node>,
     source: &str,

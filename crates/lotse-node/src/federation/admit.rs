@@ -27,6 +27,8 @@ pub(crate) fn admit(
     terms(federation, agreement, at)
 }
 
+/// A party that is behind is updated, and the same text passes then. A node of level 1 refuses as too new what a peer could be too
+/// old for: no card has a lower level.
 fn levels(federation: &Federation, agreement: &Agreement) -> Result<(), Failure> {
     if agreement.minimum_schema_level > SCHEMA_LEVEL {
         return Err(Failure::refused(Reason::SchemaTooNew));

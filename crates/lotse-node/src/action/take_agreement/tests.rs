@@ -319,6 +319,8 @@ async fn an_agreement_above_a_party_s_level_waits_for_its_update() {
     federation.peers.get_mut(&two.agency).unwrap().card.card.schema_level = 0;
     let failure = admit(&federation, &one.agency, draft.terms(), one.now()).unwrap_err();
     assert_eq!(failure.reason(), Reason::PeerTooOld);
+    assert!(failure.is_retryable(), "the same text passes when the party's card names the level");
+    assert_eq!(admit(&one.federation.get(), &one.agency, draft.terms(), one.now()), Ok(()));
 }
 
 #[tokio::test]
