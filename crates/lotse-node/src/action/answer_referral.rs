@@ -60,7 +60,12 @@ pub struct Answered {
     pub repeated: bool,
 }
 
-/// Answers a referral.
+/// Answers a referral. The same key with the same answer has one effect.
+///
+/// # Errors
+/// `NOT_FOUND` (also past its holding time), `IDEMPOTENCY_KEY_REUSED`, `TRANSITION_NOT_ALLOWED`, `FEEDBACK_NOT_ALLOWED`,
+/// `NO_AGREEMENT`, `AGREEMENT_SUSPENDED`, `NO_CLAUSE`; what stops every release to its owner now: `PEER_UNKNOWN`, `PEER_SUSPENDED`,
+/// `PEER_CARD_EXPIRED`, `OWN_CARD_EXPIRED`, `LOG_HOLD`, `CLOCK_STEPPED_BACK`, `CLOCK_SKEW`.
 pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> Result<Answered, Failure> {
     let begun = node.telemetry.begin();
     let job = Arc::new((node.clone(), submission));

@@ -15,7 +15,10 @@ use crate::entry::{Direction, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::node::Node;
 
-/// Cancels a referral that the system handed over.
+/// Cancels a referral that the system handed over. Twice has one effect.
+///
+/// # Errors
+/// `NOT_FOUND` (also if another system handed it over), `TRANSITION_NOT_ALLOWED` once it is released.
 pub async fn cancel_referral(
     node: &Arc<Node>,
     system: &str,

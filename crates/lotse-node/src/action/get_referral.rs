@@ -40,6 +40,9 @@ pub struct ThreadAnswer {
 }
 
 /// Finds a referral and its answers.
+///
+/// # Errors
+/// `NOT_FOUND`, also for a purpose that is not granted or past its holding time.
 pub async fn get_referral(
     node: &Arc<Node>,
     purposes: Purposes,

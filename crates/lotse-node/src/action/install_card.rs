@@ -16,8 +16,8 @@ use crate::node::Node;
 /// Installs a card and returns its version. Installing the installed one changes nothing.
 ///
 /// # Errors
-/// `CARD_INVALID` (also if it is another agency's, of another generation, or lacks a key of this node), `CARD_SEAL_INVALID`,
-/// `CARD_VERSION_LOWER`, `CARD_ROOT_CHANGED`, `CARD_CONFLICT`, `CARD_EXPIRED`.
+/// `CARD_INVALID` (also if it is another agency's, of another generation, or lacks a key of this node), `SCHEMA_TOO_NEW`,
+/// `CARD_SEAL_INVALID`, `CARD_VERSION_LOWER`, `CARD_ROOT_CHANGED`, `CARD_CONFLICT`, `CARD_EXPIRED`.
 pub async fn install_card(node: &Arc<Node>, seal: Seal, act: Act) -> Result<u64, Failure> {
     let (own, at) = (node.clone(), node.now());
     change(node, "install_card", move |federation| decide(federation, &own, &seal, at, &act)).await

@@ -31,7 +31,8 @@ pub struct ReadVersion {
 ///
 /// # Errors
 /// `NOT_FOUND`, `AGREEMENT_CONFLICT` (another text is here than was read), `OWN_CARD_EXPIRED` (also if the card does not name
-/// the sealing key), `AGREEMENT_TOO_SOON`, `AGREEMENT_PARTY_UNKNOWN`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`.
+/// the sealing key), `AGREEMENT_TOO_SOON`, `AGREEMENT_PARTY_UNKNOWN`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`,
+/// `AGREEMENT_INVALID` (the version before it was sealed since, and this one does not follow it); since level 2 `PEER_TOO_OLD`.
 pub async fn sign_agreement(node: &Arc<Node>, read: ReadVersion, act: Act) -> Result<Arc<Agreement>, Failure> {
     let (own, at) = (node.clone(), node.now());
     change(node, "sign_agreement", move |federation| decide(federation, &own, read, at, &act)).await

@@ -25,7 +25,7 @@ use crate::wire;
 ///
 /// # Errors
 /// `AGREEMENT_INVALID`, `SCHEMA_TOO_NEW`, `AGREEMENT_PARTY_UNKNOWN`, `AGREEMENT_SEAL_INVALID`, `AGREEMENT_CONFLICT`,
-/// `AGREEMENT_TOO_SOON`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`, `OVERLOADED`.
+/// `AGREEMENT_TOO_SOON`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`, `OVERLOADED`; since level 2 `PEER_TOO_OLD`.
 pub async fn take_agreement(node: &Arc<Node>, peer: &AgencyId, seal: Seal) -> Result<BTreeSet<AgencyId>, Failure> {
     let offer = Offer { own: node.agency.clone(), peer: peer.clone(), agreement: read(&seal), seal, at: node.now() };
     change(node, "take_agreement", move |federation| offer.decide(federation)).await

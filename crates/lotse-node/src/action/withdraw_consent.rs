@@ -56,6 +56,9 @@ pub struct Outcome {
 }
 
 /// Withdraws a consent and answers when it is effective. Twice has one effect. A caller that goes away does not stop it.
+///
+/// # Errors
+/// `NOT_FOUND`, `FIELD_INVALID` for a scope that does not fit the consent. `UNAVAILABLE`: it may be pending; repeat it.
 pub async fn withdraw_consent(node: &Arc<Node>, request: WithdrawConsent) -> Result<Outcome, Failure> {
     let node = node.clone();
     let task = tokio::spawn(async move { withdraw(&node, request).await });
