@@ -1,5 +1,6 @@
 //! What the documents and deploy/ say is what the program does.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
@@ -55,6 +56,50 @@ fn every_command_in_the_documents_exists() -> Result<()> {
     }
     ensure!(tried > 60, "only {tried} commands were found");
     ensure!(check(["lotse", "log", "prune"]).is_err(), "what does not exist is noticed");
+    Ok(())
+}
+
+/// Where the places that ARCHITECTURE.md names may lie.
+const ROOTS: [&str; 5] = ["", "proto/lotse", "crates", "crates/lotse-node/src", "crates/lotse-store/src"];
+
+/// Returns the spans of a text that are written as code.
+fn spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Tells whether a file, a module or a folder is there.
+fn is_there(place: &str) -> bool {
+    let place = place.trim_end_matches('/');
+    ROOTS
+        .iter()
+        .map(|folder| root().join(folder))
+        .any(|folder| folder.join(place).exists() || folder.join(format!("{place}.rs")).exists())
+}
+
+#[test]
+fn every_place_in_the_architecture_exists_and_every_module_of_the_node_stands_there() -> Result<()> {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md"))?;
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
+    let places: Vec<&str> = spans(&text).filter(|span| span.contains('/') && span.chars().all(letter)).collect();
+    let missing: Vec<&&str> = places.iter().filter(|place| !is_there(place)).collect();
+    ensure!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
+    ensure!(places.len() > 40, "only {places:?}");
+    ensure!(!is_there("action/send_referral") && is_there("action/take_batch") && is_there("engine/directory.rs"));
+
+    let (_, table) = text.split_once("Inside the node:").context("no table of the node")?;
+    let rows = table.lines().skip_while(|line| !line.starts_with("| `")).take_while(|line| line.starts_with("| `"));
+    let named: BTreeSet<&str> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(spans)
+        .map(|module| module.trim_end_matches('/'))
+        .collect();
+    let mut modules = BTreeSet::new();
+    for entry in fs::read_dir(root().join("crates/lotse-node/src"))? {
+        let path = entry?.path();
+        modules.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+    }
+    modules.retain(|module| !matches!(module.as_str(), "lib" | "main"));
+    ensure!(named == modules.iter().map(String::as_str).collect(), "the table has {named:?}, the node {modules:?}");
     Ok(())
 }
 

@@ -135,7 +135,7 @@ fn no_layer_names_what_lies_above_it() {
         &[(wire, "use crate::action::get_entry;\n")],
         &[("a.rs", "use crate::action;\n")],
     );
-    let action = "crates/lotse-node/src/action/send_referral.rs";
+    let action = "crates/lotse-node/src/action/submit_referrals.rs";
     let grouped = "use crate::{\n    clock,\n    courier,\n};\n";
     tells_apart(sources_respect_the_walls, &[(action, grouped)], &[(action, "let web = courier + grpc;\n")]);
 }
