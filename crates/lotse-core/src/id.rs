@@ -106,7 +106,8 @@ impl Id {
     }
 
     /// Derives the id of a record: the first 128 bits of HMAC-SHA-256(id key; u16-length-prefixed system, idempotency key,
-    /// recipient). The same key is the same record for ever, also after a restore (protocol, "Delivery").
+    /// recipient). The same key is the same record for ever, also after a restore: handed over again, it has
+    /// effect once.
     pub fn of_record(id_key: &hmac::Key, system: &str, idempotency_key: &str, recipient: &AgencyId) -> Id {
         let mut context = hmac::Context::with_key(id_key);
         for part in [system, idempotency_key, recipient.as_str()] {

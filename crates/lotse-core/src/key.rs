@@ -96,7 +96,8 @@ impl fmt::Debug for PublicKey {
 
 /// The fingerprint of an agency's root key: SHA-256 of its 32 bytes.
 ///
-/// Written as six groups of five digits, to be read out over a telephone (protocol, "Agency card").
+/// Written as six groups of five digits, to be read out over a telephone: people compare it once, before the first
+/// card of an agency is accepted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Digest);
 

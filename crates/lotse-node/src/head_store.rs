@@ -1,5 +1,5 @@
 //! The head store: the newest signed head of the own log, kept outside the database, so that a database that was put back or
-//! rewritten is noticed before anything more is signed (protocol, "Exchange log").
+//! rewritten is noticed before anything more is signed.
 //!
 //! One file, `head.toml`, replaced whole: temporary file, fsync, rename, fsync of the folder. Beside it `withdrawn.log`, to which
 //! withdrawals are appended before they are answered: they survive a restore of the database.

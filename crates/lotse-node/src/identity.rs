@@ -1,4 +1,4 @@
-//! Who a certificate says it is: the SPIFFE id of an X.509-SVID (protocol, "Identity").
+//! Who a certificate says it is: the SPIFFE id of an X.509-SVID (certs/README.md says its form).
 //!
 //! A certificate is read before its signature is checked, because the id it names decides against whose bundle it is
 //! checked. So nothing here is proof: `tls` makes it one.

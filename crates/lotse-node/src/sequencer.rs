@@ -1,4 +1,4 @@
-//! The sequencer: turns log entries into signed checkpoints (protocol, "Exchange log").
+//! The sequencer: turns log entries into signed checkpoints (C2SP tlog-checkpoint).
 //!
 //! Entries are written by the actions, in the order of their leaf index. A round re-reads and re-hashes what is stored, grows the
 //! tree, signs its head, swaps the head store, and only then commits tiles and checkpoint row. Nothing is kept in memory: each

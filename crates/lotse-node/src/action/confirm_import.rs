@@ -1,5 +1,5 @@
 //! Confirms that a system has stored what it fetched. What every system of its purpose has confirmed loses its content here: row
-//! and digest stay, for a recall (protocol, "Ownership of copies").
+//! and digest stay: a recall (level 2) must find what was held.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

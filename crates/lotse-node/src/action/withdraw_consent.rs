@@ -1,4 +1,4 @@
-//! Withdraws a consent, whole or in part, in two commits (protocol, "Delivery").
+//! Withdraws a consent, whole or in part, in two commits.
 //!
 //! The first narrows what every decision reads: no claim after it sees the old coverage. Between the two, outside any
 //! transaction, what was claimed before is waited for: until it is answered, taken back, or its lease is over. Then the head store

@@ -31,7 +31,7 @@ impl TraceId {
     }
 
     /// Derives the trace of what goes to one agency: the first 128 bits of HMAC-SHA-256(id key; label, trace of the caller,
-    /// recipient). Two recipients cannot join their records by it (protocol, "Consent"), and none learns the caller's trace.
+    /// recipient). Two recipients cannot join their records by it, and none learns the caller's trace.
     pub fn towards(&self, id_key: &hmac::Key, recipient: &AgencyId) -> TraceId {
         let mut context = hmac::Context::with_key(id_key);
         context.update(LABEL);

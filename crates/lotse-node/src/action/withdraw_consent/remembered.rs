@@ -1,5 +1,5 @@
 //! What is remembered of withdrawals outside the database: one that is put back from a backup must not revive a consent that was
-//! withdrawn since (protocol, "Restore").
+//! withdrawn since, so it is withdrawn as a whole before anything is released again.
 
 use std::collections::HashSet;
 use std::sync::Arc;

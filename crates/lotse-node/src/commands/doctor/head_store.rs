@@ -1,4 +1,4 @@
-//! The head store: there, writable, and telling of the same log as the database (protocol, "Exchange log").
+//! The head store: there, writable, and telling of the same log as the database.
 
 use lotse_core::log::checkpoint::Origin;
 

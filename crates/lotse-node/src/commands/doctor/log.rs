@@ -7,7 +7,7 @@ use super::live::Live;
 use super::place::Place;
 use super::stored::Stored;
 
-/// How long an entry may wait until a signed head covers it (protocol, "merge_delay").
+/// How long an entry may wait until a signed head covers it; the sequencer's rounds are seconds apart.
 const MERGE_DELAY: Duration = Duration::from_secs(60);
 
 /// Looks at the log.
