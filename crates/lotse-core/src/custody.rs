@@ -19,6 +19,9 @@ pub const MAX_AHEAD: Duration = Duration::from_secs(120);
 /// How long an envelope may live.
 pub const MAX_LIFE: Duration = Duration::from_secs(35 * 24 * 60 * 60);
 
+/// How long a node tries to deliver, unless the system says otherwise.
+pub const USUAL_LIFE: Duration = Duration::from_secs(28 * 24 * 60 * 60);
+
 /// How long after its end an envelope is still taken: the two clocks differ.
 pub const EXPIRY_TOLERANCE: Duration = Duration::from_secs(10 * 60);
 

@@ -15,6 +15,12 @@ const SECOND: i64 = 1_000_000;
 /// One day.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A card or a leaf certificate that ends within this time is said to end soon: it is time to make the next one.
+pub const ENDS_SOON: Duration = DAY.saturating_mul(30);
+
+/// How far the validity of a card, certificate or revocation list begins before it is made, for clocks that lag.
+pub const BACKDATED: Duration = Duration::from_secs(5 * 60);
+
 impl Timestamp {
     /// Takes microseconds since 1970, UTC.
     pub const fn from_micros(micros: i64) -> Timestamp {

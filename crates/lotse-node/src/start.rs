@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lotse_core::random::Random;
-use lotse_core::time::{Clock, DAY, Timestamp};
+use lotse_core::time::{Clock, ENDS_SOON, Timestamp};
 use lotse_store::counter::{self, Counter};
 use lotse_store::vault::Vault;
 use lotse_store::{Opener, Store, StoreOptions, log};
@@ -43,9 +43,6 @@ pub use ports::Ports;
 
 /// How long a stage of the stop may take beyond the ports' grace.
 const STOP_MARGIN: Duration = Duration::from_secs(10);
-
-/// A certificate that ends so soon is complained about.
-const CERTIFICATE_SOON: Duration = DAY.saturating_mul(30);
 
 /// What a test exchanges.
 pub struct Overrides {
@@ -228,7 +225,7 @@ fn credentials(folder: &Folder, node: &Node) -> anyhow::Result<Arc<Credentials>>
     if identity.agency() != &node.agency {
         bail!("the node's certificate is {identity}, lotse.toml says {}: put the right one in its place", node.agency);
     }
-    if identity.not_after() < node.now().plus(CERTIFICATE_SOON) {
+    if identity.not_after() < node.now().plus(ENDS_SOON) {
         tracing::warn!(until = %identity.not_after(), "the node's certificate ends soon: renew it, `lotse cert issue --role node`");
     }
     Ok(credentials)

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use lotse_core::agreement;
 use lotse_core::answer::{self, AnswerBasis};
 use lotse_core::category::{Categories, Category};
+use lotse_core::custody::USUAL_LIFE;
 use lotse_core::id::{Digest, Id};
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::Timestamp;
 use lotse_store::counter::{self, Counter};
 use lotse_store::custody::{self, Held};
 use lotse_store::outbox::{self, ItemKind, NewItem};
@@ -24,9 +25,6 @@ use crate::telemetry::HandedOver;
 use crate::telemetry::trace::Place;
 use crate::wire::referral::Answer;
 use crate::wire::request::{AnswerAsk, Ask, Request};
-
-/// How long the node tries to deliver an answer.
-const LIFE: std::time::Duration = std::time::Duration::from_secs(28 * DAY.as_secs());
 
 /// An answer that a system hands over.
 #[derive(Clone)]
@@ -200,7 +198,7 @@ fn new_item(
         left_out: Categories::NONE,
         request: request.encode().into(),
         submitted_at: at,
-        expires_at: at.plus(LIFE),
+        expires_at: at.plus(USUAL_LIFE),
         content: node.vault.seal(&*node.random, place(&answer_id), &submission.answer.bytes)?,
         release: None,
     })

@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lotse_core::id::AgencyId;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{ENDS_SOON, Timestamp};
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{self, Waiting};
 use lotse_store::{StoreError, Tx};
 
 use crate::failure::Failure;
 use crate::node::Node;
-
-/// A card that ends so soon is an alarm.
-const CARD_SOON: Duration = DAY.saturating_mul(30);
 
 /// How a node is.
 #[derive(Clone, Debug)]
@@ -78,7 +74,7 @@ fn alarms(node: &Node, card: Option<(u64, Timestamp)>) -> Vec<String> {
         Some((_, until)) if until <= now => {
             alarms.push("the own card has expired, nothing is released: draft, sign and install a new one".into());
         }
-        Some((_, until)) if until < now.plus(CARD_SOON) => {
+        Some((_, until)) if until < now.plus(ENDS_SOON) => {
             alarms.push(format!("the own card ends on {}: draft, sign and install a new one", until.date()));
         }
         Some(_) => {}
@@ -91,6 +87,8 @@ fn alarms(node: &Node, card: Option<(u64, Timestamp)>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use lotse_core::time::DAY;
+
     use super::*;
     use crate::testing::TestNode;
 

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lotse_core::category::Categories;
 use lotse_core::consent::Consent;
+use lotse_core::custody::{MAX_LIFE, USUAL_LIFE};
 use lotse_core::delivery::DeliveryState;
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::purpose::RecordKind;
 use lotse_core::reason::Reason;
 use lotse_core::release::{self, Moment, NoNotes, Permit, Refusal, Release};
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::Timestamp;
 use lotse_store::batch::BatchItem;
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
@@ -37,9 +38,6 @@ use crate::shipment::{LEASE, Shipment};
 use crate::telemetry::trace::{Place, within};
 use crate::wire::referral::{self, Handover};
 use crate::wire::request::{Ask, ReferralAsk, Request};
-
-/// How long the node tries to deliver, unless the system says otherwise.
-const USUAL_LIFE: std::time::Duration = std::time::Duration::from_secs(28 * DAY.as_secs());
 
 /// One referral that a system hands over.
 #[derive(Clone)]
@@ -365,7 +363,7 @@ impl Job {
     fn new_item(&self, place: usize, permit: &Permit, content: Sealed, at: Timestamp) -> NewItem {
         let item = &self.items[place];
         let handover = &item.submission.handover;
-        let latest = at.plus(lotse_core::custody::MAX_LIFE);
+        let latest = at.plus(MAX_LIFE);
         NewItem {
             record_id: item.record_id,
             kind: ItemKind::Referral,

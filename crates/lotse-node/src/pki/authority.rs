@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lotse_core::id::AgencyId;
 use lotse_core::random::{self, Random};
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{BACKDATED, DAY, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, RevokedCertParams, SanType, SerialNumber,
@@ -21,9 +21,6 @@ use crate::identity::{Role, SpiffeId};
 
 /// How long a root certificate made here is valid.
 pub const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3650);
-
-/// How far a root certificate's validity begins in the past, for clocks that lag.
-const BACKDATED: Duration = Duration::from_secs(5 * 60);
 
 /// Why a certificate could not be made.
 #[derive(Debug, thiserror::Error)]

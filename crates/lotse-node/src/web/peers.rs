@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use lotse_core::card::Card;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{ENDS_SOON, Timestamp};
 use lotse_store::outbox::Waiting;
 use maud::{Markup, html};
 
@@ -13,9 +13,6 @@ use super::visit::Visit;
 use crate::action::get_status::waiting;
 use crate::failure::Failure;
 use crate::federation::Peer;
-
-/// A card that ends so soon is pointed out.
-const SOON: std::time::Duration = DAY.saturating_mul(30);
 
 /// Shows the peers.
 pub(super) async fn list(visit: Visit) -> Response {
@@ -100,7 +97,7 @@ fn validity(visit: &Visit, card: &Card) -> Markup {
         (visit.say("gültig bis ", "valid until ")) (until) br;
         @if card.valid_until <= now { (badge(Mood::Bad, visit.say("abgelaufen", "expired"))) }
         @else if card.valid_from > now { (badge(Mood::Waiting, visit.say("gilt noch nicht", "not valid yet"))) }
-        @else if card.valid_until < now.plus(SOON) { (badge(Mood::Waiting, visit.say("läuft bald ab", "ends soon"))) }
+        @else if card.valid_until < now.plus(ENDS_SOON) { (badge(Mood::Waiting, visit.say("läuft bald ab", "ends soon"))) }
         @else { (badge(Mood::Good, visit.say("gültig", "valid"))) }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use lotse_core::card::{Card, CardKey, KeyUse, USUAL_VALIDITY};
 use lotse_core::key::PublicKey;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{BACKDATED, DAY, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -21,9 +21,6 @@ use crate::wire::envelope::SCHEMA_LEVEL;
 
 /// How long the keys of a card count: longer than the card, because duties go on after it has expired.
 const KEY_LIFE: Duration = DAY.saturating_mul(3 * 365);
-
-/// How far validity begins in the past, for clocks that lag.
-const BACKDATED: Duration = Duration::from_secs(5 * 60);
 
 /// Drafts the next version of the card from lotse.toml, keys and certificates; sign it with `lotse card sign`.
 #[derive(Args)]

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use lotse_core::random::Random;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{BACKDATED, DAY, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::commands::client::issued_files;
@@ -23,9 +22,6 @@ pub const DEFAULT_DAYS: u32 = 365;
 
 /// The longest validity, days: what browsers and most other clients accept.
 const MAX_DAYS: i64 = 397;
-
-/// How far validity begins in the past, for clocks that lag.
-const BACKDATED: Duration = Duration::from_secs(5 * 60);
 
 /// Issues a certificate and its key; an earlier one of the same name is replaced, and keeps counting until it ends.
 #[derive(Args)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{ENDS_SOON, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::json;
@@ -13,9 +13,6 @@ use serde_json::json;
 use crate::commands::{Context, FolderArgument, OutputArgument};
 use crate::config::Config;
 use crate::identity::{Identity, Side};
-
-/// A certificate that ends so soon is marked.
-const SOON: std::time::Duration = DAY.saturating_mul(30);
 
 /// Lists the node's certificate and those that were issued here, with their ends.
 #[derive(Args)]
@@ -50,7 +47,7 @@ impl List {
 fn end(not_after: Timestamp, now: Timestamp) -> String {
     let mark = match not_after {
         end if end <= now => " EXPIRED",
-        end if end.since(now) < SOON => " soon",
+        end if end.since(now) < ENDS_SOON => " soon",
         _ => "",
     };
     format!("{}{mark}", not_after.date())

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{BACKDATED, DAY, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
@@ -25,9 +25,6 @@ use crate::tls::RevocationLists;
 
 /// How long a list counts. It must be signed anew before, for an expired one refuses every certificate.
 const LIST_LIFE: Duration = DAY.saturating_mul(30);
-
-/// How far a list's validity begins in the past, for clocks that lag.
-const BACKDATED: Duration = Duration::from_secs(5 * 60);
 
 /// Revokes certificates of the agency's own small authority: the running node refuses them within a minute, on open connections
 /// too. Without a certificate it signs the revocation list anew.

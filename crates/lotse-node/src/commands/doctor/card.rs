@@ -3,11 +3,12 @@
 use std::fs;
 
 use lotse_core::card::{Card, KeyUse};
+use lotse_core::time::ENDS_SOON;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::finding::{Area, Finding};
-use super::place::{Place, SOON};
+use super::place::Place;
 use super::stored::Stored;
 use crate::card_file;
 use crate::head_store::Head;
@@ -80,7 +81,7 @@ fn validity(place: &Place, card: &Card) -> Finding {
         let seen = format!("version {version} is valid from {} to {}: nothing is released", card.valid_from, until);
         return Finding::problem(Area::Card, "own", seen, place.new_card());
     }
-    if until.since(place.now) < SOON {
+    if until.since(place.now) < ENDS_SOON {
         return Finding::warning(
             Area::Card,
             "own",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{DAY, ENDS_SOON, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
@@ -15,7 +15,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use super::finding::{Area, Finding};
-use super::place::{Place, SOON};
+use super::place::Place;
 use crate::commands::cert::issue;
 use crate::commands::cert::list::certificates;
 use crate::commands::client::{ADMIN_NAME, issued_files};
@@ -137,7 +137,7 @@ fn leaf(place: &Place, files: &TlsFiles, trust: &Arc<TrustStore>, role: Role) ->
 
 fn until(about: &str, identity: &Identity, now: Timestamp, todo: String) -> Finding {
     let end = identity.not_after();
-    if end.since(now) < SOON {
+    if end.since(now) < ENDS_SOON {
         return Finding::warning(Area::Certificate, about, format!("{identity} ends on {}", end.date()), todo);
     }
     Finding::ok(Area::Certificate, about, format!("{identity}, until {}", end.date()))

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use lotse_core::time::ENDS_SOON;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 use super::finding::{Area, Finding};
 use super::live::Live;
-use super::place::{Place, SOON};
+use super::place::Place;
 use super::stored::Stored;
 use crate::edge::Connector;
 use crate::federation::{Peer, bundle};
@@ -73,7 +74,7 @@ pub(super) fn card(place: &Place, peer: &Peer, live: Option<&Live>) -> Finding {
         let todo = format!("if this stays for minutes, {} says why", place.command("log list --refused"));
         return Finding::warning(Area::Peer, agency, seen, todo);
     }
-    if card.valid_until.since(place.now) < SOON {
+    if card.valid_until.since(place.now) < ENDS_SOON {
         return Finding::warning(Area::Peer, agency, format!("its card ends on {}", card.valid_until.date()), ask);
     }
     if peer.suspended {

@@ -3,16 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use lotse_core::time::{Clock, DAY, Timestamp};
+use lotse_core::time::{Clock, Timestamp};
 
 use crate::commands::{Context, client};
 use crate::config::Config;
 use crate::folder::Folder;
-
-/// What ends so soon is a warning.
-pub(super) const SOON: Duration = DAY.saturating_mul(30);
 
 /// A node's folder at one moment.
 pub(super) struct Place {
