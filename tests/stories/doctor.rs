@@ -10,7 +10,9 @@ use lotse_core::id::Id;
 use lotse_node::ambient::SystemRandom;
 use lotse_node::commands::terminal::Terminal;
 use lotse_node::commands::{Context, run};
-use lotse_proto::admin::v1::{AcceptPeerRequest, GetOwnCardRequest, OfferAgreementRequest};
+use lotse_proto::admin::v1::{
+    AcceptPeerRequest, AgreementState, GetOwnCardRequest, ListAgreementsRequest, OfferAgreementRequest,
+};
 use lotse_tests::federation::{Agency, Federation, eventually};
 use serde_json::Value;
 
@@ -85,5 +87,10 @@ async fn the_doctor_finds_a_peer_that_does_not_know_this_node_and_seals_that_are
     owner.admin()?.offer_agreement(OfferAgreementRequest { source }).await?;
     let report = look(owner).await?;
     ensure!(finds(&report, ["warning", "agreement", "seals are missing"]), "{report:#}");
+    let offered = owner.admin()?.list_agreements(ListAgreementsRequest {}).await?.into_inner().agreements;
+    let offered = offered.iter().find(|agreement| agreement.state() == AgreementState::Offered).unwrap();
+    let mut todo = report["findings"].as_array().unwrap().iter().filter_map(|finding| finding["todo"].as_str());
+    let digest = format!("--digest {}", offered.digest);
+    ensure!(todo.any(|todo| todo.contains(&digest)), "what is sealed is what was read: {report:#}");
     federation.stop().await
 }

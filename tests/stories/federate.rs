@@ -54,7 +54,12 @@ async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() 
     employment.command(&["agreement", "sign", &id, "--digest", digest]).await?;
     let waiting = employment.command(&["agreement", "status", &id]).await?;
     assert!(waiting.contains(&format!("missing    {JOBCENTER}")), "{waiting}");
-    jobcenter.command(&["agreement", "sign", &id]).await?;
+    let blind = jobcenter.command(&["agreement", "sign", &id]).await.unwrap_err().to_string();
+    let folder = jobcenter.folder.path().display();
+    assert!(blind.contains(&format!("`lotse agreement show --folder {folder} {id}`")), "{blind}");
+    let unsealed = jobcenter.command(&["agreement", "status", &id]).await?;
+    assert!(unsealed.contains(&format!("missing    {JOBCENTER}")), "{unsealed}");
+    jobcenter.command(&["agreement", "sign", &id, "--digest", digest]).await?;
 
     for agency in [jobcenter, employment] {
         agency.has_agreement(id.parse()?, |state| state == AgreementState::InForce).await?;

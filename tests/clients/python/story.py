@@ -75,7 +75,8 @@ def federate(first, second):
     agreement = re.search(r"agreement +([0-9a-f-]{36})", offered)[1]
     eventually("the offer arrives", lambda: agreement in second.lotse("agreement", "list"))
     for agency in (second, first):
-        agency.lotse("agreement", "sign", agreement)
+        digest = re.search(r"digest +([0-9a-f]{64})", agency.lotse("agreement", "show", agreement))[1]
+        agency.lotse("agreement", "sign", agreement, "--digest", digest)
     for agency in (second, first):
         eventually("the agreement is in force", lambda: "in force\n" in agency.lotse("agreement", "status", agreement))
 

@@ -2,14 +2,13 @@
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use lotse_core::agreement::Agreement;
 use lotse_core::id::{Digest, Id};
 use lotse_proto::admin::v1::{GetAgreementRequest, SignAgreementRequest};
 
 use super::{description, sealed_text};
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
 
-/// Seals an agreement for the own agency. Read it first: lotse agreement show ID.
+/// Seals an agreement for the own agency. Read it first: lotse agreement show ID prints it with its digest.
 #[derive(Args)]
 pub(crate) struct Sign {
     #[command(flatten)]
@@ -22,19 +21,27 @@ pub(crate) struct Sign {
     /// The version; the highest that the node knows unless given.
     #[arg(long)]
     version: Option<u32>,
-    /// Digest of the text that was read, as `lotse agreement show` prints it: another text is not sealed.
+    /// Required: digest of the text that was read, as `lotse agreement show` prints it. Another text is not sealed.
     #[arg(long)]
     digest: Option<Digest>,
 }
 
 impl Sign {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let read = self.digest()?;
         let mut node = client::admin(&self.folder.folder(), &context.clock)?;
         let agreement_id = self.id.to_string();
         let wanted =
             GetAgreementRequest { agreement_id: agreement_id.clone(), version: self.version.unwrap_or_default() };
         let text = sealed_text(&node.get_agreement(wanted).await.map_err(client::explained)?.into_inner())?;
-        self.was_read(&text)?;
+        if read != text.digest {
+            bail!(
+                "nothing was sealed: the text of version {} has the digest {}, not {read}; read it again with `{}`",
+                text.version,
+                text.digest,
+                self.show()
+            );
+        }
         if !self.output.json {
             context.terminal.one_line(format_args!("sealing \"{}\", digest {}", text.title, text.digest))?;
         }
@@ -47,16 +54,16 @@ impl Sign {
         context.terminal.line(description(&answer.agreement.context("the node sent no agreement")?))
     }
 
-    fn was_read(&self, text: &Agreement) -> anyhow::Result<()> {
-        match self.digest.filter(|read| *read != text.digest) {
-            Some(read) => bail!(
-                "nothing was sealed: the text of version {} has the digest {}, not {read}; read it again with `lotse \
-                 agreement show {}`",
-                text.version,
-                text.digest,
-                self.id
-            ),
-            None => Ok(()),
-        }
+    /// The digest is what says that somebody read the text: without it nothing is sealed, not even the only text there is.
+    fn digest(&self) -> anyhow::Result<Digest> {
+        self.digest.with_context(|| {
+            format!("nothing was sealed: read the text first, `{}`, and give the --digest that it prints", self.show())
+        })
+    }
+
+    /// The command by which this agreement is read.
+    fn show(&self) -> String {
+        let version = self.version.map(|version| format!(" --version {version}")).unwrap_or_default();
+        format!("lotse agreement show --folder {} {}{version}", self.folder.folder().path().display(), self.id)
     }
 }

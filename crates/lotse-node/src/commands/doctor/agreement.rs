@@ -57,9 +57,13 @@ fn judge(place: &Place, listed: &ListedAgreement) -> Option<Finding> {
 fn unsealed(place: &Place, listed: &ListedAgreement, about: String) -> Finding {
     let missing: Vec<&str> = listed.missing.iter().map(|agency| agency.as_str()).collect();
     let todo = if listed.missing.contains(&place.config.agency.id) {
-        let (show, sign) =
-            (format!("agreement show {}", listed.agreement.id), format!("agreement sign {}", listed.agreement.id));
-        format!("read it, {}, then {}", place.command(&show), place.command(&sign))
+        let agreement = &listed.agreement;
+        let which = format!("{} --version {}", agreement.id, agreement.version);
+        format!(
+            "read it, {}, then {}",
+            place.command(&format!("agreement show {which}")),
+            place.command(&format!("agreement sign {which} --digest {}", agreement.digest))
+        )
     } else {
         format!("ask {} to sign it", missing.join(", "))
     };
