@@ -165,6 +165,38 @@ async fn each_line_that_cannot_go_says_why_and_stops_no_other() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consent_is_withdrawn_by_its_id_in_part_and_as_a_whole() -> Result<()> {
+    let federation = two_agencies().await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    let (consents, referrals) = (place(owner, "consents.csv"), place(owner, "referrals.csv"));
+    write(&consents, CONSENT, [consent(1)])?;
+    owner.command(&["consent", "import", "--file", &consents.display().to_string()]).await?;
+    let id = "0198c5a4-7d3e-7cc0-8000-000000000001";
+    let withdraw = ["consent", "withdraw", id];
+    let slip = owner.command(&[&withdraw[..], &["--recipient", "aa-hanau.hesen.example"]].concat()).await.unwrap_err();
+    assert!(slip.to_string().contains("the consent does not name this recipient"), "{slip}");
+    let unknown = owner.command(&["consent", "withdraw", "0198c5a4-7d3e-7cc0-8000-000000000002"]).await.unwrap_err();
+    assert!(unknown.to_string().contains("nothing was withdrawn: no consent 0198c5a4-"), "{unknown}");
+
+    let part = owner.command(&[&withdraw[..], &["--category", "Kontakt"]].concat()).await?;
+    assert!(part.contains("is withdrawn in part"), "{part}");
+    let file = referrals.display().to_string();
+    let send = ["referral", "send", "--file", &file, "--to", HOLDER];
+    write(&referrals, REFERRAL, [referral("before", 1)])?;
+    let sent = owner.command(&send).await?;
+    assert!(sent.contains(" without contact"), "{sent}");
+    eventually("the referral", async || Ok(received(&follow(holder).await?).len() == 1)).await?;
+    let whole: Value = serde_json::from_str(&owner.command(&[&withdraw[..], &["--json"]].concat()).await?)?;
+    assert_eq!((&whole["state"], &whole["envelopesOut"]), (&"CONSENT_STATE_WITHDRAWN".into(), &1.into()), "{whole}");
+    write(&referrals, REFERRAL, [referral("after", 1)])?;
+    let (_, results) = refused(owner, &send).await?;
+    assert_eq!(results[0]["reasons"][0]["reason"], "CONSENT_WITHDRAWN", "{results:?}");
+    let again = owner.command(&withdraw).await?;
+    assert!(again.contains(&format!("Consent {id} is withdrawn: nothing new is released under it.")), "{again}");
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_that_is_killed_and_given_again_has_one_effect_per_key() -> Result<()> {
     const COUNT: usize = 3_000;
     let federation = two_agencies().await?;

@@ -21,6 +21,7 @@ mod word;
 mod tests;
 
 pub use cell::guarded;
+pub use code::{category, purpose};
 pub use column::Column;
 pub use columns::{CONSENT, REFERRAL};
 pub use encoding::{Encoding, Survey};

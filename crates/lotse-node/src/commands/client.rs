@@ -1,11 +1,13 @@
 //! Calls to the running node: over mutual TLS, with a certificate from the node's folder.
 
+use std::fmt::Display;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use lotse_core::reason::Reason;
 use lotse_core::time::Clock;
 use lotse_proto::admin::v1::admin_service_client::AdminServiceClient;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
@@ -109,6 +111,11 @@ pub fn explained(status: Status) -> anyhow::Error {
         }
         None => anyhow!("{} [{:?}]", status.message(), status.code()),
     }
+}
+
+/// Says what the node answered; where it found nothing, what was looked for and which command shows what there is.
+pub fn looked_for(status: Status, sought: impl Display) -> anyhow::Error {
+    if status.code() == tonic::Code::NotFound { anyhow!("{sought} [{}]", Reason::NotFound) } else { explained(status) }
 }
 
 /// Returns the innermost cause that a transport gives.

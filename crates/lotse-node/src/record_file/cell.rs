@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use lotse_core::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::code::{self, CodeList};
+use super::code;
 use super::column::Kind;
 use super::word::fold;
 
@@ -22,9 +22,9 @@ pub(super) fn read(kind: Kind, cell: &str) -> Result<Value, String> {
         Kind::Until => time(cell, 1).map(|at| json!(at)),
         Kind::Flag => flag(cell),
         Kind::Number => cell.parse::<u32>().map(|number| json!(number)).map_err(|_| "write a whole number".to_string()),
-        Kind::Code(list) => code_name(list, cell).map(|name| json!(name)),
+        Kind::Code(list) => list.read(cell).map(|name| json!(name)),
         Kind::Codes(list) => {
-            items(cell).map(|word| code_name(list, word)).collect::<Result<Vec<_>, _>>().map(|names| json!(names))
+            items(cell).map(|word| list.read(word)).collect::<Result<Vec<_>, _>>().map(|names| json!(names))
         }
         Kind::Languages => items(cell).map(language).collect::<Result<Vec<_>, _>>().map(Value::Array),
     }
@@ -107,14 +107,10 @@ fn flag(cell: &str) -> Result<Value, String> {
     }
 }
 
-fn code_name(list: &CodeList, word: &str) -> Result<&'static str, String> {
-    list.name_of(word).ok_or_else(|| format!("unknown code; there are {}", list.allowed()))
-}
-
 fn language(item: &str) -> Result<Value, String> {
     match item.split_once(':') {
         Some((tag, level)) => {
-            let level = code_name(&code::LANGUAGE_LEVEL, level)?;
+            let level = code::LANGUAGE_LEVEL.read(level)?;
             Ok(json!({ "tag": tag.trim(), "level": level }))
         }
         None => Ok(json!({ "tag": item })),

@@ -15,6 +15,18 @@ pub struct CodeList {
     german: &'static [&'static str],
 }
 
+/// Reads a purpose in one of the words that files use; else says what there is.
+pub fn purpose(word: &str) -> Result<record::Purpose, String> {
+    let name = PURPOSE.read(word)?;
+    record::Purpose::from_str_name(name).ok_or_else(|| name.to_string())
+}
+
+/// Reads a data category in one of the words that files use; else says what there is.
+pub fn category(word: &str) -> Result<record::Category, String> {
+    let name = CATEGORY.read(word)?;
+    record::Category::from_str_name(name).ok_or_else(|| name.to_string())
+}
+
 impl CodeList {
     /// Finds the name that a word means in proto JSON.
     pub(super) fn name_of(&self, word: &str) -> Option<&'static str> {
@@ -25,6 +37,11 @@ impl CodeList {
                 word == english || word == name.to_lowercase() || german.split('|').any(|german| fold(german) == word);
             known.then_some(name)
         })
+    }
+
+    /// Finds the name that a word means in proto JSON; else says what there is.
+    pub(super) fn read(&self, word: &str) -> Result<&'static str, String> {
+        self.name_of(word).ok_or_else(|| format!("unknown code; there are {}", self.allowed()))
     }
 
     /// Returns the word of a name in proto JSON.
