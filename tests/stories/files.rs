@@ -165,6 +165,26 @@ async fn each_line_that_cannot_go_says_why_and_stops_no_other() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consent_that_covers_nothing_as_it_stands_is_recorded_and_its_line_says_why() -> Result<()> {
+    let federation = two_agencies().await?;
+    let owner = federation.agency(OWNER);
+    let (consents, results) = (place(owner, "consents.csv"), place(owner, "results.ndjson"));
+    let over = consent(2).replace("31.12.2029", "01.03.2026");
+    write(&consents, CONSENT, [consent(1), over, consent(3).replace(HOLDER, "aa-hanau.hesen.example")])?;
+    let (file, path) = (consents.display().to_string(), results.display().to_string());
+    let printed = owner.command(&["consent", "import", "--file", &file, "--results", &path]).await?;
+    let line = |number: u64| printed.lines().find(|line| line.starts_with(&format!("line {number} "))).unwrap();
+    assert!(line(2).ends_with(" given"), "{printed}");
+    assert!(line(3).ends_with(" given; its term ended on 2026-03-01: nothing is released under it"), "{printed}");
+    assert!(line(4).contains(" given; no card of aa-hanau.hesen.example is accepted here: check the"), "{printed}");
+    let results = objects(&results)?;
+    let result = |number: u64| results.iter().find(|result| result["line"] == number).unwrap();
+    let hint = |number: u64| &result(number)["hints"][0]["reason"];
+    assert_eq!([hint(2), hint(3), hint(4)], [&Value::Null, &"CONSENT_EXPIRED".into(), &"PEER_UNKNOWN".into()]);
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consent_is_withdrawn_by_its_id_in_part_and_as_a_whole() -> Result<()> {
     let federation = two_agencies().await?;
     let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));

@@ -3,6 +3,8 @@
 //! Twice the same consent is one; the same id with other content is refused. What each recipient will know consent and subject
 //! by is drawn here, once for ever, so that two recipients cannot join what they hold.
 
+mod hints;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ use crate::failure::Failure;
 use crate::node::Node;
 use crate::telemetry::trace::TraceId;
 use crate::wire::consent::RecordableConsent;
+
+pub use self::hints::hints;
 
 /// Consents that one transaction records at most.
 pub const MAX_AT_ONCE: usize = 256;

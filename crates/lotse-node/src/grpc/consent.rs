@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use lotse_core::consent::ConsentState;
 use lotse_core::id::Id;
 use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
@@ -17,10 +18,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::action::get_consent::{FoundConsent, get_consent};
 use crate::action::list_consents::{MAX_PAGE, Place, list_consents};
-use crate::action::record_consent::{MAX_AT_ONCE, Recorded, record_consents};
+use crate::action::record_consent::{MAX_AT_ONCE, Recorded, hints, record_consents};
 use crate::action::withdraw_consent::{WithdrawConsent, withdraw_consent};
 use crate::edge::MAX_MESSAGE_BYTES;
-use crate::failure::{ErrorKind, Failure};
+use crate::failure::{Cause, ErrorKind, Failure};
 use crate::grpc::access::{self, Grant};
 use crate::grpc::call;
 use crate::grpc::farewell::farewell;
@@ -58,14 +59,14 @@ impl Consents {
         grant: &Grant,
         consents: &[Option<record::Consent>],
         trace: Option<TraceId>,
-    ) -> Vec<Result<Recorded, Failure>> {
-        let now = self.node.now();
-        let mut results: Vec<Result<Recorded, Failure>> = Vec::with_capacity(consents.len());
+    ) -> Vec<Result<agency::RecordedConsent, Failure>> {
+        let (now, federation) = (self.node.now(), self.node.federation.get());
+        let mut results = Vec::with_capacity(consents.len());
         let (mut places, mut well_formed) = (Vec::new(), Vec::new());
         for (place, consent) in consents.iter().enumerate() {
             match parse(consent.as_ref(), &self.node.agency, now) {
                 Ok(consent) => {
-                    places.push(place);
+                    places.push((place, hints(&consent, &federation, now)));
                     well_formed.push(consent);
                     results.push(Err(Failure::not_found())); // replaced below
                 }
@@ -76,8 +77,12 @@ impl Consents {
             return results;
         }
         match record_consents(&self.node, &grant.actor, well_formed, trace).await {
-            Ok(recorded) => places.into_iter().zip(recorded).for_each(|(place, result)| results[place] = result),
-            Err(failure) => places.into_iter().for_each(|place| results[place] = Err(failure.clone())),
+            Ok(recorded) => {
+                for ((place, hints), result) in places.into_iter().zip(recorded) {
+                    results[place] = result.map(|recorded| told(recorded, &hints));
+                }
+            }
+            Err(failure) => places.into_iter().for_each(|(place, _)| results[place] = Err(failure.clone())),
         }
         results
     }
@@ -92,11 +97,9 @@ impl Consents {
         use record_consents_response::Result as Answer;
         let consents: Vec<_> = requests.into_iter().map(|request| request.consent).collect();
         let results = self.record(grant, &consents, trace).await;
-        let answer = |(consent, result): (Option<record::Consent>, Result<Recorded, Failure>)| {
+        let answer = |(consent, result): (Option<record::Consent>, Result<agency::RecordedConsent, Failure>)| {
             let result = match result {
-                Ok(Recorded { state, repeated }) => {
-                    Answer::Recorded(agency::RecordedConsent { state: state.number(), repeated_id: repeated })
-                }
+                Ok(recorded) => Answer::Recorded(recorded),
                 Err(failure) => Answer::Refused(decision::refusal(&failure)),
             };
             let consent_id = consent.map(|consent| consent.id).unwrap_or_default();
@@ -115,8 +118,9 @@ impl ConsentService for Consents {
         let grant = access::system(&self.node, &request, access::RECORD_CONSENT)?;
         let trace = call::trace(&request);
         let mut results = self.record(&grant, &[request.into_inner().consent], trace).await;
-        let Recorded { state, repeated } = results.pop().unwrap_or_else(|| Err(Failure::not_found()))?;
-        Ok(Response::new(agency::RecordConsentResponse { state: state.number(), repeated_id: repeated }))
+        let agency::RecordedConsent { state, repeated_id, hints } =
+            results.pop().unwrap_or_else(|| Err(Failure::not_found()))?;
+        Ok(Response::new(agency::RecordConsentResponse { state, repeated_id, hints }))
     }
 
     type RecordConsentsStream = ReceiverStream<Result<agency::RecordConsentsResponse, Status>>;
@@ -196,6 +200,16 @@ impl ConsentService for Consents {
         let consents = consents.iter().map(found).collect::<Result<_, _>>()?;
         let next_page_token = next.map(token).unwrap_or_default();
         Ok(Response::new(agency::ListConsentsResponse { consents, next_page_token }))
+    }
+}
+
+/// Answers for a recorded consent. One that is not in force needs no hints: its state says so.
+fn told(recorded: Recorded, hints: &[Cause]) -> agency::RecordedConsent {
+    let hints = if recorded.state == ConsentState::Given { hints } else { &[] };
+    agency::RecordedConsent {
+        state: recorded.state.number(),
+        repeated_id: recorded.repeated,
+        hints: hints.iter().map(decision::hint).collect(),
     }
 }
 

@@ -7,10 +7,16 @@ use crate::failure::{Cause, Failure, STATUTORY_HINT, wants_consent};
 
 /// Writes a cause.
 pub fn reason_detail(cause: &Cause) -> agency::ReasonDetail {
-    let hint = if wants_consent(cause.reason) { format!("; {STATUTORY_HINT}") } else { String::new() };
+    let statutory = if wants_consent(cause.reason) { format!("; {STATUTORY_HINT}") } else { String::new() };
+    let told = hint(cause);
+    agency::ReasonDetail { message: told.message + &statutory, ..told }
+}
+
+/// Writes a cause for which nothing was refused.
+pub fn hint(cause: &Cause) -> agency::ReasonDetail {
     agency::ReasonDetail {
         reason: cause.reason.number(),
-        message: format!("{}{hint}", cause.message),
+        message: cause.message.clone(),
         category: cause.category.map_or(0, |category| category.number()),
         field: cause.field.clone().unwrap_or_default(),
     }

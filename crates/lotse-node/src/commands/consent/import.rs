@@ -60,6 +60,7 @@ fn answered(response: RecordConsentsResponse) -> Result<(String, Answer), Status
             state: recorded.state().as_str_name().trim_start_matches("CONSENT_STATE_").to_lowercase(),
             repeated: recorded.repeated_id,
             left_out: Vec::new(),
+            hints: recorded.hints,
         },
         Some(Recorded::Refused(refusal)) => Answer::Refused(Refused(refusal)),
         None => return Err(Status::data_loss("the node's answer has no result")),

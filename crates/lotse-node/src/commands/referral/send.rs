@@ -80,6 +80,7 @@ fn answered(response: SubmitReferralsResponse) -> Result<(String, Answer), Statu
             id: submitted.referral_id,
             repeated: submitted.repeated_key,
             left_out: submitted.left_out,
+            hints: Vec::new(),
         },
         Some(Submitted::Refused(refusal)) => Answer::Refused(Refused(refusal)),
         None => return Err(Status::data_loss("the node's answer has no result")),

@@ -28,6 +28,8 @@ pub(in crate::commands) enum Answer {
         repeated: bool,
         /// Numbers of the categories that were left out.
         left_out: Vec<i32>,
+        /// What looks like a slip in it all the same.
+        hints: Vec<agency::ReasonDetail>,
     },
     /// Nothing was stored.
     Refused(Refused),
@@ -128,11 +130,12 @@ impl Report {
 
 fn sentence(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Answered(Answer::Done { id, state, repeated, left_out }) => {
+        Outcome::Answered(Answer::Done { id, state, repeated, left_out, hints }) => {
             let again = if *repeated { " (done before)" } else { "" };
             let left_out: Vec<String> = left_out.iter().map(|&number| category(number)).collect();
             let left_out = if left_out.is_empty() { String::new() } else { format!(" without {}", left_out.join(",")) };
-            format!("ok {id} {state}{again}{left_out}")
+            let hints: String = hints.iter().map(|hint| format!("; {}", hint.message)).collect();
+            format!("ok {id} {state}{again}{left_out}{hints}")
         }
         Outcome::Answered(Answer::Refused(refused)) => format!("refused {refused}"),
         Outcome::Malformed(wrong) => {
@@ -143,17 +146,19 @@ fn sentence(outcome: &Outcome) -> String {
 
 fn object(number: u64, key: &str, outcome: &Outcome) -> Value {
     match outcome {
-        Outcome::Answered(Answer::Done { id, state, repeated, left_out }) => {
+        Outcome::Answered(Answer::Done { id, state, repeated, left_out, hints }) => {
             let left_out: Vec<String> = left_out.iter().map(|&number| category(number)).collect();
-            json!({ "line": number, "result": "ok", "key": key, "id": id, "state": state, "repeated": repeated, "leftOut": left_out })
+            json!({
+                "line": number, "result": "ok", "key": key, "id": id, "state": state, "repeated": repeated,
+                "leftOut": left_out, "hints": reasons(hints),
+            })
         }
         Outcome::Answered(Answer::Refused(refused)) => {
-            let reason = |told: &agency::ReasonDetail| {
-                let category = (told.category != 0).then(|| category(told.category));
-                json!({ "reason": code(told.reason), "message": told.message, "category": category, "field": told.field })
-            };
-            let reasons: Vec<Value> = refused.0.reasons.iter().map(reason).collect();
-            json!({ "line": number, "result": "refused", "key": key, "retryable": refused.0.retryable, "reasons": reasons })
+            let Refused(refusal) = refused;
+            json!({
+                "line": number, "result": "refused", "key": key, "retryable": refusal.retryable,
+                "reasons": reasons(&refusal.reasons),
+            })
         }
         Outcome::Malformed(wrong) => {
             let wrong: Vec<Value> =
@@ -161,4 +166,12 @@ fn object(number: u64, key: &str, outcome: &Outcome) -> Value {
             json!({ "line": number, "result": "malformed", "reasons": wrong })
         }
     }
+}
+
+fn reasons(told: &[agency::ReasonDetail]) -> Vec<Value> {
+    let reason = |told: &agency::ReasonDetail| {
+        let category = (told.category != 0).then(|| category(told.category));
+        json!({ "reason": code(told.reason), "message": told.message, "category": category, "field": told.field })
+    };
+    told.iter().map(reason).collect()
 }
