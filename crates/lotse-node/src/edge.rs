@@ -16,7 +16,7 @@ mod unread;
 pub(crate) mod tests;
 
 pub use accept::{Accepted, Counts, Limits, Port, network};
-pub use connect::{Addresses, ConnectError, Connector, never_sent};
+pub use connect::{Addresses, ConnectError, Connector, Unreachable, never_sent};
 pub use connection::{ConnectInfo, Connection};
 pub use grpc::{Caller, MAX_MESSAGE_BYTES, caller, serve};
 pub use line::Line;

@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use tonic_types::StatusExt;
 
 use crate::config::Config;
-use crate::edge::{Addresses, Connector, MAX_MESSAGE_BYTES};
+use crate::edge::{Addresses, Connector, MAX_MESSAGE_BYTES, Unreachable};
 use crate::folder::{Folder, FolderError};
 use crate::identity::Role;
 use crate::start::Ports;
@@ -98,8 +98,20 @@ fn address(folder: &Folder, config: &Config) -> anyhow::Result<SocketAddr> {
     Ok(address)
 }
 
+/// What to do where the node is not.
+const ELSEWHERE: &str = "give the command on the machine and in the network namespace where the node runs; nodes of several agencies on \
+    one machine need a port each (`agency` below [listen] in lotse.toml)";
+
+/// Another agency's node answered where the own one was called.
+#[derive(Debug, thiserror::Error)]
+#[error("at {0} another agency's node answers, not this one: {ELSEWHERE}")]
+pub struct OtherNode(String);
+
 /// Says what the node answered, as a sentence with its reason.
 pub fn explained(status: Status) -> anyhow::Error {
+    if let Some(unreachable) = Unreachable::find(&status).filter(|unreachable| unreachable.is_another_agency()) {
+        return OtherNode(unreachable.address.clone()).into();
+    }
     let details = status.get_error_details();
     match details.error_info() {
         Some(info) => anyhow!("{} [{}]", status.message(), info.metadata.get("reasons").unwrap_or(&info.reason)),
@@ -139,6 +151,7 @@ mod tests {
     use crate::ambient::{SystemClock, SystemRandom};
     use crate::commands::terminal::Terminal;
     use crate::commands::{Context, run};
+    use crate::start::{Overrides, start};
 
     fn context() -> Context {
         let terminal = Terminal::to(Arc::new(Mutex::new(Vec::new())));
@@ -157,6 +170,39 @@ mod tests {
             assert!(refused.contains("run `lotse init`, or name the node's folder with --folder"), "{line}: {refused}");
             assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "{line} leaves something behind");
         }
+    }
+
+    #[tokio::test]
+    async fn another_agencys_node_at_the_own_port_is_told_as_the_wrong_place_and_not_as_a_wrong_card() {
+        let place = tempfile::tempdir().unwrap();
+        let line = "lotse init --name X --kind jobcenter_ge --peer-address lotse.jc.example:8443 --listen-peer 127.0.0.1:0 \
+                    --listen-agency 127.0.0.1:0";
+        let folder = |agency: &str| place.path().join(agency).display().to_string();
+        for agency in ["jc.example", "aa.example"] {
+            let words = line.split_whitespace().map(String::from);
+            let words = words.chain(["--agency".into(), agency.into(), "--folder".into(), folder(agency)]);
+            run(words.collect::<Vec<_>>(), &context()).await.unwrap();
+        }
+        let other = start(&Folder::new(folder("aa.example")), Overrides::default()).await.unwrap();
+        let own = Folder::new(folder("jc.example"));
+        let lock = own.lock().unwrap();
+        fs::copy(Folder::new(folder("aa.example")).ports(), own.ports()).unwrap();
+
+        let told =
+            run(["lotse", "status", "--folder", &folder("jc.example")], &context()).await.unwrap_err().to_string();
+        let here = other.ports().agency;
+        assert!(
+            told.starts_with(&format!("at {here} another agency's node answers, not this one: give the")),
+            "{told}"
+        );
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let context = Context { terminal: Terminal::to(printed.clone()), ..context() };
+        run(["lotse", "doctor", "--folder", &folder("jc.example")], &context).await.unwrap_err();
+        let printed = String::from_utf8(printed.lock().unwrap().clone()).unwrap();
+        assert!(printed.contains("another agency's node answers"), "{printed}");
+        assert!(printed.contains("to do: look again on the machine and in the network namespace where"), "{printed}");
+        drop(lock);
+        other.stop().await.unwrap();
     }
 
     #[tokio::test]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use lotse_core::id::AgencyId;
 use lotse_core::time::Clock;
-use rustls::ClientConfig;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use rustls::{ClientConfig, OtherError};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -111,7 +111,7 @@ impl Connector {
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .connect_with_connector_lazy(tower::service_fn(move |_| {
                 let call = call.clone();
-                async move { call.open().await.map(TokioIo::new).map_err(|error| call.tried(&error)) }
+                async move { call.open().await.map(TokioIo::new).map_err(|cause| call.tried(cause)) }
             })))
     }
 
@@ -137,6 +137,39 @@ pub fn never_sent(status: &Status) -> bool {
         error = cause.source();
     }
     false
+}
+
+/// Why no connection could be opened, and where that was tried: who makes a call over a channel has no other way to learn that.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to {address}: {cause}")]
+pub struct Unreachable {
+    /// Host and port that were tried.
+    pub address: String,
+    cause: io::Error,
+}
+
+impl Unreachable {
+    /// Finds it in a failed call; none if the connection stood.
+    pub fn find(status: &Status) -> Option<&Unreachable> {
+        let mut error: Option<&(dyn Error + 'static)> = status.source();
+        while let Some(cause) = error {
+            let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if let Some(found) = inner.and_then(|inner| inner.downcast_ref()) {
+                return Some(found);
+            }
+            error = cause.source();
+        }
+        None
+    }
+
+    /// Tells whether somebody answered there who is not the agency that was called.
+    pub fn is_another_agency(&self) -> bool {
+        let Some(rustls::Error::Other(OtherError(refusal))) = self.cause.get_ref().and_then(|e| e.downcast_ref())
+        else {
+            return false;
+        };
+        refusal.downcast_ref() == Some(&Refusal::OtherAgency)
+    }
 }
 
 /// Where to call.
@@ -172,9 +205,8 @@ impl Call {
         timeout(CONNECT_TIMEOUT, self.handshake()).await.map_err(io::Error::from)?
     }
 
-    /// Says of an error where it was met: who makes a call over a channel has no other way to learn that.
-    fn tried(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("cannot connect to {}: {error}", self.target.authority))
+    fn tried(&self, cause: io::Error) -> io::Error {
+        io::Error::new(cause.kind(), Unreachable { address: self.target.authority.to_string(), cause })
     }
 
     async fn handshake(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {

@@ -73,10 +73,14 @@ impl Withdraw {
     fn told(&self, answer: &WithdrawConsentResponse) -> anyhow::Result<String> {
         let id = self.id;
         let now = match answer.state() {
-            ConsentState::Given => format!("Consent {id} is withdrawn in part: nothing new is released under that part."),
+            ConsentState::Given => {
+                format!("Consent {id} is withdrawn in part: nothing new is released under that part.")
+            }
             ConsentState::Withdrawn => format!("Consent {id} is withdrawn: nothing new is released under it."),
             ConsentState::Expired => format!("Consent {id} had ended by time; its withdrawal is recorded."),
-            ConsentState::Superseded => format!("Consent {id} had been replaced by another one, which is not withdrawn."),
+            ConsentState::Superseded => {
+                format!("Consent {id} had been replaced by another one, which is not withdrawn.")
+            }
             ConsentState::Refused => format!("Consent {id} was never given: there is nothing to withdraw."),
             ConsentState::Unspecified => return Err(anyhow!("the node did not say where consent {id} stands now")),
         };
