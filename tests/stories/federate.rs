@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lotse_core::agency::AgencyKind;
 use lotse_node::ambient::SystemClock;
-use lotse_proto::admin::v1::AgreementState;
+use lotse_proto::admin::v1::{AgreementState, GetOwnCardRequest};
 use lotse_tests::federation::{Agency, Federation, eventually};
 use lotse_tests::process::NodeProcess;
 
@@ -69,6 +69,25 @@ async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() 
     employment.has_agreement(id.parse()?, |state| state == AgreementState::InForce).await?;
     jobcenter.command(&["agreement", "resume", &id, "--reason", "test"]).await?;
     jobcenter.has_agreement(id.parse()?, |state| state == AgreementState::InForce).await?;
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_whose_addresses_are_never_called_is_accepted_with_a_warning() -> anyhow::Result<()> {
+    let mut federation = Federation::strangers(&BOTH).await?;
+    let employment = federation.agency(EMPLOYMENT_AGENCY);
+    let card = employment.folder.path().join("for-others.card").display().to_string();
+    employment.command(&["peer", "card", "--out", &card]).await?;
+    let fingerprint = employment.admin()?.get_own_card(GetOwnCardRequest {}).await?.into_inner().fingerprint;
+    let accept = ["peer", "accept", &card, "--fingerprint", &fingerprint];
+    let jobcenter = federation.agency_mut(JOBCENTER);
+    let well = jobcenter.command(&accept).await?;
+    assert!(!well.contains("Warning"), "{well}");
+    jobcenter.stop().await?;
+    jobcenter.configure("allow_loopback = true", "allow_loopback = false")?;
+    jobcenter.start().await?;
+    let warned = jobcenter.command(&accept).await?;
+    assert!(warned.contains("Warning: this node calls none of its addresses (127.0.0.1:"), "{warned}");
     federation.stop().await
 }
 

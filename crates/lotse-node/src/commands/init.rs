@@ -109,6 +109,7 @@ pub fn init(
         existing_pki: tls.as_ref(),
     });
     let config = Config::parse(&text).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    check_addresses(&config)?;
     let _lock = folder.create()?;
     write_public(&folder.config(), &text)?;
     let root = key_file::create_root(&folder.root_key(), random)?;
@@ -120,6 +121,18 @@ pub fn init(
     let card = draft::draft(folder, &config, draft::Before::Nothing { root: root.public() }, now)?;
     card_file::write(&folder.own_card(), &card_file::signed(&card, &root)?)?;
     Ok(root.public().fingerprint())
+}
+
+/// Refuses an address that no node would call: the card would be good, and nothing would ever arrive.
+fn check_addresses(config: &Config) -> anyhow::Result<()> {
+    let addresses = &config.peer.addresses;
+    match addresses.iter().find(|address| !config.peer.callable().may_allow(address)) {
+        Some(address) => bail!(
+            "other agencies' nodes do not call {address}: give --peer-address where they reach this one; for nodes that are only to \
+             meet on one machine (demonstration, tests) give each of them --allow-loopback"
+        ),
+        None => Ok(()),
+    }
 }
 
 /// The first period of the database's keys: the month.

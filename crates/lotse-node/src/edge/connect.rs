@@ -55,6 +55,18 @@ impl Addresses {
         };
         !(link_local || address.is_unspecified() || address.is_multicast() || address == CLOUD_METADATA_V4)
     }
+
+    /// Tells whether an endpoint, `host:port`, may be called, as far as it shows without asking DNS.
+    pub fn may_allow(self, endpoint: &str) -> bool {
+        let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host).trim_matches(['[', ']']);
+        match host.parse() {
+            Ok(address) => self.allow(address),
+            Err(_) if host.to_lowercase().split('.').next_back() == Some("localhost") => {
+                self == Addresses::RoutedAndLoopback
+            }
+            Err(_) => true,
+        }
+    }
 }
 
 /// Metadata services outside the link-local range (AWS over IPv6, Alibaba).
@@ -234,5 +246,24 @@ impl Call {
             }
         }
         Err(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_is_never_called_shows_by_its_address_or_the_name_of_the_own_machine() {
+        for own in ["127.0.0.1:8443", "127.9.9.9:1", "[::1]:8443", "localhost:8443", "node.LOCALHOST:8443"] {
+            assert!(!Addresses::Routed.may_allow(own), "{own}");
+            assert!(Addresses::RoutedAndLoopback.may_allow(own), "{own}");
+        }
+        for never in ["0.0.0.0:8443", "169.254.169.254:80", "[fe80::1]:8443", "[::]:8443"] {
+            assert!(!Addresses::RoutedAndLoopback.may_allow(never), "{never}");
+        }
+        for routed in ["10.77.0.1:8443", "[2001:db8::1]:8443", "lotse.jc.example:8443", "localhost.example:8443"] {
+            assert!(Addresses::Routed.may_allow(routed), "{routed}");
+        }
     }
 }

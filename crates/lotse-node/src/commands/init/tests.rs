@@ -101,6 +101,16 @@ async fn init_refuses_a_folder_with_something_in_it() {
 }
 
 #[tokio::test]
+async fn an_address_that_no_node_calls_is_refused_and_leaves_nothing_behind() {
+    let desk = Desk::new();
+    let refused = desk.init("node", " --peer-address 127.0.0.1:8443").await.unwrap_err().to_string();
+    assert!(refused.starts_with("other agencies' nodes do not call 127.0.0.1:8443: give --peer-address"), "{refused}");
+    assert!(!desk.folder("node").path().exists());
+    desk.init("node", " --peer-address 127.0.0.1:8443 --allow-loopback").await.unwrap();
+    desk.init("other", " --peer-address 169.254.0.7:8443 --allow-loopback").await.unwrap_err();
+}
+
+#[tokio::test]
 async fn an_existing_pki_is_used_where_it_is_and_must_be_this_agencys() {
     let desk = Desk::new();
     desk.init("pki", "").await.unwrap();
