@@ -1,5 +1,7 @@
 //! Agencies become a federation: cards compared and accepted, an agreement sealed by all, everything through `lotse`.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use lotse_core::agency::AgencyKind;
@@ -129,6 +131,25 @@ async fn a_running_node_holds_its_folder_and_is_asked_through_its_admin_service(
     jobcenter.folder.lock()?;
     let refused = jobcenter.command(&["status"]).await.unwrap_err();
     assert!(refused.to_string().contains("lotse run"), "{refused}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_keys_others_may_read_starts_and_says_so_once_for_each_file() -> anyhow::Result<()> {
+    let place = tempfile::tempdir()?;
+    let jobcenter = Agency::set_up(place.path(), JOBCENTER, AgencyKind::JobcenterGe, Arc::new(SystemClock))?;
+    for path in [jobcenter.folder.node_keys(), jobcenter.folder.ca_key()] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644))?;
+    }
+    let output = place.path().join("messages");
+    let node = NodeProcess::start_writing(&jobcenter.folder, &output).await?;
+    assert!(node.terminate().await?.success());
+    let messages = fs::read_to_string(output)?;
+    assert_eq!(messages.matches("other users may read this key").count(), 2, "{messages}");
+    for file in ["node.toml", "ca.key"] {
+        let warning = messages.lines().find(|line| line.contains("may read this key") && line.contains(file)).unwrap();
+        assert!(warning.contains("WARN") && warning.contains("644") && warning.contains("chmod 600"), "{warning}");
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -38,6 +39,18 @@ pub enum KeyFileError {
         "{0} is no file of node keys: it needs [sealing], [log] and [witness], each with seed (64 hex digits) and made_at"
     )]
     NoNodeKeys(PathBuf),
+}
+
+/// Where systemd puts a unit's credentials: readable by that unit's user, by a list that shows in the mode as the group's.
+const CREDENTIALS: &str = "/run/credentials";
+
+/// Returns the mode of a file of secrets that others than its owner may use; none if nobody may, or if there is no such file.
+pub fn mode_for_others(path: &Path) -> Option<u32> {
+    if path.starts_with(CREDENTIALS) {
+        return None;
+    }
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
 }
 
 /// Draws a root key and writes it.

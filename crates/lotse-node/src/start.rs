@@ -26,7 +26,7 @@ use crate::federation::{self, FederationCache};
 use crate::folder::{Folder, FolderLock};
 use crate::head_store::HeadStore;
 use crate::hold::Holds;
-use crate::key_file::NodeKeyFile;
+use crate::key_file::{NodeKeyFile, mode_for_others};
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::link::Links;
 use crate::node::{Node, NodeKeys};
@@ -73,6 +73,7 @@ pub struct RunningNode {
 pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<RunningNode> {
     let config = Config::load(folder)?;
     let lock = Arc::new(folder.lock()?);
+    warn_of_open_keys(folder, &config);
     // What a killed node left would lead commands to a port that is another's by now.
     let _ = fs::remove_file(folder.ports());
     let head = Arc::new(HeadStore::open(&config.files.head_store(folder))?);
@@ -209,6 +210,19 @@ async fn newest_entry(store: &Store, generation: u32) -> anyhow::Result<Option<T
         })
     });
     Ok(read.await?.map(|leaf| leaf.entry.at))
+}
+
+/// Says which secret files others may read. They are used all the same: a node that does not start helps nobody.
+fn warn_of_open_keys(folder: &Folder, config: &Config) {
+    let files = &config.files;
+    let secret =
+        [files.node_keys(folder), files.vault_keys(folder), files.tls(folder).key, folder.ca_key(), folder.root_key()];
+    for path in secret {
+        if let Some(mode) = mode_for_others(&path) {
+            let (file, mode) = (path.display(), format!("{mode:o}"));
+            tracing::warn!(%file, mode, "other users may read this key: chmod 600 it, and exchange it if somebody may have (deploy/KEYS.md)");
+        }
+    }
 }
 
 fn vault(folder: &Folder, config: &Config) -> anyhow::Result<Vault> {

@@ -1,7 +1,6 @@
 //! The keys: whether they can be read, by nobody else, and what should not lie here.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::finding::{Area, Finding};
 use super::place::Place;
-use crate::key_file::NodeKeyFile;
+use crate::key_file::{NodeKeyFile, mode_for_others};
 
 /// Looks at the key files.
 pub(super) fn examine(place: &Place) -> Vec<Finding> {
@@ -58,15 +57,8 @@ fn read_vault(path: &Path) -> anyhow::Result<()> {
     Vault::load(&text).map(drop).with_context(name)
 }
 
-/// Where systemd puts a unit's credentials: readable by that unit's user, by a list that shows in the mode as the group's.
-const CREDENTIALS: &str = "/run/credentials";
-
 fn open_to_others(place: &Place, path: &Path) -> Option<Finding> {
-    if path.starts_with(CREDENTIALS) {
-        return None;
-    }
-    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then(|| {
+    mode_for_others(path).map(|mode| {
         Finding::problem(
             Area::Key,
             place.short(path),
