@@ -42,7 +42,14 @@ async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() 
     let card = employment.folder.path().join("for-others.card").display().to_string();
     let party = format!("{card}=employment_agency");
     let today = jobcenter.clock.now().date().to_string();
-    jobcenter.command(&["agreement", "new", "--party", &party, "--from", &today, "--out", &text]).await?;
+    let german = jobcenter.clock.now().date().strftime("%d.%m.%Y").to_string();
+    let new = ["agreement", "new", "--party", &party, "--out", &text, "--from"];
+    jobcenter.command(&[&new[..], &[german.as_str()]].concat()).await?;
+    assert!(fs::read_to_string(&text)?.contains(&today));
+    let again = jobcenter.command(&[&new[..], &[today.as_str()]].concat()).await.unwrap_err().to_string();
+    assert!(again.contains("is not overwritten: name another file with --out"), "{again}");
+    let no_day = jobcenter.command(&[&new[..], &["31.02.2027"]].concat()).await.unwrap_err().to_string();
+    assert!(no_day.contains("write a day that exists as 01.04.1990 or 1990-04-01"), "{no_day}");
     let offered = jobcenter.command(&["agreement", "offer", &text]).await?;
     let id = offered.lines().find_map(|line| line.trim().strip_prefix("agreement ")).unwrap().trim();
     let id = id.split(',').next().unwrap().to_string();
@@ -50,6 +57,7 @@ async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() 
     employment.has_agreement(id.parse()?, |state| state == AgreementState::Offered).await?;
     let shown = employment.command(&["agreement", "show", &id, "--language", "de"]).await?;
     assert!(shown.contains(JOBCENTER) && shown.contains(EMPLOYMENT_AGENCY), "{shown}");
+    assert!(shown.contains(&format!("  term       {today} until before ")) && !shown.contains("in force  "), "{shown}");
     let digest = shown.lines().find_map(|line| line.trim().strip_prefix("digest ")).unwrap().trim();
     let unread = employment.command(&["agreement", "sign", &id, "--digest", &"0".repeat(64)]).await.unwrap_err();
     assert!(unread.to_string().contains("read it again"), "{unread}");
@@ -66,6 +74,8 @@ async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() 
     for agency in [jobcenter, employment] {
         agency.has_agreement(id.parse()?, |state| state == AgreementState::InForce).await?;
     }
+    let again = jobcenter.command(&["agreement", "offer", &text]).await?;
+    assert!(again.ends_with("every party has sealed it: nothing is left to do.\n"), "{again}");
     jobcenter.command(&["agreement", "suspend", &id, "--reason", "test"]).await?;
     jobcenter.has_agreement(id.parse()?, |state| state == AgreementState::Suspended).await?;
     employment.has_agreement(id.parse()?, |state| state == AgreementState::InForce).await?;
@@ -90,6 +100,29 @@ async fn a_card_whose_addresses_are_never_called_is_accepted_with_a_warning() ->
     jobcenter.start().await?;
     let warned = jobcenter.command(&accept).await?;
     assert!(warned.contains("Warning: this node calls none of its addresses (127.0.0.1:"), "{warned}");
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agreement_that_is_not_known_is_told_with_the_command_that_lists_them() -> anyhow::Result<()> {
+    let federation = Federation::strangers(&BOTH[..1]).await?;
+    let jobcenter = federation.agency(JOBCENTER);
+    let list = format!("`lotse agreement list --folder {}`", jobcenter.folder.path().display());
+    let short = jobcenter.command(&["agreement", "show", "01a22d89"]).await.unwrap_err().to_string();
+    assert!(short.starts_with("01a22d89 is neither a file nor a whole id") && short.contains(&list), "{short}");
+    let (id, digest) = ("0198c5a4-7d3e-7cc0-8000-000000000001", "0".repeat(64));
+    for arguments in [
+        &["agreement", "show", id][..],
+        &["agreement", "sign", id, "--digest", &digest],
+        &["agreement", "suspend", id, "--reason", "test"],
+        &["agreement", "resume", id, "--reason", "test"],
+    ] {
+        let unknown = jobcenter.command(arguments).await.unwrap_err().to_string();
+        assert!(unknown.starts_with(&format!("no agreement {id} is known here: {list}")), "{arguments:?}: {unknown}");
+    }
+    let version = ["agreement", "show", id, "--version", "2"];
+    let unknown = jobcenter.command(&version).await.unwrap_err().to_string();
+    assert!(unknown.starts_with(&format!("no agreement {id} in version 2 is known here")), "{unknown}");
     federation.stop().await
 }
 

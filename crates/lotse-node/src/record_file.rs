@@ -20,7 +20,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-pub use cell::guarded;
+pub use cell::{day, guarded};
 pub use code::{category, purpose};
 pub use column::Column;
 pub use columns::{CONSENT, REFERRAL};

@@ -16,9 +16,10 @@ use clap::Subcommand;
 use clap::ValueEnum;
 use lotse_core::agreement::Agreement as Terms;
 use lotse_core::agreement::text::{self, Draft};
+use lotse_core::id::Id;
 use lotse_proto::admin::v1::{AgreementState, AgreementSummary, GetAgreementResponse};
 
-use super::Context;
+use super::{Context, FolderArgument};
 use crate::wire;
 
 /// Writes, checks, offers, seals and shows cooperation agreements, stops and resumes releases under them.
@@ -80,6 +81,17 @@ fn read(path: &Path) -> anyhow::Result<Draft> {
     })
 }
 
+/// Says which command shows the agreements that the node knows.
+fn listing(folder: &FolderArgument) -> String {
+    format!("`lotse agreement list --folder {}` shows those that this node knows", folder.folder().path().display())
+}
+
+/// Says that the node knows no such agreement, or not this version of it.
+fn unknown(id: Id, version: Option<u32>, folder: &FolderArgument) -> String {
+    let version = version.map(|version| format!(" in version {version}")).unwrap_or_default();
+    format!("no agreement {id}{version} is known here: {}", listing(folder))
+}
+
 /// Reads an agreement from the sealed bytes, not from what the node says beside them.
 fn sealed_text(answer: &GetAgreementResponse) -> anyhow::Result<Terms> {
     let seal = answer.seal.as_ref().context("the node sent no seal")?;
@@ -96,7 +108,7 @@ fn description(agreement: &AgreementSummary) -> String {
         "{title}
   agreement  {id}, version {version}
   state      {state}
-  in force   {from} until before {until}
+  term       {from} until before {until}
   sealed by  {sealed}
   missing    {missing}
   digest     {digest}",

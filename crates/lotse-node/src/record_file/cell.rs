@@ -17,7 +17,7 @@ pub(super) fn read(kind: Kind, cell: &str) -> Result<Value, String> {
     match kind {
         Kind::Text => Ok(json!(cell)),
         Kind::Texts => Ok(json!(items(cell).collect::<Vec<_>>())),
-        Kind::Day => day(cell).map(|day| json!(day.to_string())).ok_or_else(|| DAY.to_string()),
+        Kind::Day => day(cell).map(|day| json!(day.to_string())),
         Kind::From => time(cell, 0).map(|at| json!(at)),
         Kind::Until => time(cell, 1).map(|at| json!(at)),
         Kind::Flag => flag(cell),
@@ -68,10 +68,13 @@ fn items(cell: &str) -> impl Iterator<Item = &str> {
     cell.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-const DAY: &str = "write a day that exists as 01.04.1990 or 1990-04-01";
+/// Reads a day, also in its German form; else says what is allowed.
+pub fn day(text: &str) -> Result<Date, String> {
+    written_day(text).ok_or_else(|| "write a day that exists as 01.04.1990 or 1990-04-01".to_string())
+}
 
-/// Reads a day, also in its German form. The year has four digits: two could mean either century.
-fn day(text: &str) -> Option<Date> {
+/// The year has four digits: two could mean either century.
+fn written_day(text: &str) -> Option<Date> {
     let parts: Vec<&str> = text.split('.').collect();
     let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
         lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -89,9 +92,11 @@ fn time(text: &str, days_later: i32) -> Result<String, String> {
     let allowed =
         || "write a day as 01.04.2026 or 2026-04-01, or a time as 01.04.2026 10:30 or 2026-04-01T10:30:00+02:00";
     let midnight = |day: Date| day.checked_add(jiff::Span::new().days(days_later)).ok().map(|day| day.at(0, 0, 0, 0));
-    let local = match (day(text), text.split_once(' ')) {
+    let local = match (written_day(text), text.split_once(' ')) {
         (Some(day), _) => midnight(day),
-        (None, Some((date, clock))) => day(date).and_then(|day| Some(DateTime::from_parts(day, clock.parse().ok()?))),
+        (None, Some((date, clock))) => {
+            written_day(date).and_then(|day| Some(DateTime::from_parts(day, clock.parse().ok()?)))
+        }
         (None, None) => return text.parse::<Timestamp>().map(|at| at.to_string()).map_err(|_| allowed().to_string()),
     };
     let germany = TimeZone::posix(GERMANY).map_err(|error| error.to_string())?;

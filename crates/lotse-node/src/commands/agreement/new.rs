@@ -1,11 +1,11 @@
 //! `lotse agreement new`: a text to start from, with the parties' ids and fingerprints from their cards.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use lotse_core::agency::AgencyKind;
 use lotse_core::agreement::{Party, text};
@@ -17,6 +17,7 @@ use crate::card_file;
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::folder::Folder;
+use crate::record_file;
 
 /// Writes an agreement to start from, commented in German and English. The own agency is a party if the folder is a node's.
 #[derive(Args)]
@@ -26,8 +27,8 @@ pub(crate) struct New {
     /// Another party: its card and its kind, for instance aa-hanau.example.card=employment_agency; may be given several times.
     #[arg(long, value_name = "CARD=KIND")]
     party: Vec<PartyArgument>,
-    /// The first day; tomorrow unless given.
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    /// The first day, as 2026-12-01 or 01.12.2026; tomorrow unless given.
+    #[arg(long, value_name = "DAY", value_parser = record_file::day)]
     from: Option<Date>,
     /// Where to write it.
     #[arg(long, value_name = "FILE", default_value = "agreement.toml")]
@@ -98,7 +99,11 @@ fn party(card: &Card, kind: AgencyKind) -> Party {
 
 /// Writes a file that is not there yet: an edited agreement is never overwritten.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    let mut file = file.with_context(|| format!("cannot make {}", path.display()))?;
+    let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!("{} is there already and is not overwritten: name another file with --out", path.display())
+        }
+        opened => opened.with_context(|| format!("cannot make {}", path.display()))?,
+    };
     Ok(file.write_all(text.as_bytes())?)
 }

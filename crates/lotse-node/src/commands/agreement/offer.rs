@@ -37,6 +37,11 @@ impl Offer {
         }
         let agreement = answer.agreement.context("the node sent no agreement")?;
         context.terminal.line(description(&agreement))?;
+        if agreement.missing.is_empty() {
+            return context
+                .terminal
+                .line("\nIt was offered before, and every party has sealed it: nothing is left to do.");
+        }
         context.terminal.line(format_args!(
             "\nOffered. Each party reads it, and seals what it has read: lotse agreement show {id}, then \
              lotse agreement sign {id} --digest {digest}",

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use clap::Args;
 use lotse_core::agreement::show::show;
 use lotse_core::id::Id;
 use lotse_proto::admin::v1::GetAgreementRequest;
 
-use super::{Language, description, read, sealed_text};
+use super::{Language, description, listing, read, sealed_text, unknown};
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
 
 /// Shows an agreement in German or English sentences.
@@ -31,12 +32,17 @@ pub(crate) struct Show {
 impl Show {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let Ok(id) = self.which.parse::<Id>() else {
-            let draft = read(Path::new(&self.which))?;
+            let path = Path::new(&self.which);
+            if !path.exists() {
+                bail!("{} is neither a file nor a whole id of an agreement: {}", self.which, listing(&self.folder));
+            }
+            let draft = read(path)?;
             return context.terminal.line(show(draft.terms(), self.language.words()));
         };
         let mut node = client::admin(&self.folder.folder(), &context.clock)?;
         let request = GetAgreementRequest { agreement_id: id.to_string(), version: self.version.unwrap_or_default() };
-        let answer = node.get_agreement(request).await.map_err(client::explained)?.into_inner();
+        let unknown = |status| client::looked_for(status, unknown(id, self.version, &self.folder));
+        let answer = node.get_agreement(request).await.map_err(unknown)?.into_inner();
         if self.output.json {
             return context.terminal.json(&answer);
         }

@@ -5,7 +5,7 @@ use clap::Args;
 use lotse_core::id::{Digest, Id};
 use lotse_proto::admin::v1::{GetAgreementRequest, SignAgreementRequest};
 
-use super::{description, sealed_text};
+use super::{description, sealed_text, unknown};
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
 
 /// Seals an agreement for the own agency. Read it first: lotse agreement show ID prints it with its digest.
@@ -33,7 +33,8 @@ impl Sign {
         let agreement_id = self.id.to_string();
         let wanted =
             GetAgreementRequest { agreement_id: agreement_id.clone(), version: self.version.unwrap_or_default() };
-        let text = sealed_text(&node.get_agreement(wanted).await.map_err(client::explained)?.into_inner())?;
+        let unknown = |status| client::looked_for(status, unknown(self.id, self.version, &self.folder));
+        let text = sealed_text(&node.get_agreement(wanted).await.map_err(unknown)?.into_inner())?;
         if read != text.digest {
             bail!(
                 "nothing was sealed: the text of version {} has the digest {}, not {read}; read it again with `{}`",
