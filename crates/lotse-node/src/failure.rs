@@ -123,7 +123,7 @@ impl Failure {
 
 /// Tells whether a refusal is one for want of consent.
 pub fn wants_consent(reason: Reason) -> bool {
-    matches!(reason.number(), 20..=31 | 40..=42 | 46..=47)
+    reason != Reason::ConsentIdReused && matches!(reason.number(), 20..=31 | 40..=42 | 46..=47)
 }
 
 impl From<Vec<Refusal>> for Failure {
@@ -146,3 +146,17 @@ impl std::fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statutory_duties_are_spoken_of_where_a_consent_is_wanting_and_nowhere_else() {
+        assert!(Failure::refused(Reason::NoConsent).message().contains(STATUTORY_HINT));
+        assert!(Failure::refused(Reason::ConsentExpired).message().contains(STATUTORY_HINT));
+        let reused = Failure::refused(Reason::ConsentIdReused).message();
+        assert!(reused.ends_with("give the changed one a new id"), "{reused}");
+        assert!(!Failure::refused(Reason::PeerUnknown).message().contains(STATUTORY_HINT));
+    }
+}
