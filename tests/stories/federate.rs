@@ -25,6 +25,14 @@ async fn accept(one: &Agency, other: &Agency) -> anyhow::Result<()> {
     let wrong = "00000 00000 00000 00000 00000 00000";
     let refused = one.command(&["peer", "accept", &file, "--fingerprint", wrong]).await.unwrap_err();
     assert!(refused.to_string().contains("FINGERPRINT_MISMATCH"), "{refused}");
+    for malformed in ["00000 00000 00000", "as told by telephone", ""] {
+        let refused =
+            one.command(&["peer", "accept", &file, "--fingerprint", malformed]).await.unwrap_err().to_string();
+        assert!(refused.starts_with("nothing was compared: a fingerprint is six groups"), "{refused}");
+    }
+    let own = one.folder.own_card().display().to_string();
+    let refused = one.command(&["peer", "accept", &own, "--fingerprint", &fingerprint]).await.unwrap_err().to_string();
+    assert!(refused.starts_with("this is this agency's own card: give the file that the other"), "{refused}");
     one.command(&["peer", "accept", &file, "--fingerprint", &fingerprint]).await?;
     let listed = one.command(&["peer", "list"]).await?;
     assert!(listed.contains(other.id.as_str()), "{listed}");

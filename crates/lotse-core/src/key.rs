@@ -117,6 +117,12 @@ impl Fingerprint {
         &self.0
     }
 
+    /// Tells whether a text has the form of a fingerprint: thirty digits. Spaces and hyphens may stand anywhere, nothing else.
+    pub fn is_well_formed(text: &str) -> bool {
+        let digits = || text.chars().filter(|c| !matches!(c, ' ' | '-'));
+        digits().all(|c| c.is_ascii_digit()) && digits().count() == GROUPS * GROUP
+    }
+
     /// Says whether a text is this fingerprint's thirty digits. Spaces and hyphens may stand anywhere, nothing else.
     pub fn matches(&self, text: &str) -> bool {
         let digits = text.chars().filter(|c| !matches!(c, ' ' | '-'));
@@ -221,6 +227,12 @@ mod tests {
         assert!(!fingerprint.matches(&text[..text.len() - 1]));
         assert!(!fingerprint.matches(&format!("{text}0")));
         assert!(!fingerprint.matches(&text.replace(' ', ".")));
+        assert!(Fingerprint::is_well_formed(&text.replace(' ', "-")), "another one would be, too");
+        for malformed in
+            ["", "12345 12345 12345", &text.replace(' ', "."), &format!("{text}0"), "six groups of five digits"]
+        {
+            assert!(!Fingerprint::is_well_formed(malformed), "{malformed}");
+        }
         for at in (0..text.len()).filter(|&at| text.as_bytes()[at] != b' ') {
             let other = if text.as_bytes()[at] == b'9' { "0" } else { "9" };
             let mut wrong = text.clone();

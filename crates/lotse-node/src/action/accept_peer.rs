@@ -8,7 +8,7 @@ use lotse_core::reason::Reason;
 use lotse_core::seal::Seal;
 use lotse_core::time::Timestamp;
 
-use super::take_card::{examine, invalid, stored};
+use super::take_card::{examine, stored};
 use crate::entry::{Decision, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::federation::{Act, Change, Federation, Write, change};
@@ -18,6 +18,10 @@ use crate::wire;
 /// What to do about another fingerprint. Not the card's own: it would be copied, and nothing would have been compared.
 const COMPARE: &str = "it is six groups of five digits; let the agency's administrator read it out again by a second channel, and \
     if it still differs, this card is not theirs";
+
+/// What to do with the own card.
+const OWN_CARD: &str = "this is this agency's own card: give the file that the other agency sent; a new card of the own agency is \
+    installed with `lotse card install`";
 
 /// Accepts a card and returns whose it is. A newer card of a known peer is taken; the known one changes nothing.
 ///
@@ -45,7 +49,7 @@ fn compared(
 ) -> Result<(Card, CardStep), Failure> {
     let card = wire::card::parse(&seal.payload).map_err(Failure::refused)?;
     if card.agency == *own {
-        return Err(invalid("it is this agency's own; use `lotse card install`"));
+        return Err(Failure::new(ErrorKind::Refused, Reason::CardInvalid, OWN_CARD));
     }
     if !card.root.fingerprint().matches(fingerprint) {
         let message = format!("{}: {COMPARE}", Reason::FingerprintMismatch.sentence());

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Args;
+use lotse_core::key::Fingerprint;
 use lotse_proto::admin::v1::AcceptPeerRequest;
 
 use crate::card_file;
@@ -25,6 +27,11 @@ pub(crate) struct Accept {
 
 impl Accept {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        if !Fingerprint::is_well_formed(&self.fingerprint) {
+            bail!(
+                "nothing was compared: a fingerprint is six groups of five digits, as `lotse peer card` prints it at the other agency"
+            );
+        }
         let card_file::CardFile { seal, card } = card_file::read(&self.card)?;
         let request = AcceptPeerRequest { card: Some(wire::seal::message(&seal)), fingerprint: self.fingerprint };
         let folder = self.folder.folder();
