@@ -108,6 +108,16 @@ async fn files_in_windows_1252_go_in_and_arrive_at_the_other_agency() -> Result<
     assert_eq!(person["identity"]["birthDate"], "1990-04-01");
     assert_eq!(person["languages"]["items"][0]["level"], "LANGUAGE_LEVEL_NATIVE");
 
+    let folder = holder.folder.path().display().to_string();
+    let nothing = lotse(&["inbox", "follow", "--once", "--folder", &folder])?.output().await?;
+    let noted = String::from_utf8(nothing.stderr)?;
+    assert!(nothing.status.success() && noted.contains("Nothing new for this system."), "{noted}");
+    for (limit, is_noted) in [("3", true), ("5000", false)] {
+        let listed = lotse(&["log", "list", "--limit", limit, "--folder", &folder])?.output().await?;
+        let noted = String::from_utf8(listed.stderr)?;
+        assert_eq!(noted.contains("There are older entries: these are the newest 3."), is_noted, "{noted}");
+    }
+
     let again = ["inbox", "follow", "--once", "--from", "0", "--format", "csv"];
     let table = holder.command(&again).await?;
     assert_eq!(table.lines().filter(|line| line.contains(";referral_received;")).count(), COUNT);
@@ -156,6 +166,9 @@ async fn each_line_that_cannot_go_says_why_and_stops_no_other() -> Result<()> {
     let file = referrals.display().to_string();
     let (error, results) = refused(owner, &["referral", "send", "--file", &file, "--to", HOLDER]).await?;
     assert_eq!(error, "3 of 5 lines were refused or malformed");
+    let (_, nowhere) = refused(owner, &["referral", "send", "--file", &file]).await?;
+    let told = nowhere[0]["reasons"][0]["message"].as_str().unwrap();
+    assert!(told.contains("--to") && told.contains("Empfänger"), "{nowhere:?}");
     let line = |number: u64| results.iter().find(|result| result["line"] == number).unwrap();
     assert_eq!(line(3)["reasons"][0]["reason"], "NO_CONSENT", "{results:?}");
     assert_eq!(line(4)["reasons"][0]["field"], "Geburtsdatum");

@@ -6,6 +6,7 @@ mod ports;
 mod services;
 
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -148,7 +149,8 @@ async fn assemble(
     overrides: &Overrides,
     head: Arc<HeadStore>,
 ) -> anyhow::Result<Node> {
-    let keys = NodeKeyFile::read(&config.files.node_keys(folder))?;
+    let path = config.files.node_keys(folder);
+    let keys = NodeKeyFile::read(&path).with_context(|| from_backup("the keys that the node signs with", &path))?;
     let keys = NodeKeys { sealing: keys.sealing.key, log: keys.log.key, witness: keys.witness.key };
     let vault = vault(folder, &config)?;
     let (clock, random) = (&overrides.clock, &overrides.random);
@@ -225,9 +227,13 @@ fn warn_of_open_keys(folder: &Folder, config: &Config) {
     }
 }
 
+fn from_backup(what: &str, path: &Path) -> String {
+    format!("cannot read {what}: put {} back from its backup, nothing replaces it", path.display())
+}
+
 fn vault(folder: &Folder, config: &Config) -> anyhow::Result<Vault> {
     let path = config.files.vault_keys(folder);
-    let name = || format!("the keys of the database, {}", path.display());
+    let name = || from_backup("the keys of the database", &path);
     let text = Zeroizing::new(fs::read_to_string(&path).with_context(name)?);
     Vault::load(&text).with_context(name)
 }

@@ -30,10 +30,7 @@ pub(crate) struct Explain {
 impl Explain {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let folder = self.folder.folder();
-        let name = || format!("cannot read {}", self.file.display());
-        let text = fs::read_to_string(&self.file).with_context(name)?;
-        // The parser's error names field and line; it does not quote what stands there.
-        let handover: ReferralHandover = serde_json::from_str(&text).with_context(name)?;
+        let handover = self.handover()?;
         let system = self.system.clone().map_or_else(|| only_system(&folder), Ok)?;
         let mut node = client::referral(&folder, &system, &context.clock)?;
         let request = PreviewReferralRequest { handover: Some(handover) };
@@ -43,6 +40,18 @@ impl Explain {
         }
         answer.explanation.iter().try_for_each(|sentence| context.terminal.one_line(format_args!("- {sentence}")))?;
         context.terminal.line(verdict(&answer))
+    }
+
+    fn handover(&self) -> anyhow::Result<ReferralHandover> {
+        let file = self.file.display();
+        let bytes = fs::read(&self.file).with_context(|| format!("cannot read {file}"))?;
+        // The parser's error names field and line; it does not quote what stands there.
+        serde_json::from_slice(&bytes).with_context(|| {
+            format!(
+                "{file} is not one referral as proto JSON, the only format that is explained (no CSV, one object in the file; \
+                 proto/schema/referral_handover.schema.json describes it)"
+            )
+        })
     }
 }
 

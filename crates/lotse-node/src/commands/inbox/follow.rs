@@ -63,11 +63,18 @@ impl Follow {
         let folder = self.folder.folder();
         let system = self.system.name(&folder, GrantedService::Inbox)?;
         let sink = Sink::open(&context.terminal, self.out.as_deref(), event_line::headings(self.format))?;
-        let mut reader = Reader { format: self.format, once: self.once, cursor: self.from, sink, opened: false };
+        let mut reader =
+            Reader { format: self.format, once: self.once, cursor: self.from, sink, opened: false, told: 0 };
         let (mut backoff, mut progress) = (Backoff::default(), (reader.cursor, Instant::now()));
         loop {
             let connect = || client::channel(&folder, Role::System, &system, &context.clock);
             let error = match reader.follow(connect).await {
+                Ok(()) if reader.told == 0 => {
+                    context
+                        .terminal
+                        .note("Nothing new for this system. --from 0 tells the events from the beginning again.");
+                    return Ok(());
+                }
                 Ok(()) => return Ok(()),
                 Err(Broken::ForGood(error)) => return Err(error),
                 Err(Broken::ForNow(error)) => error,
@@ -94,6 +101,8 @@ struct Reader {
     sink: Sink,
     /// Whether the inbox could ever be opened: then it is worth trying again.
     opened: bool,
+    /// Events that are written.
+    told: usize,
 }
 
 impl Reader {
@@ -122,6 +131,7 @@ impl Reader {
             };
             let lines = events.iter().map(line).collect::<anyhow::Result<Vec<_>>>().map_err(Broken::ForGood)?;
             self.sink.write(&lines).map_err(Broken::ForGood)?;
+            self.told += lines.len();
             let import_tokens: Vec<String> = records.into_values().map(|record| record.import_token).collect();
             if !import_tokens.is_empty() {
                 node.confirm_import(ConfirmImportRequest { import_tokens }).await.map_err(Broken::of)?;

@@ -12,6 +12,7 @@ use crate::commands::{Context, run};
 use crate::config::Config;
 use crate::folder::Folder;
 use crate::key_file::{NodeKeyFile, read_root};
+use crate::start::{Overrides, start};
 use crate::testing::ManualClock;
 
 struct Desk {
@@ -88,6 +89,32 @@ async fn the_nodes_certificate_names_where_peers_and_own_systems_reach_it() {
     ] {
         assert!(names.contains(&wanted), "{wanted} is missing: {names:?}");
     }
+}
+
+#[tokio::test]
+async fn a_node_whose_keys_are_missing_does_not_start_and_says_where_they_come_from() {
+    let desk = Desk::new();
+    desk.init("node", "").await.unwrap();
+    let folder = desk.folder("node");
+    for missing in [folder.vault_keys(), folder.node_keys()] {
+        fs::remove_file(&missing).unwrap();
+        let refused = format!("{:#}", start(&folder, Overrides::default()).await.err().unwrap());
+        assert!(refused.contains(&format!("put {} back from its backup", missing.display())), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_explained_is_one_referral_as_json_and_a_csv_file_is_told_so() {
+    let desk = Desk::new();
+    desk.init("node", "").await.unwrap();
+    let file = desk.place.path().join("referrals.csv");
+    fs::write(&file, b"Aktenzeichen;Stra\xdfe\r\nAkte-1;Nussallee 7\r\n").unwrap();
+    let refused = format!("{:#}", desk.give(&format!("explain --file {}", file.display()), "node").await.unwrap_err());
+    assert!(
+        refused.contains("is not one referral as proto JSON, the only format that is explained (no CSV"),
+        "{refused}"
+    );
+    assert!(!refused.contains("Nussallee"), "{refused}");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ pub struct List {
     reader: ReaderArguments,
     #[command(flatten)]
     output: OutputArgument,
-    /// At most so many entries.
+    /// At most so many entries; a line on standard error says if there are older ones.
     #[arg(long, default_value_t = 50)]
     limit: u32,
     /// Only this kind, for instance `released` or `submit-refused`.
@@ -87,6 +87,12 @@ impl List {
             if page_token.is_empty() {
                 break;
             }
+        }
+        if !page_token.is_empty() {
+            context.terminal.note(format_args!(
+                "There are older entries: these are the newest {}. --limit shows more, --until TIME those before a time.",
+                self.limit
+            ));
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::action::read_entries::read_entries;
 use crate::commands::{Context, client};
 use crate::config::Config;
 use crate::edge::MAX_MESSAGE_BYTES;
+use crate::failure::{ErrorKind, Failure};
 use crate::folder::{Folder, FolderLock};
 use crate::grpc::audit::answer::{answer, documents, logged, parse_filter, parse_wanted};
 use crate::identity::Role;
@@ -82,12 +83,20 @@ impl Source {
 
     /// Gets one entry with its proof.
     pub(super) async fn get(&mut self, request: GetEntryRequest) -> anyhow::Result<GetEntryResponse> {
+        let sought = no_entry(&request);
         match self {
-            Source::Running(service) => Ok(service.get_entry(request).await.map_err(client::explained)?.into_inner()),
+            Source::Running(service) => {
+                let unknown = |status| client::looked_for(status, sought);
+                Ok(service.get_entry(request).await.map_err(unknown)?.into_inner())
+            }
             Source::Stopped(log) => {
                 let generation = log.generation(request.generation);
                 let proven = get_entry(&log.store, generation, request.index).await;
-                Ok(answer(proven.map_err(|failure| anyhow!("{failure}"))?, generation))
+                let refused = |failure: Failure| match failure.kind {
+                    ErrorKind::NotFound => anyhow!("{sought}"),
+                    _ => anyhow!("{failure}"),
+                };
+                Ok(answer(proven.map_err(refused)?, generation))
             }
         }
     }
@@ -128,6 +137,15 @@ impl Source {
             }
         }
     }
+}
+
+/// Says which entry is not there.
+fn no_entry(request: &GetEntryRequest) -> String {
+    let log = match request.generation {
+        0 => "this log".to_string(),
+        generation => format!("generation {generation} of this log"),
+    };
+    format!("there is no entry {} in {log}: `lotse log list` shows the newest ones", request.index)
 }
 
 impl StoppedLog {

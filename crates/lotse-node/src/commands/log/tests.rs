@@ -77,6 +77,10 @@ async fn a_stopped_nodes_log_is_listed_shown_and_verified() {
     assert!(shown.contains("Signed: jc.example/exchange-log/1, 2 entries"), "{shown}");
     let german = desk.give("log show 1 --language de").await.unwrap();
     assert!(german.contains("Signiert: jc.example/exchange-log/1, 2 Einträge"), "{german}");
+    for line in ["log show 700", "log prove 700 --out never"] {
+        let unknown = desk.give(line).await.unwrap_err().to_string();
+        assert!(unknown.starts_with("there is no entry 700 in this log: `lotse log list` shows"), "{line}: {unknown}");
+    }
     let verified = desk.give("log verify").await.unwrap();
     assert!(verified.contains("Generation 1: 2 entries, 2 of them under"), "{verified}");
     assert!(verified.contains("Everything is as it was written"), "{verified}");

@@ -48,6 +48,10 @@ fn complete(
         Some(to) if handover.recipient != to.as_str() => {
             return Err(Malformed::field("recipient", format!("is another than {to}, which --to names")));
         }
+        None if handover.recipient.is_empty() => {
+            let wanted = "is required: name the agency with --to, or in each line (column Empfänger)";
+            return Err(Malformed::field("recipient", wanted));
+        }
         _ => {}
     }
     if handover.idempotency_key.is_empty() {
