@@ -19,20 +19,28 @@ import sys
 import time
 import uuid
 
-import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+try:
+    import grpc
+    from google.rpc import error_details_pb2
+    from grpc_status import rpc_status
 
-from lotse.agency.v1 import consent_service_pb2 as consents
-from lotse.agency.v1 import consent_service_pb2_grpc
-from lotse.agency.v1 import inbox_service_pb2 as inbox
-from lotse.agency.v1 import inbox_service_pb2_grpc
-from lotse.agency.v1 import referral_service_pb2 as referrals
-from lotse.agency.v1 import referral_service_pb2_grpc
-from lotse.record.v1 import code_list_pb2 as codes
-from lotse.record.v1 import consent_pb2 as consent
-from lotse.record.v1 import person_pb2 as person
-from lotse.record.v1 import referral_pb2 as referral
+    from lotse.agency.v1 import consent_service_pb2 as consents
+    from lotse.agency.v1 import consent_service_pb2_grpc
+    from lotse.agency.v1 import inbox_service_pb2 as inbox
+    from lotse.agency.v1 import inbox_service_pb2_grpc
+    from lotse.agency.v1 import referral_service_pb2 as referrals
+    from lotse.agency.v1 import referral_service_pb2_grpc
+    from lotse.record.v1 import code_list_pb2 as codes
+    from lotse.record.v1 import consent_pb2 as consent
+    from lotse.record.v1 import person_pb2 as person
+    from lotse.record.v1 import referral_pb2 as referral
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(
+        f"{missing}: set PYTHONPATH to the folder of the code generated from proto/, and use a Python that has grpcio and "
+        "grpcio-status (README, \"Exchange by program\")"
+    )
 
 DEADLINE_SECONDS = 10
 ATTEMPTS = 5
@@ -206,6 +214,7 @@ def refer(node, recipient, subject, with_consent=True):
         print(f"consent {given.id} is recorded")
     submitted = node.submit(example_handover(f"example-{uuid.uuid4()}", subject, recipient))
     print(f"referral {submitted.referral_id} is handed over to the own node")
+    print(f"waiting for the outcome: a system of {recipient} has to receive and answer it, as `work` does there", flush=True)
     for event in node.follow():
         if event.referral_id != submitted.referral_id:
             continue
@@ -259,7 +268,14 @@ def main():
 
     issued = arguments.folder / "pki" / "issued" / f"system-{arguments.system}"
     files = (arguments.folder / "pki" / "ca.crt", f"{issued}.crt", f"{issued}.key")
-    with Node(arguments.address, *files) as node:
+    try:
+        opened = Node(arguments.address, *files)
+    except OSError as error:
+        sys.exit(
+            f"cannot read {error.filename}: {error.strerror}; --folder names the node's folder, --system one of its systems: "
+            f"`lotse cert list --folder {arguments.folder}` shows them"
+        )
+    with opened as node:
         try:
             if arguments.command == "refer":
                 refer(node, arguments.to, arguments.subject, not arguments.without_consent)

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import os
 import pathlib
 import re
 import socket
@@ -96,6 +97,26 @@ def a_referral_goes_there_and_its_outcome_comes_back(jobcenter, employment):
         received = receiver.thread(thread.summary.referral_id)
         assert received.summary.state == referrals.REFERRAL_STATE_COMPLETED, received
         assert received.summary.subject_ref not in ("", "fall-1"), "the own reference of the person never leaves the node"
+
+
+def who_hands_over_is_told_that_an_answer_is_waited_for(jobcenter, employment):
+    command = program("--folder", jobcenter.folder, "--address", jobcenter.address, "refer", "--to", employment.id)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
+        told = [sender.stdout.readline() for _ in range(3)]
+        sender.kill()
+    assert f"waiting for the outcome: a system of {employment.id} has to receive and answer it" in told[2], told
+
+
+def the_program_says_what_it_needs_to_begin(jobcenter, _):
+    refer = ("refer", "--to", "aa.example")
+    for folder, system in [(jobcenter.folder / "wrong", "akte"), (jobcenter.folder, "wrong")]:
+        command = program("--folder", folder, "--system", system, *refer)
+        told = subprocess.run(command, capture_output=True, text=True)
+        assert told.returncode == 1 and told.stderr.startswith("cannot read ") and "cert list" in told.stderr, told.stderr
+    command = program("--folder", jobcenter.folder, *refer)
+    told = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
+    assert told.returncode == 1 and "set PYTHONPATH to the folder" in told.stderr, told.stderr
+    assert "Traceback" not in told.stderr, told.stderr
 
 
 def the_receiver_reads_what_was_sent_and_no_more(jobcenter, employment):
@@ -204,6 +225,8 @@ def both_logs_verify(jobcenter, employment):
 
 STORY = [
     a_referral_goes_there_and_its_outcome_comes_back,
+    who_hands_over_is_told_that_an_answer_is_waited_for,
+    the_program_says_what_it_needs_to_begin,
     the_receiver_reads_what_was_sent_and_no_more,
     the_same_key_hands_over_once,
     a_refusal_names_its_reason,
@@ -216,6 +239,11 @@ STORY = [
 ]
 
 # ------------------------------------------------------------------------------------------------------------------- tools
+
+
+def program(*arguments):
+    """The client as a program."""
+    return [sys.executable, client.__file__, *map(str, arguments)]
 
 
 def refusal_of(call):
