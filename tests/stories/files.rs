@@ -215,9 +215,13 @@ async fn a_consent_is_withdrawn_by_its_id_in_part_and_as_a_whole() -> Result<()>
     assert!(part.contains("is withdrawn in part"), "{part}");
     let file = referrals.display().to_string();
     let send = ["referral", "send", "--file", &file, "--to", HOLDER];
-    write(&referrals, REFERRAL, [referral("before", 1)])?;
-    let sent = owner.command(&send).await?;
-    assert!(sent.contains(" without contact"), "{sent}");
+    let without_contact = referral("before", 1).replace("\"Am Freiheitsplatz 1; Hof\"", "");
+    write(&referrals, REFERRAL, [referral("contact", 1), without_contact])?;
+    let (_, results) = refused(owner, &send).await?;
+    let line = |number: u64| results.iter().find(|result| result["line"] == number).unwrap();
+    let reason = &line(2)["reasons"][0];
+    assert_eq!((&reason["reason"], &reason["category"]), (&"CATEGORY_NOT_IN_CONSENT".into(), &"contact".into()));
+    assert_eq!(line(3)["result"], "ok", "{results:?}");
     eventually("the referral", async || Ok(received(&follow(holder).await?).len() == 1)).await?;
     let whole: Value = serde_json::from_str(&owner.command(&[&withdraw[..], &["--json"]].concat()).await?)?;
     assert_eq!((&whole["state"], &whole["envelopesOut"]), (&"CONSENT_STATE_WITHDRAWN".into(), &1.into()), "{whole}");

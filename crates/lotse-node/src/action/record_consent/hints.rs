@@ -53,10 +53,10 @@ mod tests {
         let ends = parsed(&fits).unwrap_or_else(|failure| panic!("{failure}")).expires_at;
         assert_eq!(told(&fits, &federation, own.now()), []);
         let over = (Reason::ConsentExpired, "consent.expires_at".to_string());
-        assert_eq!(told(&fits, &federation, ends), [over.clone()]);
+        assert_eq!(told(&fits, &federation, ends), std::slice::from_ref(&over));
         let misspelt = proto::Consent { recipients: vec![YOUTH.into(), "jugendamt.hesen.example".into()], ..good(1) };
         let unknown = (Reason::PeerUnknown, "consent.recipients[1]".to_string());
-        assert_eq!(told(&misspelt, &federation, own.now()), [unknown.clone()]);
+        assert_eq!(told(&misspelt, &federation, own.now()), std::slice::from_ref(&unknown));
         assert_eq!(told(&misspelt, &federation, ends), [over, unknown]);
     }
 }

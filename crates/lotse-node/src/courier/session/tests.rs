@@ -153,7 +153,7 @@ async fn what_a_stream_has_not_sent_when_a_lease_ends_is_never_sent() {
 
 #[tokio::test]
 async fn a_receipt_that_nothing_on_its_way_waits_for_ends_the_stream() {
-    let statement = proto::ReceiptStatement { batch_id: vec![9; 16].into(), ..proto::ReceiptStatement::default() };
+    let statement = proto::ReceiptStatement { batch_id: vec![9; 16], ..proto::ReceiptStatement::default() };
     let seal = proto::Seal { payload: statement.encode_to_vec().into(), ..proto::Seal::default() };
     for seal in [Some(seal), None] {
         let receipt = proto::Receipt { seal, items: vec![] };
