@@ -127,18 +127,6 @@ impl Tx {
         Ok(self.run_in(before, keys, after, values.into()).await?.rows)
     }
 
-    /// Runs `before` + `IN (keys)` + `after`, like [`Tx::fetch_in`], and returns how many rows it changed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no noun changes rows by their keys alone yet"))]
-    pub(crate) async fn execute_in<const N: usize>(
-        &mut self,
-        before: &'static str,
-        keys: Vec<Value>,
-        after: &'static str,
-        values: [Value; N],
-    ) -> Result<u64, StoreError> {
-        Ok(self.run_in(before, keys, after, values.into()).await?.changed)
-    }
-
     pub(super) async fn run_with(
         &mut self,
         columns: &[Column],

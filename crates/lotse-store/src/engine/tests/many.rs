@@ -125,12 +125,6 @@ async fn rows_are_found_by_keys_and_further_values(database: Database) {
     })
     .await;
     assert_eq!(found, [20, 21, 22]);
-    let deleted = run(&store, |tx| {
-        let numbers = (0..45).map(Value::from).collect();
-        Box::pin(tx.execute_in("DELETE FROM item WHERE number", numbers, "", []))
-    });
-    assert_eq!(deleted.await, 45);
-    assert_eq!(numbers(&store).await, [45, 46, 47, 48, 49]);
 }
 
 async fn a_value_of_another_kind_is_refused(database: Database) {
