@@ -5,7 +5,7 @@ mod source;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use source::{Source, Tree};
+use source::{Source, Tree, calls};
 
 /// Lines of a Rust file, tests apart, above which it must be split.
 const LINES_MAX: usize = 500;
@@ -198,6 +198,51 @@ fn sql_is_written_only_in_the_store() {
     let statement = "fn a() { run(\"SELECT id FROM record\") }\n";
     tells_apart(sql_stays_in_the_store, &[(node, statement)], &[(store, statement), (node, "// SELECT id\n")]);
     tells_apart(sql_stays_in_the_store, &[(node, "let q = sqlx::query(text);\n")], &[(node, "say(\"SELECTED 1\");\n")]);
+}
+
+/// The nouns of the store; what lies in `engine/` knows none and has contract tests of its own.
+const STORE: &str = "crates/lotse-store/src/";
+
+/// A test names a function of its own noun as it is, and one of another noun by that noun or by its file.
+fn store_functions_are_called_in_its_tests(tree: &Tree) -> Vec<String> {
+    let of_store =
+        || tree.rust().filter_map(|file| Some((file, file.path.strip_prefix(STORE)?.trim_end_matches(".rs"))));
+    let noun = |path: &str| path.split('/').next().unwrap_or_default().to_owned();
+    let tests: Vec<_> = of_store().map(|(file, path)| (noun(path), file.code_of_tests())).collect();
+    let mut findings = Vec::new();
+    for (file, path) in of_store().filter(|(_, path)| !["engine", "testing"].contains(&noun(path).as_str())) {
+        let code = file.code_without_tests();
+        for declared in code.split("pub async fn ").skip(1) {
+            let name =
+                declared.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or_default();
+            let is_it = |tested: &str, named: Option<&str>| match named {
+                None | Some("super") => tested == noun(path),
+                Some(named) => path.split('/').any(|part| part == named),
+            };
+            if !tests.iter().any(|(tested, code)| calls(code, name).any(|named| is_it(tested, named))) {
+                findings.push(format!("{}: no test of the store calls {name}", file.path));
+            }
+        }
+    }
+    findings
+}
+
+#[test]
+fn every_function_of_the_store_is_called_in_a_test_of_the_store() {
+    holds(store_functions_are_called_in_its_tests);
+    let (batch, tests) = ("crates/lotse-store/src/batch.rs", "crates/lotse-store/src/batch/tests.rs");
+    let (peer, claim) = ("crates/lotse-store/src/peer/tests.rs", "crates/lotse-store/src/outbox/claim.rs");
+    let lapse = "pub async fn lapse(tx: &mut Tx) {}\n";
+    let tested = format!("{lapse}#[cfg(test)]\nmod tests {{\n    fn a() {{ super::lapse(tx) }}\n}}\n");
+    let named =
+        "// lapse(tx)\nfn lapse() { \"lapse()\"; relapse(tx); map.lapse(tx); lapse_all(tx); peer::lapse(tx) }\n";
+    let rule = store_functions_are_called_in_its_tests;
+    tells_apart(rule, &[(batch, lapse), (tests, named)], &[(batch, lapse), (tests, "fn a() { lapse(tx) }\n")]);
+    tells_apart(rule, &[(batch, lapse), (peer, "fn a() { lapse(tx) }\n")], &[(batch, &tested)]);
+    let elsewhere = "fn a() { claim::lapse(tx) }\n";
+    tells_apart(rule, &[(claim, lapse), ("tests/stories/a.rs", elsewhere)], &[(claim, lapse), (peer, elsewhere)]);
+    let engine = "crates/lotse-store/src/engine/tx.rs";
+    tells_apart(rule, &[(claim, lapse), (batch, &tested)], &[(engine, lapse)]);
 }
 
 fn crates_take_the_lints_of_the_workspace(tree: &Tree) -> Vec<String> {

@@ -189,35 +189,4 @@ fn open_batch(row: &Row) -> Result<OpenBatch, StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{Database, on_both_engines};
-
-    on_both_engines! {
-        seals_are_read_with_the_receipt_once_it_is_here
-    }
-
-    async fn seals_are_read_with_the_receipt_once_it_is_here(database: Database) {
-        let store = database.open().await;
-        let [one, two, unknown] = [1, 2, 3].map(|number| Id::from_bytes([number; 16]));
-        let batch = |batch_id: Id| NewBatch {
-            batch_id,
-            peer: "b.example".parse().unwrap(),
-            created_at: Timestamp::from_micros(1),
-            root: Digest::of(b"root"),
-            seal: batch_id.to_vec(),
-            items: Vec::new(),
-            attempts: 0,
-        };
-        let read = store.transact("test", move |tx| {
-            Box::pin(async move {
-                insert(tx, &batch(two)).await?;
-                insert(tx, &batch(one)).await?;
-                answer(tx, two, vec![7], Timestamp::from_micros(2)).await?;
-                seals(tx, &[two, unknown, one]).await
-            })
-        });
-        let seals = |batch_id: Id, receipt| BatchSeals { batch_id, seal: batch_id.to_vec(), receipt };
-        assert_eq!(read.await.unwrap(), [seals(one, None), seals(two, Some(vec![7]))]);
-    }
-}
+pub(crate) mod tests;

@@ -116,4 +116,4 @@ pub(crate) fn state(row: &Row, column: usize) -> Result<ConsentState, StoreError
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -77,3 +77,25 @@ pub async fn read(tx: &mut Tx, counter: &Counter) -> Result<u64, StoreError> {
     let row = tx.fetch_optional("SELECT value FROM counter WHERE name = $1", [counter.name().into()]).await?;
     row.map_or(Ok(0), |row| row.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Database, on_both_engines, reading, writing};
+
+    on_both_engines! {
+        a_counter_that_is_reset_counts_from_the_beginning_and_no_other_does
+    }
+
+    async fn a_counter_that_is_reset_counts_from_the_beginning_and_no_other_does(database: Database) {
+        let store = database.open().await;
+        let peer = || Counter::Receipt("a.example".parse().unwrap());
+        let taken = writing!(store, tx => take(tx, &[(Counter::Leaf, 5), (peer(), 3)])).unwrap();
+        assert_eq!((taken.first(&Counter::Leaf, 5), taken.after(&peer())), (0, 3));
+        writing!(store, tx => reset(tx, &Counter::Leaf)).unwrap();
+        writing!(store, tx => reset(tx, &Counter::Event)).unwrap();
+        assert_eq!((reading!(store, tx => read(tx, &Counter::Leaf)), reading!(store, tx => read(tx, &peer()))), (0, 3));
+        let taken = writing!(store, tx => take(tx, &[(Counter::Leaf, 2), (peer(), -1)])).unwrap();
+        assert_eq!((taken.first(&Counter::Leaf, 2), taken.after(&peer())), (0, 2), "taking less than none gives back");
+    }
+}

@@ -78,3 +78,54 @@ pub async fn acknowledge(tx: &mut Tx, system: &str, cursor: u64) -> Result<u64, 
         .await?;
     row.get(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Database, on_both_engines, reading, writing};
+
+    on_both_engines! {
+        events_are_read_in_order_after_a_cursor
+        a_cursor_is_only_raised_and_each_system_has_its_own
+    }
+
+    fn event(seq: u64, kind: EventKind, items: &[u8]) -> Event {
+        Event {
+            seq,
+            at: Timestamp::from_micros(seq as i64 * 10),
+            kind,
+            peer: "a.example".parse().unwrap(),
+            items: items.iter().map(|&number| Id::from_bytes([number; 16])).collect(),
+        }
+    }
+
+    async fn events_are_read_in_order_after_a_cursor(database: Database) {
+        let store = database.open().await;
+        for (seq, kind) in [(2, EventKind::Delivered), (1, EventKind::Received), (3, EventKind::Received)] {
+            writing!(store, tx => append(tx, &event(seq, kind, &[7, 8]))).unwrap();
+        }
+        assert!(
+            writing!(store, tx => append(tx, &event(2, EventKind::Received, &[]))).is_err(),
+            "a number is used once"
+        );
+        let read = reading!(store, tx => after(tx, 0, 2));
+        let told: Vec<_> = read.iter().map(|event| (event.seq, event.kind, event.at.micros())).collect();
+        assert_eq!(told, [(1, EventKind::Received, 10), (2, EventKind::Delivered, 20)]);
+        let written = event(1, EventKind::Received, &[7, 8]);
+        assert_eq!((&read[0].items, &read[0].peer), (&written.items, &written.peer));
+        let rest = reading!(store, tx => after(tx, 2, 9));
+        assert_eq!(rest.iter().map(|event| event.seq).collect::<Vec<_>>(), [3]);
+        assert!(reading!(store, tx => after(tx, u64::MAX, 9)).is_empty());
+    }
+
+    async fn a_cursor_is_only_raised_and_each_system_has_its_own(database: Database) {
+        let store = database.open().await;
+        assert_eq!(reading!(store, tx => cursor(tx, "akte")), 0);
+        for (asked, stored) in [(5, 5), (3, 5), (5, 5), (9, 9)] {
+            assert_eq!(writing!(store, tx => acknowledge(tx, "akte", asked)).unwrap(), stored);
+            assert_eq!(reading!(store, tx => cursor(tx, "akte")), stored);
+        }
+        assert_eq!(reading!(store, tx => cursor(tx, "archiv")), 0);
+        assert_eq!(writing!(store, tx => acknowledge(tx, "archiv", u64::MAX)).unwrap(), i64::MAX as u64);
+    }
+}

@@ -16,7 +16,7 @@ use crate::engine::{Directory, Row, StoreError};
 
 pub use claim::{Claimable, Frozen, due, in_doubt, rebatch, release, replace_content};
 pub use item::{Delivered, Item, Oldest, Waiting, answers, delivered, expired, find, list_referrals, oldest, waiting};
-pub use settle::{Settled, set_referral_state, settle};
+pub use settle::{Settled, retry_now, set_referral_state, settle};
 pub use submit::{Known, NewItem, Release, insert, known};
 
 /// How items are found by their record ids, of which no two have the same.

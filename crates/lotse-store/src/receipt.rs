@@ -39,3 +39,25 @@ pub async fn insert(
     .await
     .map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Database, on_both_engines, reading, writing};
+
+    on_both_engines! {
+        the_receipt_for_a_batch_is_kept_as_it_was_signed_and_never_replaced
+    }
+
+    async fn the_receipt_for_a_batch_is_kept_as_it_was_signed_and_never_replaced(database: Database) {
+        let store = database.open().await;
+        let [known, unknown] = [1, 2].map(|number| Id::from_bytes([number; 16]));
+        let peer = || "a.example".parse::<AgencyId>().unwrap();
+        let (root, at) = (Digest::of(b"root"), Timestamp::from_micros(10));
+        writing!(store, tx => insert(tx, known, &peer(), root, vec![7], at)).unwrap();
+        assert!(writing!(store, tx => insert(tx, known, &peer(), root, vec![8], at)).is_err());
+        let found = reading!(store, tx => find(tx, known)).unwrap();
+        assert_eq!((found.peer, found.root, found.receipt), (peer(), root, vec![7]));
+        assert!(reading!(store, tx => find(tx, unknown)).is_none());
+    }
+}

@@ -89,3 +89,6 @@ pub async fn out_under_consent(tx: &mut Tx, consent_id: Id) -> Result<u64, Store
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests;

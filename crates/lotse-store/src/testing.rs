@@ -74,3 +74,23 @@ macro_rules! on_both_engines {
 }
 #[cfg(test)]
 pub(crate) use on_both_engines;
+
+/// Runs a read, whose arguments are made inside of it, and returns what it found.
+#[cfg(test)]
+macro_rules! reading {
+    ($store:expr, $tx:ident => $work:expr) => {
+        $store.read("test", move |$tx| Box::pin(async move { $work.await })).await.unwrap()
+    };
+}
+#[cfg(test)]
+pub(crate) use reading;
+
+/// Runs a write, whose arguments are made inside of it, because it may run twice.
+#[cfg(test)]
+macro_rules! writing {
+    ($store:expr, $tx:ident => $work:expr) => {
+        $store.transact("test", move |$tx| Box::pin(async move { $work.await })).await
+    };
+}
+#[cfg(test)]
+pub(crate) use writing;

@@ -152,3 +152,6 @@ pub async fn still_leased(tx: &mut Tx, batch_ids: &[Id]) -> Result<Vec<Id>, Stor
     let rows = tx.fetch_in("SELECT batch_id FROM batch WHERE batch_id", keys, " AND state = 1", []).await?;
     rows.iter().map(|row| row.get(0)).collect()
 }
+
+#[cfg(test)]
+mod tests;

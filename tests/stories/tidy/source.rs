@@ -84,6 +84,18 @@ impl Source {
         tests.unwrap_or(lines.len())
     }
 
+    /// The code before the module of tests at the end; none of a file that is all a test.
+    pub(super) fn code_without_tests(&self) -> String {
+        let lines = if self.is_test() { 0 } else { self.lines_without_tests() };
+        self.masked(Kind::Code).lines().take(lines).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The code of the tests in it.
+    pub(super) fn code_of_tests(&self) -> String {
+        let lines = if self.is_test() { 0 } else { self.lines_without_tests() };
+        self.masked(Kind::Code).lines().skip(lines).collect::<Vec<_>>().join("\n")
+    }
+
     /// The lines of a manifest that name dependencies, numbered from 1.
     pub(super) fn dependency_lines(&self) -> Vec<(usize, &str)> {
         let mut inside = false;
@@ -163,6 +175,20 @@ impl Source {
         }
         kept
     }
+}
+
+/// The calls of a function in code: with the last word of the path before its name, if there is one. Neither its definition nor a
+/// method of that name is a call of it.
+pub(super) fn calls<'a>(code: &'a str, name: &'a str) -> impl Iterator<Item = Option<&'a str>> {
+    let word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    code.match_indices(name).filter_map(move |(at, _)| {
+        let (before, after) = (&code[..at], &code[at + name.len()..]);
+        if !after.starts_with('(') || before.ends_with(|last| word(last) || last == '.') || before.ends_with("fn ") {
+            return None;
+        }
+        let path = before.strip_suffix("::");
+        Some(path.map(|path| &path[path.trim_end_matches(word).len()..]))
+    })
 }
 
 /// Returns what a string literal holds, its own quotes blanked out.

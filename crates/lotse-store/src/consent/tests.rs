@@ -10,7 +10,7 @@ use lotse_core::time::Timestamp;
 use super::*;
 use crate::Store;
 use crate::subject::{NewAlias, NewSubject};
-use crate::testing::{Database, on_both_engines};
+use crate::testing::{Database, on_both_engines, reading, writing};
 use crate::vault::Sealed;
 use crate::withdrawal::{Scope, Withdrawal};
 use crate::{subject, withdrawal};
@@ -23,6 +23,9 @@ on_both_engines! {
     an_expired_consent_is_not_found_for_expiry_again
     a_withdrawal_takes_effect_once
     consents_of_a_subject_come_newest_first_in_pages
+    what_is_known_of_consents_tells_repeated_ids_from_reused_ones
+    only_a_given_consent_is_withdrawn_and_its_recipients_stay_as_they_are
+    a_recipient_gets_an_epoch_that_was_never_used_towards_it
 }
 
 const JOBCENTER: &str = "jc.example";
@@ -40,7 +43,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
 }
 
-fn consent(number: u8, subject: u8) -> NewConsent {
+pub(crate) fn consent(number: u8, subject: u8) -> NewConsent {
     NewConsent {
         consent_id: id(number),
         subject: id(subject),
@@ -61,8 +64,9 @@ fn consent(number: u8, subject: u8) -> NewConsent {
     }
 }
 
-/// Records the consents, each for both recipients, with their subjects.
-async fn record(store: &Store, consents: Vec<NewConsent>) {
+/// Records the consents, each for both recipients, with their subjects. Recipients know a consent by its id with another first byte:
+/// 101 or 102.
+pub(crate) async fn record(store: &Store, consents: Vec<NewConsent>) {
     store
         .transact("record", move |tx| {
             let consents = consents.clone();
@@ -265,4 +269,57 @@ async fn consents_of_a_subject_come_newest_first_in_pages(database: Database) {
     assert_eq!(ids(&rest), [id(2)]);
     let found = store.read("find", move |tx| Box::pin(find(tx, id(2)))).await.unwrap().unwrap();
     assert_eq!((found.expires_at, found.content.ciphertext.to_vec()), (at(102), vec![2, 2]));
+}
+
+async fn what_is_known_of_consents_tells_repeated_ids_from_reused_ones(database: Database) {
+    let store = database.open().await;
+    let refused = NewConsent { state: ConsentState::Refused, ..consent(2, 8) };
+    record(&store, vec![consent(1, 9), refused]).await;
+    let found = reading!(store, tx => known(tx, vec![id(2), id(77), id(1)]));
+    assert_eq!(found.len(), 2);
+    let of = |number: u8| (found[&id(number)].subject, found[&id(number)].content_digest, found[&id(number)].state);
+    assert_eq!(of(1), (id(9), Digest::of(&[1]), ConsentState::Given));
+    assert_eq!(of(2), (id(8), Digest::of(&[2]), ConsentState::Refused));
+}
+
+async fn states(store: &Store) -> Vec<(Id, ConsentState)> {
+    let mut heads = reading!(store, tx => heads(tx, &[id(3), id(2), id(1), id(77)]));
+    heads.sort_by_key(|head| head.consent_id);
+    let given = consent(1, 9);
+    assert!(heads.iter().all(|head| (head.purposes, head.categories) == (given.purposes, given.categories)));
+    heads.iter().map(|head| (head.consent_id, head.state)).collect()
+}
+
+async fn only_a_given_consent_is_withdrawn_and_its_recipients_stay_as_they_are(database: Database) {
+    let store = database.open().await;
+    let refused = NewConsent { state: ConsentState::Refused, ..consent(3, 9) };
+    record(&store, vec![consent(1, 9), consent(2, 9), refused]).await;
+    writing!(store, tx => withdraw(tx, &[id(1), id(3), id(77)])).unwrap();
+    let (withdrawn, given, refused) = (ConsentState::Withdrawn, ConsentState::Given, ConsentState::Refused);
+    assert_eq!(states(&store).await, [(id(1), withdrawn), (id(2), given), (id(3), refused)]);
+    assert_eq!(due(&store, 999).await, [id(2)], "what is withdrawn expires no more");
+    let of_first = reading!(store, tx => recipients(tx, &[id(1)]));
+    let told: Vec<_> = of_first.iter().map(|r| (r.recipient.as_str(), r.withdrawn, r.epoch)).collect();
+    let untouched = |agency| (agency, Withdrawn::default(), Sequence::new(1, 1));
+    assert_eq!(told, [untouched(YOUTH), untouched(JOBCENTER)]);
+}
+
+async fn a_recipient_gets_an_epoch_that_was_never_used_towards_it(database: Database) {
+    let store = database.open().await;
+    record(&store, vec![consent(1, 9), consent(2, 9)]).await;
+    let raised = writing!(store, tx => async {
+        let mut recipients = recipients(tx, &[id(1), id(2)]).await?;
+        recipients.retain(|r| (r.consent_id, r.recipient.as_str()) != (id(2), YOUTH));
+        raise_epochs(tx, 4, &recipients).await
+    });
+    let told: Vec<_> = raised.unwrap().into_iter().map(|t| (t.consent_id, t.recipient, t.epoch)).collect();
+    let (youth, jobcenter) = (agency(YOUTH), agency(JOBCENTER));
+    let third = Sequence::new(4, 3);
+    let expected =
+        [(id(1), youth.clone(), third), (id(1), jobcenter.clone(), third), (id(2), jobcenter, Sequence::new(4, 4))];
+    assert_eq!(told, expected, "two were drawn towards each when they were recorded");
+    let stored = reading!(store, tx => recipients(tx, &[id(2), id(1)]));
+    let stored: Vec<_> = stored.into_iter().map(|r| (r.consent_id, r.recipient, r.epoch)).collect();
+    let [one, two, three] = expected;
+    assert_eq!(stored, [one, two, (id(2), youth, Sequence::new(1, 2)), three], "and the one that was not named stays");
 }

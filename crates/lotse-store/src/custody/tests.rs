@@ -1,14 +1,19 @@
-//! When the content of a held copy goes.
+//! When the content of a held copy goes, and how copies are found.
+
+use lotse_core::reason::Reason;
 
 use super::*;
 use crate::Store;
 use crate::import::{self, Fetched, Imported};
-use crate::testing::{Database, on_both_engines};
+use crate::testing::{Database, on_both_engines, reading, writing};
 
 on_both_engines! {
     a_copy_is_told_with_the_systems_that_confirmed_this_very_revision
     content_goes_with_the_lease_or_by_age_and_the_row_stays
     what_brought_no_record_is_found_by_its_envelope_alone
+    answers_of_a_thread_come_in_its_order
+    received_referrals_are_listed_newest_first_in_pages
+    where_a_received_referral_stands_is_told_with_it_alone
 }
 
 fn id(number: u8) -> Id {
@@ -147,4 +152,55 @@ async fn what_brought_no_record_is_found_by_its_envelope_alone(database: Databas
     assert_eq!(by_record.iter().map(|known| known.record_id).collect::<Vec<_>>(), [Some(id(2))]);
     assert_eq!(by_envelope.iter().map(|known| known.envelope_id).collect::<Vec<_>>(), [id(1), id(3)]);
     assert_eq!(taken, 0);
+}
+
+/// An answer in the thread of a referral.
+fn answer_in(thread: u8, number: u8, sequence: u64) -> Arrival {
+    let mut arrival = arrival(number, 10, 900);
+    let copy = arrival.copy.as_mut().unwrap();
+    (copy.kind, copy.thread_id, copy.thread_sequence) = (ItemKind::Answer, id(thread), sequence);
+    arrival
+}
+
+/// An envelope that was refused: a row without a copy.
+fn refused(number: u8) -> Arrival {
+    Arrival { outcome: Outcome::Refused(Reason::EnvelopeExpired), copy: None, ..arrival(number, 10, 900) }
+}
+
+fn records(held: &[Held]) -> Vec<Id> {
+    held.iter().map(|held| held.record_id).collect()
+}
+
+async fn answers_of_a_thread_come_in_its_order(database: Database) {
+    let store = database.open().await;
+    let answers_of_one = [answer_in(1, 3, 2), answer_in(1, 5, 1), answer_in(2, 4, 1)];
+    take(&store, [vec![arrival(1, 10, 900), refused(6)], answers_of_one.to_vec()].concat()).await;
+    let found = reading!(store, tx => answers(tx, id(1)));
+    assert_eq!((records(&found), found[0].thread_sequence), (vec![id(5), id(3)], 1));
+    assert!(reading!(store, tx => answers(tx, id(3))).is_empty());
+}
+
+async fn received_referrals_are_listed_newest_first_in_pages(database: Database) {
+    let store = database.open().await;
+    take(&store, vec![arrival(1, 10, 900), answer_in(1, 2, 1), arrival(3, 10, 900), refused(4), arrival(5, 10, 900)])
+        .await;
+    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2));
+    assert_eq!(records(&first), [id(5), id(3)]);
+    let before = first[1].seq;
+    assert_eq!(records(&reading!(store, tx => list_referrals(tx, before, 2))), [id(1)]);
+}
+
+async fn where_a_received_referral_stands_is_told_with_it_alone(database: Database) {
+    let store = database.open().await;
+    take(&store, vec![arrival(1, 10, 900), answer_in(1, 2, 1), arrival(3, 10, 900), refused(4)]).await;
+    for number in [1, 2, 77] {
+        writing!(store, tx => set_referral_state(tx, id(number), ReferralState::Accepted)).unwrap();
+    }
+    let mut told = reading!(store, tx => received(tx, &[id(1), id(2), id(3), id(77)]));
+    told.sort_by_key(|told| told.record_id);
+    let states: Vec<_> = told.iter().map(|told| (told.record_id, told.kind, told.referral_state)).collect();
+    let (referral, answer) = (ItemKind::Referral, ItemKind::Answer);
+    let (accepted, still) = (ReferralState::Accepted, ReferralState::Received);
+    assert_eq!(states, [(id(1), referral, accepted), (id(2), answer, still), (id(3), referral, still)]);
+    assert_eq!((told[1].thread_id, told[1].purpose), (id(1), Purpose::Orientation));
 }

@@ -6,7 +6,7 @@ use lotse_core::time::Timestamp;
 
 use super::*;
 use crate::counter::{self, Counter};
-use crate::testing::{Database, on_both_engines};
+use crate::testing::{Database, on_both_engines, reading, writing};
 use crate::{Store, StoreError, meta};
 
 on_both_engines! {
@@ -43,20 +43,6 @@ async fn store_with(database: &Database, count: u64) -> Store {
         .await
         .unwrap();
     store
-}
-
-/// Runs a read with a cloned argument.
-macro_rules! reading {
-    ($store:expr, $tx:ident => $work:expr) => {
-        $store.read("test", move |$tx| Box::pin(async move { $work.await })).await.unwrap()
-    };
-}
-
-/// Runs a write.
-macro_rules! writing {
-    ($store:expr, $tx:ident => $work:expr) => {
-        $store.transact("test", move |$tx| Box::pin(async move { $work.await })).await
-    };
 }
 
 fn indices(leaves: &[Leaf]) -> Vec<u64> {

@@ -1,7 +1,7 @@
 //! Items that did not go the usual way.
 
 use lotse_core::delivery::DeliveryState;
-use lotse_core::id::Id;
+use lotse_core::id::{AgencyId, Id};
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
@@ -59,6 +59,17 @@ pub async fn settle(tx: &mut Tx, from: DeliveryState, items: &[Settled]) -> Resu
          FROM v WHERE outbox.record_id = v.record_id AND outbox.state = v.from_state",
     )
     .await
+}
+
+/// Items that are looked at again at once; the others when their own pause is over.
+const AT_ONCE: i64 = 10_000;
+
+/// Lets items to a peer that are due after a pause be looked at again at once: something changed that may let them go.
+pub async fn retry_now(tx: &mut Tx, peer: &AgencyId, at: Timestamp) -> Result<u64, StoreError> {
+    let sql = "UPDATE outbox SET next_attempt_at = $2 WHERE seq IN (
+                   SELECT seq FROM outbox WHERE state = 1 AND recipient = $1 AND next_attempt_at > $2
+                   ORDER BY next_attempt_at LIMIT $3)";
+    tx.execute(sql, [peer.into(), at.into(), AT_ONCE.into()]).await
 }
 
 fn reasons_to_text(reasons: &[Reason]) -> String {

@@ -1,0 +1,79 @@
+//! Items as they are shown: what an answered batch says of them, lists, and what has run out of time.
+
+use super::*;
+
+on_both_engines! {
+    what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown
+    answers_of_a_thread_come_in_the_order_of_submission
+    referrals_are_listed_newest_first_in_pages
+    only_what_is_due_expires_and_the_longest_over_comes_first
+}
+
+async fn what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown(database: Database) {
+    let store = database.open().await;
+    let items = || vec![released(1, 8), released(2, 9), due(3, "b.example", 10)];
+    writing!(store, tx => insert(tx, items())).unwrap();
+    for number in [8, 9] {
+        writing!(store, tx => batch::insert(tx, &batch(number, &[number - 7]))).unwrap();
+    }
+    writing!(store, tx => batch::answer(tx, id(8), vec![7], at(30))).unwrap();
+    let expected = [DeliveryState::Taken, DeliveryState::InDoubt, DeliveryState::Due];
+    let asked = || ids(&[3, 1, 77, 2]);
+    let shown = reading!(store, tx => find(tx, &asked()));
+    assert_eq!(shown.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[1, 2, 3]));
+    assert_eq!(shown.iter().map(|item| item.delivery).collect::<Vec<_>>(), expected);
+    let referral: Vec<_> = shown.iter().map(|item| item.referral_state).collect();
+    assert_eq!(referral, [ReferralState::Received, ReferralState::Offered, ReferralState::Offered]);
+    assert_eq!(shown[2].categories, due(3, "b.example", 10).present, "what was handed over, while it is due");
+
+    let mut told = reading!(store, tx => delivered(tx, &asked()));
+    told.sort_by_key(|item| item.record_id);
+    assert_eq!(told.iter().map(|item| item.delivery).collect::<Vec<_>>(), expected);
+    let first = &told[0];
+    assert_eq!((first.record_id, first.thread_id), (id(1), id(1)));
+    assert_eq!((first.system.as_str(), first.idempotency_key.as_str(), &first.reasons[..]), ("akte", "1", &[][..]));
+
+    let mut known = reading!(store, tx => known(tx, &asked()));
+    known.sort_by_key(|(record_id, _)| *record_id);
+    assert_eq!(known.iter().map(|(_, known)| known.state).collect::<Vec<_>>(), expected);
+    assert_eq!((known[0].0, known[0].1.content_digest), (id(1), Digest::of(&[1])));
+    assert_eq!(known[0].1.left_out, release_in(8, 1).left_out);
+}
+
+async fn answers_of_a_thread_come_in_the_order_of_submission(database: Database) {
+    let store = database.open().await;
+    let items = || vec![due(7, "b.example", 10), answer_in(7, 3), answer_in(8, 2), answer_in(7, 1)];
+    writing!(store, tx => insert(tx, items())).unwrap();
+    let found = reading!(store, tx => answers(tx, id(7)));
+    let told: Vec<_> = found.iter().map(|(item, content)| (item.record_id, &content.ciphertext[..])).collect();
+    assert_eq!(told, [(id(3), &[2][..]), (id(1), &[2][..])]);
+    assert!(reading!(store, tx => answers(tx, id(3))).is_empty());
+}
+
+async fn referrals_are_listed_newest_first_in_pages(database: Database) {
+    let store = database.open().await;
+    let items = || vec![due(1, "b.example", 10), answer_in(7, 2), released(3, 9), due(4, "c.example", 10)];
+    writing!(store, tx => insert(tx, items())).unwrap();
+    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2));
+    assert_eq!(first.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[4, 3]));
+    let before = first[1].seq;
+    let rest = reading!(store, tx => list_referrals(tx, before, 2));
+    assert_eq!(rest.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[1]));
+}
+
+async fn only_what_is_due_expires_and_the_longest_over_comes_first(database: Database) {
+    let store = database.open().await;
+    let until = |item: NewItem, expires_at: i64| NewItem { expires_at: at(expires_at), ..item };
+    let items = move || {
+        let due = |number| due(number, "b.example", 10);
+        vec![until(due(1), 60), until(due(2), 50), until(due(3), 61), until(released(4, 9), 40)]
+    };
+    writing!(store, tx => insert(tx, items())).unwrap();
+    let over = async |now: i64, limit: u32| {
+        let found = reading!(store, tx => expired(tx, at(now), limit));
+        found.iter().map(|item| item.record_id).collect::<Vec<_>>()
+    };
+    assert_eq!(over(49, 9).await, []);
+    assert_eq!(over(60, 9).await, ids(&[2, 1]));
+    assert_eq!(over(99, 2).await, ids(&[2, 1]), "no more than asked for");
+}
