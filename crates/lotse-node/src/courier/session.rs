@@ -12,6 +12,7 @@ use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
 use lotse_proto::peer::v1::peer_service_client::PeerServiceClient;
 use lotse_proto::peer::v1::{ExchangeRequest, ExchangeResponse, exchange_request, exchange_response};
+use lotse_store::StoreError;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -76,7 +77,10 @@ enum Done {
     Claimed(Claimed, Room),
     Again(bool, Option<Loaded>),
     Recorded(Id, Recorded),
-    Failed(lotse_store::StoreError),
+    /// A claim failed.
+    NotClaimed(StoreError),
+    /// A receipt could not be recorded: its batch stays on its way until its lease ends.
+    NotRecorded(StoreError),
 }
 
 /// A batch that was written to the stream or waits for that.
@@ -235,14 +239,14 @@ impl Session<'_> {
                 match claim_again(&node, &peer).await {
                     Ok(Some(again)) => Done::Again(true, again.shipment.map(|shipment| Loaded { shipment, room })),
                     Ok(None) => Done::Again(false, None),
-                    Err(error) => Done::Failed(error),
+                    Err(error) => Done::NotClaimed(error),
                 }
             })
         } else {
             Box::pin(async move {
                 match claim_due(&node, &peer).await {
                     Ok(claimed) => Done::Claimed(claimed, room),
-                    Err(error) => Done::Failed(error),
+                    Err(error) => Done::NotClaimed(error),
                 }
             })
         });
@@ -268,12 +272,17 @@ impl Session<'_> {
                 }
             }
             Done::Recorded(batch_id, recorded) => self.recorded(batch_id, recorded)?,
-            Done::Failed(error) => {
+            Done::NotClaimed(error) => {
                 self.claiming = false;
-                tracing::error!(%error, peer = %self.courier.peer, "the database did not do what the courier asked");
+                self.complain(&error);
             }
+            Done::NotRecorded(error) => self.complain(&error),
         }
         Ok(())
+    }
+
+    fn complain(&self, error: &StoreError) {
+        tracing::error!(%error, peer = %self.courier.peer, "the database did not do what the courier asked");
     }
 
     /// Takes a batch on its way. From now on its lease is watched, whether or not the stream takes it.
@@ -311,7 +320,7 @@ impl Session<'_> {
         self.works.push(Box::pin(async move {
             match record_receipt(&node, &peer, receipt).await {
                 Ok(recorded) => Done::Recorded(batch_id, recorded),
-                Err(error) => Done::Failed(error),
+                Err(error) => Done::NotRecorded(error),
             }
         }));
         Ok(())
