@@ -155,7 +155,7 @@ impl Courier {
         let (batch_id, at) = (shipment.batch_id, self.node.now());
         let ended = self.node.store.transact("lapse", move |tx| Box::pin(batch::lapse(tx, batch_id, at))).await;
         if let Err(error) = ended {
-            tracing::error!(%error, peer = %self.peer, "a claim could not be ended; it ends at the next start");
+            tracing::error!(%error, peer = %self.peer, "a claim could not be ended; housekeeping ends it");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::action::end_leases::{Leases, end_lost_leases};
 use crate::action::expire_consents::expire_consents;
 use crate::action::expire_items::expire_items;
 use crate::action::purge_ended::purge_ended;
@@ -24,7 +25,7 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut purged = Instant::now();
+    let (mut purged, mut leases) = (Instant::now(), Leases::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -35,17 +36,18 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
         if purge {
             purged = Instant::now();
         }
-        if let Err(failure) = keep(&node, purge).await {
+        if let Err(failure) = keep(&node, &mut leases, purge).await {
             tracing::error!(%failure, "housekeeping did not finish; it goes on in a second");
         }
     }
 }
 
-async fn keep(node: &Arc<Node>, purge: bool) -> Result<(), Failure> {
+async fn keep(node: &Arc<Node>, leases: &mut Leases, purge: bool) -> Result<(), Failure> {
     // Its trouble may be the head store's, and must not keep consents from expiring.
     let finished = finish_pending(node).await;
     expire_consents(node).await?;
     expire_items(node).await?;
+    end_lost_leases(node, leases, Instant::now()).await?;
     if purge {
         let copies = purge_ended(node).await?;
         if copies > 0 {

@@ -51,13 +51,11 @@ pub struct Overrides {
     pub clock: Arc<dyn Clock>,
     /// Random source.
     pub random: Arc<dyn Random>,
-    /// Failures of the database to be played.
-    pub faults: Option<Arc<lotse_store::Faults>>,
 }
 
 impl Default for Overrides {
     fn default() -> Overrides {
-        Overrides { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), faults: None }
+        Overrides { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
     }
 }
 
@@ -159,7 +157,6 @@ async fn assemble(
         readers: config.database.readers,
         waiting_works: config.database.waiting_works,
         opener: Opener::node(),
-        faults: overrides.faults.clone(),
         observer: telemetry.work_observer(),
         ..StoreOptions::default()
     };

@@ -17,7 +17,7 @@ use lotse_core::seal::{DocumentType, Seal};
 use lotse_core::time::{Clock, DAY, Timestamp};
 use lotse_store::testing::Database;
 use lotse_store::vault::Vault;
-use lotse_store::{Store, StoreOptions};
+use lotse_store::{Faults, Store, StoreOptions};
 use tempfile::TempDir;
 
 use crate::action::{self, sign_agreement::ReadVersion};
@@ -89,6 +89,8 @@ pub(crate) struct TestNode {
     pub(crate) kind: AgencyKind,
     pub(crate) trust_bundle: Vec<Vec<u8>>,
     pub(crate) database: Database,
+    /// Plans failures of its commits.
+    pub(crate) faults: Arc<Faults>,
     head_folder: TempDir,
 }
 
@@ -115,28 +117,28 @@ impl TestNode {
 
     /// An agency without a card.
     pub(crate) async fn bare(agency: &str, kind: AgencyKind, clock: Arc<ManualClock>) -> TestNode {
-        let database = Database::sqlite();
-        let store = database.open_with(StoreOptions::default()).await;
+        let (database, faults) = (Database::sqlite(), Arc::new(Faults::default()));
+        let store = open(&database, &faults).await;
         let id: AgencyId = agency.parse().unwrap();
         let random = SeededRandom::new(agency);
         let authority = Authority::create(&id, clock.now(), &random).unwrap();
         let trust_bundle = vec![authority.certificate().to_vec()];
         let head_folder = tempfile::tempdir().unwrap();
         let node = Arc::new(node(id, kind, (store, head_folder.path()), clock.clone(), random));
-        TestNode { node, clock, root: key(agency, "root"), kind, trust_bundle, database, head_folder }
+        TestNode { node, clock, root: key(agency, "root"), kind, trust_bundle, database, faults, head_folder }
     }
 
     /// The same node after a restart: another `Node` on the same database.
     pub(crate) async fn restart(self) -> TestNode {
-        let TestNode { node: old, clock, root, kind, trust_bundle, database, head_folder } = self;
+        let TestNode { node: old, clock, root, kind, trust_bundle, database, faults, head_folder } = self;
         let agency = old.agency.clone();
         old.store.clone().close().await;
         drop(old);
-        let store = database.open_with(StoreOptions::default()).await;
+        let store = open(&database, &faults).await;
         let random = SeededRandom::new(&format!("{agency} again {}", clock.now()));
         let node = Arc::new(node(agency, kind, (store, head_folder.path()), clock.clone(), random));
         crate::federation::refresh(&node).await.unwrap();
-        TestNode { node, clock, root, kind, trust_bundle, database, head_folder }
+        TestNode { node, clock, root, kind, trust_bundle, database, faults, head_folder }
     }
 
     /// A good card of this node, not installed.
@@ -281,6 +283,10 @@ pub(crate) async fn seal_version(node: &TestNode, id: Id, version: u32) -> Resul
 pub(crate) async fn pass_on(from: &TestNode, to: &TestNode, digest: Digest) {
     let seal = from.federation.get().seals[&digest].as_ref().clone();
     action::take_agreement::take_agreement(to, &from.agency, seal).await.unwrap();
+}
+
+async fn open(database: &Database, faults: &Arc<Faults>) -> Store {
+    database.open_with(StoreOptions { faults: Some(faults.clone()), ..StoreOptions::default() }).await
 }
 
 fn node(

@@ -1,14 +1,54 @@
-//! Ends the leases of the last run: no byte of them is on its way any more. Only before the first claim of this one.
+//! Ends leases that nobody else will end: those of the last run, and those of batches that nobody holds.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use lotse_core::id::Id;
 use lotse_store::{StoreError, batch};
+use tokio::time::Instant;
 
 use crate::node::Node;
+use crate::shipment::LEASE;
 
-/// Ends every lease; the batches are in doubt and will be sent again. Twice has one effect.
+/// After this a lease that was seen to run is over, and whoever holds its batch has had time to end it.
+const LONG_OVER: Duration = LEASE.saturating_mul(2);
+
+/// Ends every lease: no byte is on its way any more. Only before the first claim of this run. The batches are in doubt and will be
+/// sent again. Twice has one effect.
 pub async fn end_leases(node: &Node) -> Result<(), StoreError> {
     let lapsed = node.store.transact("lapse all", |tx| Box::pin(batch::lapse_all(tx))).await?;
     if lapsed > 0 {
         tracing::info!(lapsed, "batches of the last run are in doubt and will be sent again");
     }
     Ok(())
+}
+
+/// Leases that run, and since when this run knows of them, by the monotonic clock.
+#[derive(Default)]
+pub struct Leases(HashMap<Id, Instant>);
+
+/// Ends leases that are long over. A claim whose commit was stored and reported failed leaves a batch that nobody holds, and a
+/// courier may fail to end its own; without this their items would stay on their way until the next start. Returns how many.
+pub async fn end_lost_leases(node: &Node, leases: &mut Leases, now: Instant) -> Result<usize, StoreError> {
+    let running = node.store.read("leased", |tx| Box::pin(batch::leased(tx))).await?;
+    let since = |id: Id| (id, leases.0.get(&id).copied().unwrap_or(now));
+    leases.0 = running.iter().map(|batch| since(batch.batch_id)).collect();
+    let is_over = |since: &Instant| now.saturating_duration_since(*since) >= LONG_OVER;
+    let over: Vec<Id> = leases.0.iter().filter(|(_, since)| is_over(since)).map(|(id, _)| *id).collect();
+    if over.is_empty() {
+        return Ok(0);
+    }
+    let (lost, at) = (over.len(), node.now());
+    let end = node.store.transact("lapse", move |tx| {
+        let over = over.clone();
+        Box::pin(async move {
+            for batch_id in over {
+                batch::lapse(tx, batch_id, at).await?;
+            }
+            Ok(())
+        })
+    });
+    end.await?;
+    tracing::warn!(lost, "batches that nobody held are in doubt and will be sent again");
+    Ok(lost)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lotse_core::id::Id;
+use lotse_core::id::{AgencyId, Id};
 use lotse_core::time::Timestamp;
 use lotse_store::peer::Suspension;
 
@@ -19,7 +19,7 @@ pub async fn suspend_agreement(node: &Arc<Node>, id: Id, act: Act) -> Result<(),
     set(node, id, Suspension::Suspended, act).await
 }
 
-/// Lets releases under an agreement start again.
+/// Lets releases under an agreement start again, also of what would still pause before its next attempt.
 ///
 /// # Errors
 /// `NOT_FOUND`.
@@ -41,8 +41,20 @@ fn decide(federation: &Federation, id: Id, suspension: Suspension, at: Timestamp
         Suspension::Lifted => (EntryKind::AgreementResumed, false),
     };
     let changes = known.suspended != wanted;
-    let writes = changes.then_some(Write::AgreementSuspension(id, suspension, at)).into_iter().collect();
+    let mut writes = Vec::new();
+    if changes {
+        writes.push(Write::AgreementSuspension(id, suspension, at));
+        if suspension == Suspension::Lifted {
+            writes.extend(parties(federation, id).map(|peer| Write::RetryNow(peer.clone(), at)));
+        }
+    }
     Change::done((), writes, vec![(kind, Draft { agreement_id: Some(id), ..act.draft() })])
+}
+
+/// Returns the peers that any version of an agreement names.
+fn parties(federation: &Federation, id: Id) -> impl Iterator<Item = &AgencyId> {
+    let versions = move || federation.agreements.iter().filter(move |known| known.agreement.id == id);
+    federation.peers.keys().filter(move |peer| versions().any(|known| known.agreement.party(peer).is_some()))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub async fn suspend_peer(node: &Arc<Node>, peer: AgencyId, act: Act) -> Result<
     set(node, peer, Suspension::Suspended, act).await
 }
 
-/// Lets releases to a peer start again.
+/// Lets releases to a peer start again, also of what would still pause before its next attempt.
 ///
 /// # Errors
 /// `PEER_UNKNOWN`.
@@ -28,6 +28,7 @@ pub async fn resume_peer(node: &Arc<Node>, peer: AgencyId, act: Act) -> Result<(
 }
 
 async fn set(node: &Arc<Node>, peer: AgencyId, suspension: Suspension, act: Act) -> Result<(), Failure> {
+    let at = node.now();
     let decide = move |federation: &Federation| {
         let Some(known) = federation.peers.get(&peer) else {
             return Change::none(Err(unknown()));
@@ -37,7 +38,11 @@ async fn set(node: &Arc<Node>, peer: AgencyId, suspension: Suspension, act: Act)
             Suspension::Lifted => (EntryKind::PeerResumed, false),
         };
         let changes = known.suspended != wanted;
-        let writes = changes.then(|| Write::PeerSuspension(peer.clone(), suspension)).into_iter().collect();
+        let mut writes = Vec::new();
+        if changes {
+            writes.push(Write::PeerSuspension(peer.clone(), suspension));
+            writes.extend((suspension == Suspension::Lifted).then(|| Write::RetryNow(peer.clone(), at)));
+        }
         Change::done((), writes, vec![(kind, Draft { peer: Some(peer.clone()), ..act.draft() })])
     };
     change(node, "suspend_peer", decide).await

@@ -24,8 +24,7 @@ impl Run {
         telemetry::install(&config.telemetry)?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let overrides =
-            Overrides { clock: context.clock.clone(), random: context.random.clone(), ..Overrides::default() };
+        let overrides = Overrides { clock: context.clock.clone(), random: context.random.clone() };
         let node = start(&folder, overrides).await?;
         service_manager::ready();
         let alive = AbortOnDropHandle::new(tokio::spawn(service_manager::keep_alive(node.node().store.clone())));

@@ -9,7 +9,7 @@ use lotse_store::agreement::{StoredAgreement, StoredSeal};
 use lotse_store::card::StoredCard;
 use lotse_store::counter::{self, Counter};
 use lotse_store::peer::Suspension;
-use lotse_store::{StoreError, Tx, agreement, card, peer};
+use lotse_store::{StoreError, Tx, agreement, batch, card, outbox, peer};
 
 use super::{Federation, refresh};
 use crate::entry::{self, Draft, EntryKind};
@@ -44,6 +44,8 @@ pub(crate) enum Write {
     Seals(Vec<StoredSeal>),
     Complete(Digest, Timestamp),
     AgreementSuspension(Id, Suspension, Timestamp),
+    /// What waits for a peer is looked at again at once, instead of when its pause is over.
+    RetryNow(AgencyId, Timestamp),
 }
 
 /// What was decided: the answer, and what is written with it.
@@ -159,6 +161,10 @@ async fn write(tx: &mut Tx, node: &Node, writes: Vec<Write>) -> Result<Option<Fe
             Write::Seals(seals) => agreement::put_seals(tx, &seals).await?,
             Write::Complete(digest, at) => agreement::complete(tx, digest, at).await?,
             Write::AgreementSuspension(id, suspension, at) => agreement::suspend(tx, id, suspension, at).await?,
+            Write::RetryNow(peer, at) => {
+                outbox::retry_now(tx, &peer, at).await?;
+                batch::retry_now(tx, &peer).await?;
+            }
         }
     }
     counter::take(tx, &[(Counter::Federation, 1)]).await?;

@@ -26,6 +26,7 @@ use crate::action::purge_ended::purge_ended;
 use crate::action::read_inbox::{Happened, Page, Reader, read_inbox, read_stored};
 use crate::action::record_receipt::record_receipt;
 use crate::action::submit_referrals::Room;
+use crate::action::suspend_agreement::{resume_agreement, suspend_agreement};
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
 use crate::action::take_batch::take_batch;
 use crate::entry::EntryKind;
@@ -48,6 +49,38 @@ async fn what_is_in_doubt_is_not_sent_again_while_its_peer_is_suspended() {
     let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap();
     pair.deliver(&again.shipment.unwrap()).await;
     assert_eq!(pair.sent(record_id).await.delivery, DeliveryState::Taken);
+}
+
+/// Nobody turns the clock: a pause of up to a quarter of an hour would still run.
+#[tokio::test]
+async fn what_paused_while_its_peer_or_agreement_was_suspended_goes_at_once_when_that_is_lifted() {
+    for of_agreement in [false, true] {
+        let pair = Pair::new().await;
+        pair.consent("person-1").await;
+        let (owner, peer) = (&pair.owner.node, &pair.holder.agency);
+        let in_doubt = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+        pair.lapse(in_doubt.shipment.unwrap().batch_id).await;
+        let due = pair.submit(&[pair.handover("key-2", "person-1")], Room::Taken).await;
+        if of_agreement {
+            suspend_agreement(owner, pair.agreement, admin()).await.unwrap();
+        } else {
+            suspend_peer(owner, peer.clone(), admin()).await.unwrap();
+        }
+        assert!(claim_due(owner, peer).await.unwrap().shipment.is_none());
+        assert!(claim_again(owner, peer).await.unwrap().unwrap().shipment.is_none());
+        assert!(!claim_due(owner, peer).await.unwrap().looked, "what is due pauses");
+        assert!(claim_again(owner, peer).await.unwrap().is_none(), "and so does what is in doubt");
+        if of_agreement {
+            resume_agreement(owner, pair.agreement, admin()).await.unwrap();
+        } else {
+            resume_peer(owner, peer.clone(), admin()).await.unwrap();
+        }
+        pair.deliver(&claim_again(owner, peer).await.unwrap().unwrap().shipment.unwrap()).await;
+        pair.deliver(&claim_due(owner, peer).await.unwrap().shipment.unwrap()).await;
+        for submitted in in_doubt.results.into_iter().chain(due.results) {
+            assert_eq!(pair.sent(submitted.unwrap().record_id).await.delivery, DeliveryState::Taken);
+        }
+    }
 }
 
 /// A clock may step back by less than what stops releases.

@@ -14,7 +14,7 @@ use lotse_store::outbox::Item;
 
 use crate::action::answer_referral::{AnswerSubmission, Answered, answer_referral};
 use crate::action::claim::claim_due;
-use crate::action::record_consent::record_consents;
+use crate::action::record_consent::{Recorded, record_consents};
 use crate::action::record_receipt::record_receipt;
 use crate::action::submit_referrals::{Outcome, Room, Submission, submit_referrals};
 use crate::action::take_batch::{self, take_batch};
@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::node::Node;
 use crate::shipment::Shipment;
 use crate::testing::{ManualClock, TestNode, agree_on, agreement_text, introduce};
+use crate::wire::consent::RecordableConsent;
 use crate::wire::field::Findings;
 use crate::wire::referral::{Answer, Handover, parse_handover};
 use crate::wire::time;
@@ -85,6 +86,17 @@ impl Pair {
     /// Records such a consent with a change.
     pub(crate) async fn consent_with(&self, subject: &str, change: impl FnOnce(&mut proto::Consent)) -> Id {
         let id = Id::new(self.owner.now(), &*self.owner.random);
+        self.record(self.form(id, subject, change)).await.unwrap();
+        id
+    }
+
+    /// Records a consent as the system `akte` hands it over.
+    pub(crate) async fn record(&self, consent: RecordableConsent) -> Result<Recorded, Failure> {
+        record_consents(&self.owner, "spiffe://jc.example/system/akte", vec![consent], None).await?.remove(0)
+    }
+
+    /// Such a consent with a change, not recorded.
+    pub(crate) fn form(&self, id: Id, subject: &str, change: impl FnOnce(&mut proto::Consent)) -> RecordableConsent {
         let mut consent = proto::Consent {
             id: id.to_string(),
             subject_reference: subject.into(),
@@ -111,10 +123,7 @@ impl Pair {
             ..proto::Consent::default()
         };
         change(&mut consent);
-        let parsed = crate::wire::consent::parse(Some(&consent), &self.owner.agency, self.owner.now()).unwrap();
-        let actor = "spiffe://jc.example/system/akte";
-        record_consents(&self.owner, actor, vec![parsed], None).await.unwrap().remove(0).unwrap();
-        id
+        crate::wire::consent::parse(Some(&consent), &self.owner.agency, self.owner.now()).unwrap()
     }
 
     pub(crate) fn handover(&self, key: &str, subject: &str) -> Handover {
