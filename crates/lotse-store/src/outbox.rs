@@ -13,6 +13,7 @@ use lotse_core::delivery::DeliveryState;
 use lotse_core::purpose::Purpose;
 
 use crate::engine::{Directory, Row, StoreError};
+use crate::vault::Sealed;
 
 pub use claim::{Claimable, Frozen, due, in_doubt, rebatch, release, replace_content};
 pub use item::{Delivered, Item, Oldest, Waiting, answers, delivered, expired, find, list_referrals, oldest, waiting};
@@ -56,6 +57,12 @@ pub(crate) fn kind(row: &Row, column: usize) -> Result<ItemKind, StoreError> {
 
 pub(crate) fn purpose(row: &Row, column: usize) -> Result<Purpose, StoreError> {
     Purpose::from_number(row.get(column)?).ok_or(StoreError::Value("purpose"))
+}
+
+/// Reads content from the columns of its key and its bytes; none when it was destroyed.
+fn sealed(row: &Row, column: usize) -> Result<Option<Sealed>, StoreError> {
+    let (key, ciphertext) = (row.get::<Option<_>>(column)?, row.get::<Option<_>>(column + 1)?);
+    Ok(key.zip(ciphertext).map(|(key, ciphertext)| Sealed { key, ciphertext }))
 }
 
 #[cfg(test)]

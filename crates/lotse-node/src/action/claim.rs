@@ -34,6 +34,7 @@ use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
 use crate::wire::batch::{MAX_BATCH, MAX_BATCH_BYTES};
+use crate::wire::envelope::parse_own_head;
 use crate::wire::referral;
 use crate::wire::request::{AnswerAsk, Ask, ReferralAsk, Request};
 
@@ -137,7 +138,7 @@ impl Claim {
         let mut bytes = 0;
         let mut items = Vec::with_capacity(found.len());
         for claimable in found {
-            bytes += claimable.content.ciphertext.len() + 1024;
+            bytes += claimable.content.as_ref().map_or(0, |content| content.ciphertext.len()) + 1024;
             if bytes > MAX_BATCH_BYTES && !items.is_empty() {
                 break;
             }
@@ -168,6 +169,8 @@ impl Claim {
             Ask::Referral(ask) => self.decide_referral(federation, consents, item, ask, at),
             Ask::Answer(ask) => decide_answer(&self.node.agency, &self.peer, federation, ask, at),
         };
+        let has_content = item.claimable.content.is_some();
+        let decided = decided.map(|verdict| if has_content { verdict } else { Verdict::End(vec![why_gone(item, at)]) });
         decided.unwrap_or_else(|refusals| {
             let mut reasons: Vec<Reason> = refusals.iter().map(|refusal| refusal.reason).collect();
             reasons.dedup();
@@ -257,7 +260,8 @@ impl Claim {
     /// Opens an item's content, without what is left out; encrypted anew where something is.
     fn content(&self, item: &Item, left_out: Categories) -> Result<(Vec<u8>, Option<Sealed>), StoreError> {
         let place = place(&item.claimable.record_id);
-        let bytes = self.node.vault.open(place, &item.claimable.content)?;
+        let content = item.claimable.content.as_ref().ok_or(StoreError::Value("content of an item"))?;
+        let bytes = self.node.vault.open(place, content)?;
         if left_out.is_empty() {
             return Ok((bytes, None));
         }
@@ -445,6 +449,13 @@ fn decide_answer(
 
 fn overdue(item: &Item, at: Timestamp) -> Option<Verdict> {
     (item.claimable.expires_at <= at).then(|| Verdict::End(vec![Reason::ItemExpired]))
+}
+
+/// Says why an item that is due again has no content: nothing can be cut anew of it. It went with its consent, or with its lease.
+fn why_gone(item: &Item, at: Timestamp) -> Reason {
+    let head = item.claimable.frozen.as_ref().and_then(|frozen| parse_own_head(&frozen.head));
+    let withdrawn = item.claimable.subject.is_some() && head.is_some_and(|head| at < head.hold_until);
+    if withdrawn { Reason::ConsentWithdrawn } else { Reason::ItemExpired }
 }
 
 fn end(item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {

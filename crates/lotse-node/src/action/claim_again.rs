@@ -88,7 +88,7 @@ impl Claim {
 
     /// Tells whether the frozen bytes may still go, exactly as they are.
     fn may_go(&self, federation: &Federation, consents: &Consents, item: &Claimable, at: Timestamp) -> bool {
-        let Some(frozen) = &item.frozen else { return false };
+        let Some((frozen, _)) = item.frozen.as_ref().zip(item.content.as_ref()) else { return false };
         let Some(request) = Request::decode(&item.request) else { return false };
         let releasable = guard::releasable(&self.node, federation, &self.peer, at).is_ok();
         releasable
@@ -148,8 +148,8 @@ impl Claim {
         let mut envelopes = Vec::with_capacity(going.len());
         let mut items = Vec::with_capacity(going.len());
         for item in going {
-            let Some(frozen) = &item.frozen else { continue };
-            let body = self.node.vault.open(place(&item.record_id), &item.content)?;
+            let Some((frozen, content)) = item.frozen.as_ref().zip(item.content.as_ref()) else { continue };
+            let body = self.node.vault.open(place(&item.record_id), content)?;
             let kind = match item.kind {
                 outbox::ItemKind::Referral => BodyKind::Referral,
                 outbox::ItemKind::Answer => BodyKind::Answer,

@@ -33,7 +33,7 @@ pub struct ThreadAnswer {
     pub sequence: u64,
     /// When it was handed over or taken.
     pub at: Timestamp,
-    /// Content.
+    /// Content; empty when it is gone.
     pub content: Vec<u8>,
     /// Own answers: where the delivery stands.
     pub delivery: Option<DeliveryState>,
@@ -75,12 +75,14 @@ async fn find(
     }
     let mut answers = Vec::new();
     for (place, (item, sealed)) in outbox::answers(tx, referral).await?.into_iter().enumerate() {
+        let open = |sealed| node.vault.open(submit_referrals::place(&item.record_id), sealed);
+        let content = sealed.as_ref().map(open).transpose()?.unwrap_or_default();
         answers.push(ThreadAnswer {
             answer_id: item.record_id,
             own: true,
             sequence: place as u64 + 1,
             at: item.submitted_at,
-            content: node.vault.open(submit_referrals::place(&item.record_id), &sealed)?,
+            content,
             delivery: Some(item.delivery),
         });
     }

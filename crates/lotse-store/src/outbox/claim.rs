@@ -6,7 +6,7 @@ use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::purpose::Purpose;
 use lotse_core::time::Timestamp;
 
-use super::{ItemKind, RECORDS, Release, kind, purpose};
+use super::{ItemKind, RECORDS, Release, kind, purpose, sealed};
 use crate::engine::{Column, Columns, Row, StoreError, Tx};
 use crate::vault::Sealed;
 
@@ -36,8 +36,8 @@ pub struct Claimable {
     pub expires_at: Timestamp,
     /// How often it was claimed.
     pub attempts: u32,
-    /// Content, encrypted.
-    pub content: Sealed,
+    /// Content, encrypted; none when it went with its lease or its consent.
+    pub content: Option<Sealed>,
     /// What was frozen, if the item is in doubt.
     pub frozen: Option<Frozen>,
 }
@@ -123,7 +123,7 @@ fn claimable(row: &Row) -> Result<Claimable, StoreError> {
         submitted_at: row.get(8)?,
         expires_at: row.get(9)?,
         attempts: row.get(10)?,
-        content: Sealed { key: row.get(11)?, ciphertext: row.get(12)? },
+        content: sealed(row, 11)?,
         frozen,
     })
 }

@@ -10,7 +10,7 @@ use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
 use super::settle::reasons_from_text;
-use super::{ItemKind, RECORDS, effective_state, kind, purpose};
+use super::{ItemKind, RECORDS, effective_state, kind, purpose, sealed};
 use crate::engine::{Row, StoreError, Tx};
 use crate::vault::Sealed;
 
@@ -99,8 +99,8 @@ pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Item>, StoreErro
     rows.iter().map(item).collect()
 }
 
-/// Finds the answers of a thread that this agency sent, in the order of submission.
-pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<(Item, Sealed)>, StoreError> {
+/// Finds the answers of a thread that this agency sent, in the order of submission, with their content if it is still there.
+pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<(Item, Option<Sealed>)>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
@@ -111,7 +111,7 @@ pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<(Item, Sealed)>, 
             [thread_id.into()],
         )
         .await?;
-    rows.iter().map(|row| Ok((item(row)?, Sealed { key: row.get(20)?, ciphertext: row.get(21)? }))).collect()
+    rows.iter().map(|row| Ok((item(row)?, sealed(row, 20)?))).collect()
 }
 
 /// Lists referrals that this agency sent, newest first, before a place in the order.
