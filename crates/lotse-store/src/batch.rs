@@ -3,7 +3,7 @@
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Row, StoreError, Tx};
+use crate::engine::{Column, Columns, Row, StoreError, Tx};
 
 /// A lease runs, or ran when the node stopped.
 const OPEN: i64 = 1;
@@ -43,13 +43,16 @@ pub struct NewBatch {
     pub items: Vec<BatchItem>,
     /// How often its items were sent before.
     pub attempts: u32,
+    /// When content of its items has to go first, if they are released in it; what is sent again goes by its first batch.
+    pub content_until: Option<Timestamp>,
 }
 
 /// Writes a batch with a running lease.
 pub async fn insert(tx: &mut Tx, batch: &NewBatch) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO batch (batch_id, peer, state, created_at, root, seal, items, in_doubt, attempts, next_attempt_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $4)",
+        "INSERT INTO batch (batch_id, peer, state, created_at, root, seal, items, in_doubt, attempts, next_attempt_at,
+             content_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $4, $10)",
         [
             batch.batch_id.into(),
             (&batch.peer).into(),
@@ -60,6 +63,7 @@ pub async fn insert(tx: &mut Tx, batch: &NewBatch) -> Result<(), StoreError> {
             encode_items(&batch.items).into(),
             (batch.items.len() as i64).into(),
             batch.attempts.into(),
+            batch.content_until.into(),
         ],
     )
     .await
@@ -152,6 +156,25 @@ pub async fn leased(tx: &mut Tx) -> Result<Vec<OpenBatch>, StoreError> {
     tx.fetch(sql, [OPEN.into()]).await?.iter().map(open_batch).collect()
 }
 
+/// Finds batches in which content was released that has to go by now, the longest overdue first, with their records.
+pub(crate) async fn content_over(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<(Id, Vec<Id>)>, StoreError> {
+    let sql = "SELECT batch_id, items FROM batch WHERE content_until <= $1 ORDER BY content_until LIMIT $2";
+    let batch = |row: &Row| {
+        let items = decode_items(&row.get::<Vec<u8>>(1)?)?;
+        Ok((row.get(0)?, items.iter().map(|item| item.record_id).collect()))
+    };
+    tx.fetch(sql, [at.into(), limit.into()]).await?.iter().map(batch).collect()
+}
+
+const CONTENT_UNTIL: Columns<2> = [Column::blob("batch_id"), Column::int("content_until")];
+
+/// Writes when content of batches has to go next; none: nothing of it is left.
+pub(crate) async fn set_content_until(tx: &mut Tx, next: Vec<(Id, Option<Timestamp>)>) -> Result<(), StoreError> {
+    let rows = next.into_iter().map(|(batch_id, until)| [batch_id.into(), until.into()]).collect();
+    let sql = "UPDATE batch SET content_until = v.content_until FROM v WHERE batch.batch_id = v.batch_id";
+    tx.execute_with(&CONTENT_UNTIL, rows, sql).await.map(|_| ())
+}
+
 /// Records a valid receipt. Returns whether it is the first one for this batch.
 pub async fn answer(tx: &mut Tx, batch_id: Id, receipt: Vec<u8>, at: Timestamp) -> Result<bool, StoreError> {
     let sql =
@@ -169,8 +192,7 @@ fn encode_items(items: &[BatchItem]) -> Vec<u8> {
     bytes
 }
 
-fn open_batch(row: &Row) -> Result<OpenBatch, StoreError> {
-    let bytes: Vec<u8> = row.get(3)?;
+fn decode_items(bytes: &[u8]) -> Result<Vec<BatchItem>, StoreError> {
     let (items, rest) = bytes.as_chunks::<ITEM_BYTES>();
     if !rest.is_empty() {
         return Err(StoreError::Value("list of a batch's items"));
@@ -183,7 +205,11 @@ fn open_batch(row: &Row) -> Result<OpenBatch, StoreError> {
             _ => Err(unfit),
         }
     };
-    let items: Vec<BatchItem> = items.iter().map(item).collect::<Result<_, _>>()?;
+    items.iter().map(item).collect()
+}
+
+fn open_batch(row: &Row) -> Result<OpenBatch, StoreError> {
+    let items = decode_items(&row.get::<Vec<u8>>(3)?)?;
     let moved = row.get::<i64>(5)? != items.len() as i64;
     Ok(OpenBatch { batch_id: row.get(0)?, peer: row.get(1)?, root: row.get(2)?, items, attempts: row.get(4)?, moved })
 }

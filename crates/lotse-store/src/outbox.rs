@@ -6,6 +6,7 @@
 
 mod claim;
 mod item;
+mod purge;
 mod settle;
 mod submit;
 
@@ -17,6 +18,7 @@ use crate::vault::Sealed;
 
 pub use claim::{Claimable, Frozen, due, in_doubt, rebatch, release, replace_content};
 pub use item::{Delivered, Item, Oldest, Waiting, answers, delivered, expired, find, list_referrals, oldest, waiting};
+pub use purge::{Kept, Overdue, kept, purge, purge_ended, purge_overdue};
 pub use settle::{Settled, retry_now, set_referral_state, settle};
 pub use submit::{Known, NewItem, Release, insert, known};
 

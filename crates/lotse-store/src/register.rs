@@ -71,14 +71,22 @@ pub async fn insert(tx: &mut Tx, disclosures: Vec<Disclosure>) -> Result<(), Sto
 
 const SUBJECT: &str = "SELECT subject_id FROM consent WHERE consent_id = $1";
 
-/// Counts the releases under a consent that its recipients hold or may hold: all but those they refused.
-pub async fn out_under_consent(tx: &mut Tx, consent_id: Id) -> Result<u64, StoreError> {
-    let Some(subject) = tx.fetch_optional(SUBJECT, [consent_id.into()]).await? else { return Ok(0) };
+/// Finds the releases under a consent: record and envelope.
+pub async fn under_consent(tx: &mut Tx, consent_id: Id) -> Result<Vec<(Id, Digest)>, StoreError> {
+    let Some(subject) = tx.fetch_optional(SUBJECT, [consent_id.into()]).await? else { return Ok(Vec::new()) };
     let sql = "SELECT r.record_id, r.envelope_digest FROM register r";
     let under_consent = " AND r.consent_ref IN (SELECT consent_ref FROM consent_recipient WHERE consent_id = $2)";
     let rows = tx.fetch_by(&SUBJECTS, sql, &[subject.get(0)?], under_consent, [consent_id.into()]).await?;
-    let release = |row: &Row| Ok((row.get::<Id>(0)?, row.get::<Digest>(1)?));
-    let releases = rows.iter().map(release).collect::<Result<Vec<_>, StoreError>>()?;
+    rows.iter().map(release).collect()
+}
+
+fn release(row: &Row) -> Result<(Id, Digest), StoreError> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// Counts the releases under a consent that its recipients hold or may hold: all but those they refused.
+pub async fn out_under_consent(tx: &mut Tx, consent_id: Id) -> Result<u64, StoreError> {
+    let releases = under_consent(tx, consent_id).await?;
     let mut out = 0;
     for releases in releases.chunks(outbox::AT_ONCE) {
         let records: Vec<Id> = releases.iter().map(|&(record_id, _)| record_id).collect();

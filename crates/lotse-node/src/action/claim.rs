@@ -303,7 +303,8 @@ impl Claim {
         if !changed.is_empty() {
             outbox::replace_content(tx, changed).await?;
         }
-        let (seal, new_batch) = cut::seal(&self.node, &self.peer, frame.batch_id, at, batch_items, 0);
+        let (seal, mut new_batch) = cut::seal(&self.node, &self.peer, frame.batch_id, at, batch_items, 0);
+        new_batch.content_until = cut.content_until();
         batch::insert(tx, &new_batch).await?;
         if !cut.disclosures.is_empty() {
             register::insert(tx, cut.disclosures).await?;

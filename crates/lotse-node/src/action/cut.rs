@@ -86,6 +86,13 @@ pub struct Cut {
     pub disclosures: Vec<Disclosure>,
 }
 
+impl Cut {
+    /// When content of the batch has to go first.
+    pub fn content_until(&self) -> Option<Timestamp> {
+        self.releases.iter().map(|(_, release)| release.hold_until).min()
+    }
+}
+
 /// Cuts the envelopes of a batch.
 pub fn cut(node: &Node, frame: &Frame<'_>, candidates: &[Candidate<'_>]) -> Result<Cut, VaultError> {
     let mut drawn = vec![Drawn::ZERO; candidates.len()];
@@ -110,7 +117,7 @@ pub fn cut(node: &Node, frame: &Frame<'_>, candidates: &[Candidate<'_>]) -> Resu
     Ok(cut)
 }
 
-/// Seals a batch over envelopes that are cut or were frozen before.
+/// Seals a batch over envelopes that are cut or were frozen before. Those cut for it say when their content goes.
 pub fn seal(
     node: &Node,
     peer: &AgencyId,
@@ -137,6 +144,7 @@ pub fn seal(
         seal: seal.encode_to_vec(),
         items,
         attempts,
+        content_until: None,
     };
     (seal, batch)
 }

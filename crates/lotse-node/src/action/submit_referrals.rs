@@ -329,10 +329,12 @@ impl Job {
             .iter()
             .map(|(record_id, release)| BatchItem { record_id: *record_id, digest: release.envelope_digest })
             .collect();
+        let content_until = cut.content_until();
         for (item, (_, release)) in items.iter_mut().zip(cut.releases) {
             item.release = Some(release);
         }
-        let (seal, new_batch) = cut::seal(&self.node, &self.peer, frame.batch_id, frame.at, batch_items, 0);
+        let (seal, mut new_batch) = cut::seal(&self.node, &self.peer, frame.batch_id, frame.at, batch_items, 0);
+        new_batch.content_until = content_until;
         batch::insert(tx, &new_batch).await?;
         register::insert(tx, cut.disclosures).await?;
         entries.extend(cut.entries);

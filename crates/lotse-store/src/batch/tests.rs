@@ -39,6 +39,7 @@ pub(crate) fn batch(number: u8, records: &[u8]) -> NewBatch {
         seal: vec![number],
         items: records.iter().map(item).collect(),
         attempts: 1,
+        content_until: None,
     }
 }
 

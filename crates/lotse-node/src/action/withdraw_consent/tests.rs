@@ -93,7 +93,16 @@ async fn claim(node: &TestNode, number: u8, recipient: &str) -> Id {
         release: Some(release),
     };
     let items = vec![BatchItem { record_id, digest }];
-    let batch = NewBatch { batch_id, peer: recipient, created_at: at, root: digest, seal: vec![], items, attempts: 0 };
+    let batch = NewBatch {
+        batch_id,
+        peer: recipient,
+        created_at: at,
+        root: digest,
+        seal: vec![],
+        items,
+        attempts: 0,
+        content_until: None,
+    };
     let work = node.store.transact("test_claim", move |tx| {
         let (item, batch) = (item.clone(), batch.clone());
         Box::pin(async move {

@@ -82,6 +82,7 @@ async fn a_referral_leads_to_its_answers_and_to_the_receipt_for_its_batch(databa
         seal: Vec::new(),
         items: Vec::new(),
         attempts: 1,
+        content_until: None,
     };
     let released = move |number: u8, kind: ItemKind, batch: u8| {
         let release = Release {
