@@ -11,6 +11,7 @@ use crate::action::end_leases::{Leases, end_lost_leases};
 use crate::action::expire_consents::expire_consents;
 use crate::action::expire_items::expire_items;
 use crate::action::purge_ended::purge_ended;
+use crate::action::purge_sent::purge_sent;
 use crate::action::withdraw_consent::finish_pending;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -18,7 +19,7 @@ use crate::node::Node;
 /// How often time is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often copies whose lease has ended are destroyed. Reading refuses them at once.
+/// How often content is destroyed whose lease has ended. Reading refuses it at once.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Keeps house until the node stops.
@@ -52,6 +53,13 @@ async fn keep(node: &Arc<Node>, leases: &mut Leases, purge: bool) -> Result<(), 
         let copies = purge_ended(node).await?;
         if copies > 0 {
             tracing::info!(copies, "copies whose lease has ended are destroyed");
+        }
+        let items = purge_sent(node).await?;
+        if items > 0 {
+            tracing::info!(
+                items,
+                "content of outgoing items that ended, or that nobody may hold any longer, is destroyed"
+            );
         }
     }
     finished.map(drop)

@@ -2,6 +2,7 @@
 //! that it can be lost, doubled and delayed at will.
 
 mod answers;
+mod content;
 mod faults;
 mod later;
 pub(crate) mod pair;

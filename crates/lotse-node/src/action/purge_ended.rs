@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 
 use lotse_store::custody;
 
+use crate::action::empty_log::empty_log;
 use crate::failure::Failure;
 use crate::node::Node;
 
 /// Purges what may no longer be held; returns how many copies went. When it returns, the old bytes of these and of copies that
-/// every system confirmed before are gone from the write-ahead log too. If that fails, as it does while somebody reads what was
-/// there before, the next run tries it again.
+/// every system confirmed before are gone from the write-ahead log too.
 pub async fn purge_ended(node: &Arc<Node>) -> Result<u64, Failure> {
     let at = node.now();
     let taken_until = at.minus(node.config.custody.payload_life());
@@ -27,10 +27,6 @@ pub async fn purge_ended(node: &Arc<Node>) -> Result<u64, Failure> {
         })
     });
     let purged = purge.await?;
-    // Taken before the log is emptied: what goes meanwhile asks for the next time.
-    if node.signals.content_gone.swap(false, Ordering::AcqRel) {
-        let emptied = node.store.empty_log().await;
-        emptied.inspect_err(|_| node.signals.content_gone.store(true, Ordering::Release))?;
-    }
+    empty_log(node).await?;
     Ok(purged)
 }

@@ -2,9 +2,10 @@
 //!
 //! The first narrows what every decision reads: no claim after it sees the old coverage. Between the two, outside any
 //! transaction, what was claimed before is waited for: until it is answered, taken back, or its lease is over. Then the head store
-//! remembers the withdrawal, so that no restore of the database undoes it. The second commit makes it effective. Only then is it
-//! answered, and no transmission of the old bytes starts after that.
+//! remembers the withdrawal, so that no restore of the database undoes it. The second commit makes it effective, and destroys what was
+//! withdrawn of the content here. Only then is it answered, and no transmission of the old bytes starts after that.
 
+mod content;
 mod effect;
 mod remembered;
 

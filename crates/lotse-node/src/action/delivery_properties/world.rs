@@ -26,7 +26,7 @@ use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::action::submit_referrals::{Room, Submission, submit_referrals};
 use crate::action::take_batch::take_batch;
 use crate::action::withdraw_consent::{self, WithdrawConsent, finish_pending, withdraw_consent};
-use crate::action::{expire_consents, expire_items, purge_ended, suspend_agreement, suspend_peer};
+use crate::action::{expire_consents, expire_items, purge_ended, purge_sent, suspend_agreement, suspend_peer};
 use crate::entry::EntryKind;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -326,6 +326,7 @@ impl World {
             expire_consents::expire_consents(self.node(side)).await.unwrap();
             expire_items::expire_items(self.node(side)).await.unwrap();
             purge_ended::purge_ended(self.node(side)).await.unwrap();
+            purge_sent::purge_sent(self.node(side)).await.unwrap();
         }
     }
 

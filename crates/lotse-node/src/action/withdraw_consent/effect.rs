@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lotse_core::consent::{ConsentState, Withdrawn};
@@ -12,8 +13,8 @@ use lotse_store::withdrawal::{self, Withdrawal};
 use lotse_store::{StoreError, Tx, batch};
 use tokio::time::Instant;
 
-use super::draft;
 use super::remembered::remember;
+use super::{content, draft};
 use crate::entry::{self, EntryKind};
 use crate::failure::Failure;
 use crate::head_store::RememberedWithdrawal;
@@ -98,6 +99,9 @@ async fn commit(
     let touched: Vec<Recipient> =
         recipients.into_iter().filter(|recipient| effective.iter().any(|w| touches(w, recipient))).collect();
     consent::raise_epochs(tx, node.generation, &touched).await?;
+    if content::destroy(tx, node, &touched).await? > 0 {
+        node.signals.content_gone.store(true, Ordering::Release);
+    }
     let drafts = effective.iter().flat_map(|withdrawal| {
         let head = heads.iter().find(|head| head.consent_id == withdrawal.consent_id);
         let recipients = touched.iter().filter(|recipient| touches(withdrawal, recipient));

@@ -1,0 +1,74 @@
+//! What a withdrawal does to the content that was released under the consent, here at its owner. Frozen bytes of before are never
+//! sent again, since their epoch is over: whole content goes, and where only categories were withdrawn, these go out of it. What
+//! was in doubt stays so, and visible.
+
+use std::collections::BTreeSet;
+
+use lotse_core::category::Categories;
+use lotse_core::id::Id;
+use lotse_store::consent::Recipient;
+use lotse_store::outbox::{self, Kept};
+use lotse_store::vault::Sealed;
+use lotse_store::{StoreError, Tx, register};
+
+use crate::action::submit_referrals::place;
+use crate::node::Node;
+use crate::wire::referral;
+
+/// Items whose content is looked at together.
+const AT_ONCE: usize = 256;
+
+/// Destroys what was withdrawn towards these recipients; returns of how many items. What is due is left to the claim, which decides
+/// again, and ends it or cuts it without what was withdrawn.
+pub(super) async fn destroy(tx: &mut Tx, node: &Node, touched: &[Recipient]) -> Result<u64, StoreError> {
+    let consents: BTreeSet<Id> = touched.iter().map(|recipient| recipient.consent_id).collect();
+    let mut destroyed = 0;
+    for consent_id in consents {
+        let released = register::under_consent(tx, consent_id).await?;
+        let records: BTreeSet<Id> = released.into_iter().map(|(record_id, _)| record_id).collect();
+        let records: Vec<Id> = records.into_iter().collect();
+        for some in records.chunks(AT_ONCE) {
+            let (mut gone, mut rest) = (Vec::new(), Vec::new());
+            for item in outbox::kept(tx, consent_id, some).await? {
+                match withdrawn(&item, consent_id, touched) {
+                    Withdrawn::Nothing => {}
+                    Withdrawn::Whole => gone.push(item.record_id),
+                    Withdrawn::Part(categories) => rest.push((item.record_id, without(node, &item, categories)?)),
+                }
+            }
+            destroyed += outbox::purge(tx, &gone).await? + rest.len() as u64;
+            if !rest.is_empty() {
+                outbox::replace_content(tx, rest).await?;
+            }
+        }
+    }
+    Ok(destroyed)
+}
+
+/// What of an item's content was withdrawn.
+enum Withdrawn {
+    Nothing,
+    Whole,
+    Part(Categories),
+}
+
+fn withdrawn(item: &Kept, consent_id: Id, touched: &[Recipient]) -> Withdrawn {
+    let towards = |one: &&Recipient| one.consent_id == consent_id && one.recipient == item.recipient;
+    let Some(Recipient { withdrawn, .. }) = touched.iter().find(towards) else { return Withdrawn::Nothing };
+    let part = withdrawn.categories.and(item.sent);
+    if withdrawn.whole || withdrawn.purposes.contains(item.purpose) {
+        Withdrawn::Whole
+    } else if part.is_empty() {
+        Withdrawn::Nothing
+    } else {
+        Withdrawn::Part(part)
+    }
+}
+
+/// Encrypts an item's content anew, without these categories.
+fn without(node: &Node, item: &Kept, categories: Categories) -> Result<Sealed, StoreError> {
+    let place = place(&item.record_id);
+    let bytes = node.vault.open(place, &item.content)?;
+    let rest = referral::leave_out(&bytes, categories).map_err(|_| StoreError::Value("content of a referral"))?;
+    Ok(node.vault.seal(&*node.random, place, &rest)?)
+}
