@@ -156,6 +156,13 @@ pub async fn leased(tx: &mut Tx) -> Result<Vec<OpenBatch>, StoreError> {
     tx.fetch(sql, [OPEN.into()]).await?.iter().map(open_batch).collect()
 }
 
+/// Finds those of the batches whose lease may still run.
+pub async fn still_leased(tx: &mut Tx, batch_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
+    let keys = batch_ids.iter().map(|&id| id.into()).collect();
+    let rows = tx.fetch_in("SELECT batch_id FROM batch WHERE batch_id", keys, " AND state = 1", []).await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
 /// Finds batches in which content was released that has to go by now, the longest overdue first, with their records.
 pub(crate) async fn content_over(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<(Id, Vec<Id>)>, StoreError> {
     let sql = "SELECT batch_id, items FROM batch WHERE content_until <= $1 ORDER BY content_until LIMIT $2";

@@ -146,12 +146,5 @@ pub async fn carriers(tx: &mut Tx, consent_ids: &[Id], leased: &[OpenBatch]) -> 
     Ok(found.into_iter().collect())
 }
 
-/// Finds those of the batches whose lease may still run.
-pub async fn still_leased(tx: &mut Tx, batch_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
-    let keys = batch_ids.iter().map(|&id| id.into()).collect();
-    let rows = tx.fetch_in("SELECT batch_id FROM batch WHERE batch_id", keys, " AND state = 1", []).await?;
-    rows.iter().map(|row| row.get(0)).collect()
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,7 @@
 //! Suspends an agreement at this node: no release under any version of it from this moment on. And the way back.
+//!
+//! The commit stops claims; what was claimed before is waited for. Only then is it answered. Whatever is on its way to the other
+//! parties is waited for, under this agreement or not: telling them apart is not worth the few seconds of a lease.
 
 use std::sync::Arc;
 
@@ -6,17 +9,20 @@ use lotse_core::id::{AgencyId, Id};
 use lotse_core::time::Timestamp;
 use lotse_store::peer::Suspension;
 
+use crate::action::wait_for_leases::wait_for_peers;
 use crate::entry::{Draft, EntryKind};
 use crate::failure::Failure;
 use crate::federation::{Act, Change, Federation, Write, change};
 use crate::node::Node;
 
-/// Suspends an agreement at this node. Each act is logged, also one that changes nothing.
+/// Suspends an agreement at this node; returns when nothing is on its way to its other parties. Each act is logged,
+/// also one that changes nothing.
 ///
 /// # Errors
 /// `NOT_FOUND`.
 pub async fn suspend_agreement(node: &Arc<Node>, id: Id, act: Act) -> Result<(), Failure> {
-    set(node, id, Suspension::Suspended, act).await
+    let parties = set(node, id, Suspension::Suspended, act).await?;
+    Ok(wait_for_peers(node, parties).await?)
 }
 
 /// Lets releases under an agreement start again, also of what would still pause before its next attempt.
@@ -24,15 +30,16 @@ pub async fn suspend_agreement(node: &Arc<Node>, id: Id, act: Act) -> Result<(),
 /// # Errors
 /// `NOT_FOUND`.
 pub async fn resume_agreement(node: &Arc<Node>, id: Id, act: Act) -> Result<(), Failure> {
-    set(node, id, Suspension::Lifted, act).await
+    set(node, id, Suspension::Lifted, act).await.map(drop)
 }
 
-async fn set(node: &Arc<Node>, id: Id, suspension: Suspension, act: Act) -> Result<(), Failure> {
+/// Writes it and returns the other parties of the agreement, of all its versions.
+async fn set(node: &Arc<Node>, id: Id, suspension: Suspension, act: Act) -> Result<Vec<AgencyId>, Failure> {
     let at = node.now();
     change(node, "suspend_agreement", move |federation| decide(federation, id, suspension, at, &act)).await
 }
 
-fn decide(federation: &Federation, id: Id, suspension: Suspension, at: Timestamp, act: &Act) -> Change<()> {
+fn decide(federation: &Federation, id: Id, suspension: Suspension, at: Timestamp, act: &Act) -> Change<Vec<AgencyId>> {
     let Some(known) = federation.agreements.iter().find(|known| known.agreement.id == id) else {
         return Change::none(Err(Failure::not_found()));
     };
@@ -41,20 +48,22 @@ fn decide(federation: &Federation, id: Id, suspension: Suspension, at: Timestamp
         Suspension::Lifted => (EntryKind::AgreementResumed, false),
     };
     let changes = known.suspended != wanted;
+    let parties = parties(federation, id);
     let mut writes = Vec::new();
     if changes {
         writes.push(Write::AgreementSuspension(id, suspension, at));
         if suspension == Suspension::Lifted {
-            writes.extend(parties(federation, id).map(|peer| Write::RetryNow(peer.clone(), at)));
+            writes.extend(parties.iter().map(|peer| Write::RetryNow(peer.clone(), at)));
         }
     }
-    Change::done((), writes, vec![(kind, Draft { agreement_id: Some(id), ..act.draft() })])
+    Change::done(parties, writes, vec![(kind, Draft { agreement_id: Some(id), ..act.draft() })])
 }
 
 /// Returns the peers that any version of an agreement names.
-fn parties(federation: &Federation, id: Id) -> impl Iterator<Item = &AgencyId> {
-    let versions = move || federation.agreements.iter().filter(move |known| known.agreement.id == id);
-    federation.peers.keys().filter(move |peer| versions().any(|known| known.agreement.party(peer).is_some()))
+fn parties(federation: &Federation, id: Id) -> Vec<AgencyId> {
+    let versions = || federation.agreements.iter().filter(|known| known.agreement.id == id);
+    let is_party = |peer: &&AgencyId| versions().any(|known| known.agreement.party(peer).is_some());
+    federation.peers.keys().filter(is_party).cloned().collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! Suspends a peer: no release to it from this moment on. Duties go on. And the way back, because the two are one rule.
+//!
+//! The commit stops claims; what was claimed before is waited for. Only then is it answered: nothing to the peer starts after that.
 
 use std::sync::Arc;
 
@@ -6,17 +8,20 @@ use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 use lotse_store::peer::Suspension;
 
+use crate::action::wait_for_leases::wait_for_peers;
 use crate::entry::{Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::federation::{Act, Change, Federation, Write, change};
 use crate::node::Node;
 
-/// Suspends a peer at this node. Each act is logged, also one that changes nothing.
+/// Suspends a peer at this node; returns when nothing is on its way to it. Each act is logged, also one
+/// that changes nothing.
 ///
 /// # Errors
 /// `PEER_UNKNOWN`.
 pub async fn suspend_peer(node: &Arc<Node>, peer: AgencyId, act: Act) -> Result<(), Failure> {
-    set(node, peer, Suspension::Suspended, act).await
+    set(node, peer.clone(), Suspension::Suspended, act).await?;
+    Ok(wait_for_peers(node, vec![peer]).await?)
 }
 
 /// Lets releases to a peer start again, also of what would still pause before its next attempt.

@@ -19,7 +19,8 @@ use lotse_store::consent::{self, Head, Recipient};
 use lotse_store::withdrawal::{self, Scope, Withdrawal};
 use lotse_store::{StoreError, Tx, register};
 
-use self::effect::{Who, carriers, leases_end, take_effect, wait_for};
+use self::effect::{Who, carriers, take_effect};
+use crate::action::wait_for_leases::{leases_end, wait_for};
 use crate::entry::{self, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::head_store::RememberedWithdrawal;

@@ -51,5 +51,5 @@ async fn a_batch_is_waited_for_while_its_lease_runs(database: Database) {
     writing!(store, tx => batch::lapse(tx, id(2), Timestamp::from_micros(50))).unwrap();
     writing!(store, tx => batch::answer(tx, id(3), vec![7], Timestamp::from_micros(50))).unwrap();
     let asked = || [1, 2, 3, 77].map(id);
-    assert_eq!(reading!(store, tx => still_leased(tx, &asked())), [id(1)], "4 runs too, and nobody asked");
+    assert_eq!(reading!(store, tx => batch::still_leased(tx, &asked())), [id(1)], "4 runs too, and nobody asked");
 }

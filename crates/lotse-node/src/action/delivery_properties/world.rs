@@ -49,6 +49,7 @@ pub(super) struct World {
     flights: Vec<Flight>,
     receipts: Vec<(Side, Receipt)>,
     withdrawal: Option<Withdrawal>,
+    suspensions: Vec<Suspension>,
     answers: u32,
     pub(super) oracle: Oracle,
 }
@@ -67,6 +68,14 @@ struct Flight {
 struct Withdrawal {
     consent: usize,
     task: JoinHandle<Result<withdraw_consent::Outcome, Failure>>,
+}
+
+/// A suspension that is written and not answered yet.
+struct Suspension {
+    side: Side,
+    /// How many batches were claimed before it.
+    claimed_before: usize,
+    task: JoinHandle<Result<(), Failure>>,
 }
 
 impl Side {
@@ -94,6 +103,7 @@ impl World {
             flights: Vec::new(),
             receipts: Vec::new(),
             withdrawal: None,
+            suspensions: Vec::new(),
             answers: 0,
             oracle: Oracle::default(),
         }
@@ -135,6 +145,7 @@ impl World {
             Op::NextVersion => self.next_version().await,
         }
         self.finish_withdrawal().await;
+        self.finish_suspensions().await;
     }
 
     async fn consent(&mut self, person: u8, categories: u16, days: u8) {
@@ -286,13 +297,44 @@ impl World {
         self.oracle.consents[withdrawal.consent].answer();
     }
 
+    /// Begins a suspension and waits until releases have stopped; it is answered when nothing to the other side is on its way.
     async fn suspend(&mut self, side: Side, bond: Bond) {
-        let (node, peer) = (self.node(side), self.node(side.other()).agency.clone());
-        match bond {
-            Bond::Peer => suspend_peer::suspend_peer(node, peer, admin()).await.unwrap(),
-            Bond::Agreement => suspend_agreement::suspend_agreement(node, self.agreement, admin()).await.unwrap(),
+        let (peer, agreement) = (self.node(side.other()).agency.clone(), self.agreement);
+        let node = self.node(side).node.clone();
+        let kind = match bond {
+            Bond::Peer => EntryKind::PeerSuspended,
+            Bond::Agreement => EntryKind::AgreementSuspended,
+        };
+        let before = self.node(side).entries_of(kind).await.len();
+        let task = tokio::spawn(async move {
+            match bond {
+                Bond::Peer => suspend_peer::suspend_peer(&node, peer, admin()).await,
+                Bond::Agreement => suspend_agreement::suspend_agreement(&node, agreement, admin()).await,
+            }
+        });
+        while self.node(side).entries_of(kind).await.len() == before {
+            tokio::task::yield_now().await;
         }
+        let claimed_before = self.flights.len();
+        self.suspensions.push(Suspension { side, claimed_before, task });
         self.oracle.suspended.insert((side as u8, bond as u8));
+    }
+
+    /// Waits for the answers to suspensions, once nothing that they stop is on its way.
+    async fn finish_suspensions(&mut self) {
+        for suspension in std::mem::take(&mut self.suspensions) {
+            let before = &self.flights[..suspension.claimed_before];
+            if let Some(flight) = before.iter().find(|flight| flight.is_open && flight.from == suspension.side) {
+                let lease_runs = tokio::time::Instant::now() < flight.shipment.lease_until;
+                assert!(
+                    !lease_runs || !suspension.task.is_finished(),
+                    "a suspension is answered while bytes may leave"
+                );
+                self.suspensions.push(suspension);
+            } else {
+                suspension.task.await.unwrap().unwrap();
+            }
+        }
     }
 
     async fn resume(&mut self, side: Side, bond: Bond) {
@@ -314,6 +356,9 @@ impl World {
         finish_pending(&node).await.unwrap();
         *place = Some(node);
         self.flights.iter_mut().filter(|flight| flight.from == side).for_each(|flight| flight.is_open = false);
+        for suspension in self.suspensions.extract_if(.., |suspension| suspension.side == side) {
+            let _ = suspension.task.await;
+        }
         if let Some(withdrawal) = self.withdrawal.take_if(|_| side == Side::Owner) {
             // Its caller has no answer; the start has finished it all the same.
             let _ = withdrawal.task.await;

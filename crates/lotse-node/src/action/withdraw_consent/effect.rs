@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use lotse_core::consent::{ConsentState, Withdrawn};
 use lotse_core::id::{AgencyId, Id};
@@ -11,7 +10,6 @@ use lotse_core::time::Timestamp;
 use lotse_store::consent::{self, Head, Recipient};
 use lotse_store::withdrawal::{self, Withdrawal};
 use lotse_store::{StoreError, Tx, batch};
-use tokio::time::Instant;
 
 use super::remembered::remember;
 use super::{content, draft};
@@ -19,11 +17,7 @@ use crate::entry::{self, EntryKind};
 use crate::failure::Failure;
 use crate::head_store::RememberedWithdrawal;
 use crate::node::Node;
-use crate::shipment::LEASE;
 use crate::telemetry::trace::TraceId;
-
-/// How often the batches on their way are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Who withdrew, for the log; empty after a crash.
 #[derive(Clone, Default)]
@@ -37,26 +31,6 @@ pub(super) struct Who {
 pub(super) async fn carriers(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
     let leased = batch::leased(tx).await?;
     if leased.is_empty() { Ok(Vec::new()) } else { withdrawal::carriers(tx, consent_ids, &leased).await }
-}
-
-/// Returns when the leases that run now are over at the latest: after that no byte of their batches is written.
-pub(super) fn leases_end() -> Instant {
-    Instant::now() + LEASE
-}
-
-/// Waits until the batches are answered, taken back or lapsed, or until the leases are over.
-pub(super) async fn wait_for(node: &Node, mut batches: Vec<Id>, leases_end: Instant) -> Result<(), StoreError> {
-    while !batches.is_empty() && Instant::now() < leases_end {
-        let asked = batches.clone();
-        let look = node
-            .store
-            .read("withdrawal_wait", move |tx| Box::pin(async move { withdrawal::still_leased(tx, &asked).await }));
-        batches = look.await?;
-        if !batches.is_empty() {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-    Ok(())
 }
 
 /// Makes pending withdrawals effective, once the head store remembers them, and wakes the couriers of those who are touched.
