@@ -6,6 +6,7 @@ mod content;
 mod faults;
 mod later;
 pub(crate) mod pair;
+mod receipts;
 mod suspensions;
 
 use std::sync::Arc;

@@ -130,8 +130,11 @@ impl Job {
         if !batch::answer(tx, sent.batch_id, self.bytes.clone(), at).await? {
             return Ok((Recorded::Repeated, None));
         }
-        let exceptions = self.still_sent(tx, &sent, self.exceptions(&sent)).await?;
+        let mut exceptions = self.exceptions(&sent);
         if !exceptions.is_empty() {
+            let ids: Vec<Id> = exceptions.iter().map(|item| item.record_id).collect();
+            let still_sent = still_sent(tx, &sent, &ids).await?;
+            exceptions.retain(|item| still_sent.contains(&item.record_id));
             outbox::settle(tx, DeliveryState::InDoubt, &exceptions).await?;
         }
         self.take_moved(tx, &sent).await?;
@@ -175,27 +178,6 @@ impl Job {
         sent.items.iter().zip(&self.opened.items).filter_map(settle).collect()
     }
 
-    /// Leaves those whose envelope is still the one that the receipt is about. An item that was to be sent again and has been cut
-    /// anew meanwhile is in doubt under another envelope, of which this receipt says nothing.
-    async fn still_sent(
-        &self,
-        tx: &mut Tx,
-        sent: &OpenBatch,
-        mut exceptions: Vec<Settled>,
-    ) -> Result<Vec<Settled>, StoreError> {
-        if exceptions.is_empty() {
-            return Ok(exceptions);
-        }
-        let ids: Vec<Id> = exceptions.iter().map(|item| item.record_id).collect();
-        let now = outbox::find(tx, &ids).await?;
-        exceptions.retain(|exception| {
-            let in_batch = sent.items.iter().find(|item| item.record_id == exception.record_id);
-            let stored = now.iter().find(|item| item.record_id == exception.record_id);
-            stored.zip(in_batch).is_some_and(|(stored, item)| stored.envelope_digest == Some(item.digest))
-        });
-        Ok(exceptions)
-    }
-
     /// Items that were sent again in a later batch meanwhile are put back into this one, which is answered now.
     async fn take_moved(&self, tx: &mut Tx, sent: &OpenBatch) -> Result<(), StoreError> {
         if !sent.moved {
@@ -206,7 +188,8 @@ impl Job {
             .filter(|(_, item)| item.outcome == Outcome::Taken)
             .map(|(sent_item, _)| sent_item.record_id)
             .collect();
-        outbox::rebatch(tx, &taken, sent.batch_id).await
+        let still_sent = still_sent(tx, sent, &taken).await?;
+        outbox::rebatch(tx, &still_sent, sent.batch_id).await
     }
 
     fn recorded(&self) -> Recorded {
@@ -245,4 +228,15 @@ impl Job {
             ..Draft::default()
         }
     }
+}
+
+/// Finds those of the records whose envelope is still the one that the batch's receipt is about. An item that was to be sent again
+/// and has been cut anew meanwhile is in doubt under another envelope, of which this receipt says nothing.
+async fn still_sent(tx: &mut Tx, sent: &OpenBatch, record_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
+    let mut stored = outbox::find(tx, record_ids).await?;
+    stored.retain(|stored| {
+        let in_batch = sent.items.iter().find(|item| item.record_id == stored.record_id);
+        in_batch.is_some_and(|item| stored.envelope_digest == Some(item.digest))
+    });
+    Ok(stored.into_iter().map(|stored| stored.record_id).collect())
 }

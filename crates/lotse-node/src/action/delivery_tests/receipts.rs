@@ -1,0 +1,58 @@
+//! Receipts that come late, and contradict each other.
+
+use lotse_core::delivery::{DeliveryState, Outcome};
+use lotse_core::id::{Digest, Sequence};
+use lotse_core::reason::Reason;
+use lotse_core::time::DAY;
+use lotse_proto::exchange::v1 as proto;
+
+use super::pair::Pair;
+use crate::action::claim::claim_due;
+use crate::action::claim_again::claim_again;
+use crate::action::record_receipt::{Recorded, record_receipt};
+use crate::action::submit_referrals::Room;
+use crate::shipment::Shipment;
+use crate::wire::batch::{ReceiptItem, ReceiptStatement, encode_item, items_root, seal_receipt};
+
+impl Pair {
+    /// Makes what the holder would seal if every envelope of the batch had this outcome.
+    fn receipt(&self, shipment: &Shipment, outcome: Outcome) -> proto::Receipt {
+        let first_taken_at = (outcome == Outcome::Taken).then(|| self.holder.now());
+        let item = |digest: Digest| ReceiptItem { digest, outcome, first_taken_at, log_leaf_hash: digest };
+        let items: Vec<_> = shipment.items.iter().map(|sent| encode_item(&item(sent.digest))).collect();
+        let statement = ReceiptStatement {
+            receiver: self.holder.agency.clone(),
+            sender: self.owner.agency.clone(),
+            batch_id: shipment.batch_id,
+            batch_root: shipment.root,
+            taken_at: self.holder.now(),
+            count: items.len() as u32,
+            items_root: items_root(&items),
+            number: Sequence::new(1, 1),
+            receiver_generation: 1,
+            sender_generation: 1,
+        };
+        proto::Receipt { seal: Some(seal_receipt(&statement, &self.holder.keys.sealing)), items }
+    }
+}
+
+#[tokio::test]
+async fn a_late_taken_for_an_old_envelope_leaves_the_new_one_in_doubt() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let (record_id, first) = (outcome.results[0].clone().unwrap().record_id, outcome.shipment.unwrap());
+    pair.lapse(first.batch_id).await;
+    let repeated = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap().shipment.unwrap();
+    let again = pair.receipt(&repeated, Outcome::Again(Reason::PeerSuspended));
+    record_receipt(&pair.owner, &pair.holder.agency, again).await.unwrap();
+    pair.clock.turn(DAY);
+    let cut_anew = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
+    assert_ne!(cut_anew.items[0].digest, first.items[0].digest);
+    let late = pair.receipt(&first, Outcome::Taken);
+    let recorded = record_receipt(&pair.owner, &pair.holder.agency, late).await.unwrap();
+    assert_eq!(recorded, Recorded::First { taken: 1, refused: 0, again: vec![] });
+    assert_eq!(pair.sent(record_id).await.delivery, DeliveryState::InDoubt, "of the new envelope it says nothing");
+    pair.deliver(&cut_anew).await;
+    assert_eq!(pair.sent(record_id).await.delivery, DeliveryState::Taken);
+}
