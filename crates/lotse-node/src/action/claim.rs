@@ -21,7 +21,7 @@ use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::outbox::{Claimable, Settled};
 use lotse_store::vault::Sealed;
-use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register};
+use lotse_store::{StoreError, Tx, batch, log, outbox, register};
 use tokio::time::Instant;
 
 use crate::action::covering::Consents;
@@ -149,16 +149,9 @@ impl Claim {
     }
 
     async fn consents(&self, tx: &mut Tx, items: &[Item]) -> Result<Consents, StoreError> {
-        let mut subjects: Vec<Id> = items.iter().filter_map(|item| item.claimable.subject).collect();
-        let mut named: Vec<Id> = items.iter().filter_map(|item| item.referral().and_then(|ask| ask.consent)).collect();
-        [&mut subjects, &mut named].into_iter().for_each(|ids| {
-            ids.sort_unstable();
-            ids.dedup();
-        });
-        if subjects.is_empty() {
-            return Ok(Consents::default());
-        }
-        consent::towards(tx, &self.peer, &subjects, &named).await.map(Consents::new)
+        let subjects = items.iter().filter_map(|item| item.claimable.subject).collect();
+        let named = items.iter().filter_map(|item| item.referral().and_then(|ask| ask.consent)).collect();
+        Consents::read(tx, &self.peer, subjects, named).await
     }
 
     fn decide(&self, federation: &Federation, consents: &Consents, item: &Item, at: Timestamp) -> Verdict {

@@ -12,7 +12,7 @@ use lotse_store::batch::{BatchItem, OpenBatch};
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{Claimable, Frozen};
-use lotse_store::{StoreError, Tx, batch, consent, outbox};
+use lotse_store::{StoreError, Tx, batch, outbox};
 use tokio::time::Instant;
 
 use crate::action::claim::{pause, question};
@@ -78,12 +78,9 @@ impl Claim {
     }
 
     async fn consents(&self, tx: &mut Tx, items: &[Claimable]) -> Result<Consents, StoreError> {
-        let subjects: Vec<Id> = items.iter().filter_map(|item| item.subject).collect();
-        let named: Vec<Id> = items.iter().filter_map(|item| item.frozen.as_ref()?.consent_id).collect();
-        if subjects.is_empty() {
-            return Ok(Consents::default());
-        }
-        consent::towards(tx, &self.peer, &subjects, &named).await.map(Consents::new)
+        let subjects = items.iter().filter_map(|item| item.subject).collect();
+        let named = items.iter().filter_map(|item| item.frozen.as_ref()?.consent_id).collect();
+        Consents::read(tx, &self.peer, subjects, named).await
     }
 
     /// Tells whether the frozen bytes may still go, exactly as they are.

@@ -1,19 +1,33 @@
 //! The consents that may cover what is released to one recipient, found by subject.
 
 use lotse_core::consent::ConsentState;
-use lotse_core::id::Id;
+use lotse_core::id::{AgencyId, Id};
 use lotse_core::time::Timestamp;
-use lotse_store::consent::Towards;
+use lotse_store::consent::{self, Towards};
+use lotse_store::{StoreError, Tx};
 
 /// Consents as they stand towards the recipient, found by subject.
 #[derive(Default)]
 pub struct Consents(Vec<Towards>);
 
 impl Consents {
-    /// Sorts what was read.
-    pub fn new(mut towards: Vec<Towards>) -> Consents {
+    /// Reads the consents of subjects, and those that are named, as they stand towards a recipient.
+    pub async fn read(
+        tx: &mut Tx,
+        recipient: &AgencyId,
+        mut subjects: Vec<Id>,
+        mut named: Vec<Id>,
+    ) -> Result<Consents, StoreError> {
+        if subjects.is_empty() {
+            return Ok(Consents::default());
+        }
+        for ids in [&mut subjects, &mut named] {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        let mut towards = consent::towards(tx, recipient, &subjects, &named).await?;
         towards.sort_by_key(|towards| towards.consent.subject);
-        Consents(towards)
+        Ok(Consents(towards))
     }
 
     /// Returns the consents whose time is over and that nobody has committed as expired yet.

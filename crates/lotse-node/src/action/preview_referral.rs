@@ -5,7 +5,6 @@ use std::sync::Arc;
 use lotse_core::consent::Consent;
 use lotse_core::id::AgencyId;
 use lotse_core::release::{self, Permit};
-use lotse_store::consent;
 
 use crate::action::covering::Consents;
 use crate::action::guard;
@@ -28,11 +27,10 @@ pub async fn preview_referral(node: &Arc<Node>, handover: Handover) -> Result<Pr
     let subject = lotse_store::subject::id(&node.vault, &handover.subject_reference);
     let named: Vec<_> = handover.consent.into_iter().collect();
     let recipient = peer.clone();
-    let towards = node
+    let read = node
         .store
-        .read("preview", move |tx| Box::pin(async move { consent::towards(tx, &recipient, &[subject], &named).await }))
-        .await?;
-    let consents = Consents::new(towards);
+        .read("preview", move |tx| Box::pin(async move { Consents::read(tx, &recipient, vec![subject], named).await }));
+    let consents = read.await?;
     let of_subject: Vec<&Consent> =
         consents.of(subject, handover.consent).into_iter().map(|towards| &towards.consent).collect();
     let federation = node.federation.get();

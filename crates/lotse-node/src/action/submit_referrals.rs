@@ -23,7 +23,7 @@ use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{Delivered, ItemKind, NewItem};
 use lotse_store::vault::Sealed;
-use lotse_store::{StoreError, Tx, batch, consent, log, outbox, register, vault};
+use lotse_store::{StoreError, Tx, batch, log, outbox, register, vault};
 use tokio::time::Instant;
 
 use crate::action::covering::Consents;
@@ -202,17 +202,9 @@ impl Job {
 
     /// Reads the consents that the decisions need, by subject.
     async fn consents(&self, tx: &mut Tx, fresh: &[usize]) -> Result<Consents, StoreError> {
-        let mut subjects: Vec<Id> = fresh.iter().map(|&place| self.items[place].subject).collect();
-        let mut named: Vec<Id> =
-            fresh.iter().filter_map(|&place| self.items[place].submission.handover.consent).collect();
-        [&mut subjects, &mut named].into_iter().for_each(|ids| {
-            ids.sort_unstable();
-            ids.dedup();
-        });
-        if subjects.is_empty() {
-            return Ok(Consents::default());
-        }
-        consent::towards(tx, &self.peer, &subjects, &named).await.map(Consents::new)
+        let subjects = fresh.iter().map(|&place| self.items[place].subject).collect();
+        let named = fresh.iter().filter_map(|&place| self.items[place].submission.handover.consent).collect();
+        Consents::read(tx, &self.peer, subjects, named).await
     }
 
     fn decide<'a>(&self, federation: &Federation, consents: &'a Consents, place: usize, at: Timestamp) -> Verdict<'a> {
