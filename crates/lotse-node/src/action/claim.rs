@@ -15,13 +15,12 @@ use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::release::{self, Moment, NoNotes, Permit, Refusal, Release};
 use lotse_core::time::Timestamp;
-use lotse_store::batch::BatchItem;
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::outbox::{Claimable, Settled};
 use lotse_store::vault::Sealed;
-use lotse_store::{StoreError, Tx, batch, log, outbox, register};
+use lotse_store::{StoreError, Tx, log, outbox};
 use tokio::time::Instant;
 
 use crate::action::covering::Consents;
@@ -283,11 +282,6 @@ impl Claim {
             at,
         };
         let cut = cut::cut(&self.node, &frame, &candidates)?;
-        let batch_items = cut
-            .releases
-            .iter()
-            .map(|(record_id, release)| BatchItem { record_id: *record_id, digest: release.envelope_digest })
-            .collect();
         outbox::release(tx, &cut.releases).await?;
         let changed: Vec<_> = permitted
             .iter()
@@ -296,22 +290,7 @@ impl Claim {
         if !changed.is_empty() {
             outbox::replace_content(tx, changed).await?;
         }
-        let (seal, mut new_batch) = cut::seal(&self.node, &self.peer, frame.batch_id, at, batch_items, 0);
-        new_batch.content_until = cut.content_until();
-        batch::insert(tx, &new_batch).await?;
-        if !cut.disclosures.is_empty() {
-            register::insert(tx, cut.disclosures).await?;
-        }
-        entries.extend(cut.entries);
-        Ok(Shipment {
-            peer: self.peer.clone(),
-            batch_id: frame.batch_id,
-            root: new_batch.root,
-            items: new_batch.items,
-            seal,
-            envelopes: cut.envelopes,
-            lease_until: self.lease_until,
-        })
+        cut.ship(tx, &self.node, &frame, self.lease_until, entries).await.map(|(shipment, _)| shipment)
     }
 
     fn waiting(&self, item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {

@@ -159,14 +159,6 @@ impl Claim {
         outbox::rebatch(tx, &ids, batch_id).await?;
         let (seal, new_batch) = cut::seal(&self.node, &self.peer, batch_id, at, items, lapsed.attempts + 1);
         batch::insert(tx, &new_batch).await?;
-        Ok(Shipment {
-            peer: self.peer.clone(),
-            batch_id,
-            root: new_batch.root,
-            items: new_batch.items,
-            seal,
-            envelopes,
-            lease_until: self.lease_until,
-        })
+        Ok(Shipment::new(new_batch, seal, envelopes, self.lease_until))
     }
 }

@@ -19,10 +19,13 @@ use lotse_store::log::Entry;
 use lotse_store::outbox::Release;
 use lotse_store::register::Disclosure;
 use lotse_store::vault::{Place, SubjectKey, Vault, VaultError};
+use lotse_store::{StoreError, Tx, batch, register};
 use prost::Message;
+use tokio::time::Instant;
 
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::node::Node;
+use crate::shipment::Shipment;
 use crate::wire::batch::{BatchStatement, seal_batch};
 use crate::wire::disclosure::DisclosureContent;
 use crate::wire::envelope::{self, Basis, BodyKind, Excerpt, Head};
@@ -87,9 +90,27 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// When content of the batch has to go first.
-    pub fn content_until(&self) -> Option<Timestamp> {
-        self.releases.iter().map(|(_, release)| release.hold_until).min()
+    /// Seals the envelopes and writes their batch and their register entries; its caller writes the releases into the items, and the
+    /// log entries, of which these become some.
+    pub async fn ship(
+        self,
+        tx: &mut Tx,
+        node: &Node,
+        frame: &Frame<'_>,
+        lease_until: Instant,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(Shipment, Vec<(Id, Release)>), StoreError> {
+        let item =
+            |(record_id, release): &(Id, Release)| BatchItem { record_id: *record_id, digest: release.envelope_digest };
+        let items = self.releases.iter().map(item).collect();
+        let (seal, mut batch) = seal(node, frame.peer, frame.batch_id, frame.at, items, 0);
+        batch.content_until = self.releases.iter().map(|(_, release)| release.hold_until).min();
+        batch::insert(tx, &batch).await?;
+        if !self.disclosures.is_empty() {
+            register::insert(tx, self.disclosures).await?;
+        }
+        entries.extend(self.entries);
+        Ok((Shipment::new(batch, seal, self.envelopes, lease_until), self.releases))
     }
 }
 

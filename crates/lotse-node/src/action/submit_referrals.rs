@@ -18,12 +18,11 @@ use lotse_core::purpose::RecordKind;
 use lotse_core::reason::Reason;
 use lotse_core::release::{self, Moment, NoNotes, Permit, Refusal, Release};
 use lotse_core::time::Timestamp;
-use lotse_store::batch::BatchItem;
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{Delivered, ItemKind, NewItem};
 use lotse_store::vault::Sealed;
-use lotse_store::{StoreError, Tx, batch, log, outbox, register, vault};
+use lotse_store::{StoreError, Tx, log, outbox, vault};
 use tokio::time::Instant;
 
 use crate::action::covering::Consents;
@@ -316,29 +315,11 @@ impl Job {
             .collect();
         let cut = cut::cut(&self.node, frame, &candidates)?;
         drop(candidates);
-        let batch_items: Vec<BatchItem> = cut
-            .releases
-            .iter()
-            .map(|(record_id, release)| BatchItem { record_id: *record_id, digest: release.envelope_digest })
-            .collect();
-        let content_until = cut.content_until();
-        for (item, (_, release)) in items.iter_mut().zip(cut.releases) {
+        let (shipment, releases) = cut.ship(tx, &self.node, frame, self.lease_until, entries).await?;
+        for (item, (_, release)) in items.iter_mut().zip(releases) {
             item.release = Some(release);
         }
-        let (seal, mut new_batch) = cut::seal(&self.node, &self.peer, frame.batch_id, frame.at, batch_items, 0);
-        new_batch.content_until = content_until;
-        batch::insert(tx, &new_batch).await?;
-        register::insert(tx, cut.disclosures).await?;
-        entries.extend(cut.entries);
-        Ok(Shipment {
-            peer: self.peer.clone(),
-            batch_id: frame.batch_id,
-            root: new_batch.root,
-            items: new_batch.items,
-            seal,
-            envelopes: cut.envelopes,
-            lease_until: self.lease_until,
-        })
+        Ok(shipment)
     }
 
     /// Returns the content that goes, plain and encrypted: without what is left out.
