@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lotse_core::id::AgencyId;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::action::submit_referrals::{Room, Submission, Submitted, submit_referrals};
+use crate::action::submit_referrals::{Submission, Submitted, Timing, submit_referrals};
 use crate::courier::{Couriers, Loaded};
 use crate::failure::Failure;
 use crate::node::Node;
@@ -52,7 +52,7 @@ impl Desk {
 
     /// A recipient that is not known gets no queue: whoever invents names must not make the node keep them.
     async fn submit_alone(&self, recipient: &AgencyId, submission: Submission) -> Result<Submitted, Failure> {
-        let outcome = submit_referrals(&self.node, recipient, vec![submission], Room::Taken).await?;
+        let outcome = submit_referrals(&self.node, recipient, vec![submission], Timing::Later).await?;
         outcome.results.into_iter().next().unwrap_or_else(|| Err(Failure::not_found()))
     }
 
@@ -109,7 +109,7 @@ impl Gather {
     async fn submit(&self, batch: Vec<Waiting>, room: Option<crate::courier::Room>) {
         let (submissions, answers): (Vec<_>, Vec<Answer>) =
             batch.into_iter().map(|waiting| (waiting.submission, waiting.answer)).unzip();
-        let wanted = if room.is_some() { Room::Free } else { Room::Taken };
+        let wanted = if room.is_some() { Timing::AtOnce } else { Timing::Later };
         match submit_referrals(&self.node, &self.recipient, submissions, wanted).await {
             Ok(outcome) => {
                 let shipped = outcome.shipment.zip(room);

@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use lotse_core::reason::Reason;
 
 use crate::action::delivery_tests::pair::Pair;
-use crate::action::submit_referrals::Room;
+use crate::action::submit_referrals::Timing;
 use crate::failure::Failure;
 use crate::wire::referral::Handover;
 
@@ -142,7 +142,7 @@ fn no_reason_is_left_out_of_these() {
 
 /// Submits one referral and returns why it is refused.
 async fn refused(pair: &Pair, handover: Handover) -> Vec<Reason> {
-    let outcome = pair.submit(&[handover], Room::Free).await;
+    let outcome = pair.submit(&[handover], Timing::AtOnce).await;
     assert!(outcome.shipment.is_none(), "what is refused does not leave");
     causes(&outcome.results[0].clone().unwrap_err())
 }

@@ -30,7 +30,7 @@ use super::fetch_records::fetch_records;
 use super::get_status::get_status;
 use super::purge_ended::purge_ended;
 use super::record_receipt::{Recorded, record_receipt};
-use super::submit_referrals::Room;
+use super::submit_referrals::Timing;
 use super::suspend_peer::{resume_peer, suspend_peer};
 use super::take_batch::take_batch;
 use crate::entry::EntryKind;
@@ -42,7 +42,7 @@ use pair::Pair;
 async fn a_referral_is_released_taken_and_acknowledged_once() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let submitted = outcome.results[0].clone().unwrap();
     assert_eq!(submitted.delivery, DeliveryState::InDoubt);
     let shipment = outcome.shipment.unwrap();
@@ -64,7 +64,7 @@ async fn submission_claim_take_and_receipt_keep_to_their_statements() {
     pair.consent("person-1").await;
     let handovers: Vec<_> = (0..40).map(|n| pair.handover(&format!("key-{n}"), "person-1")).collect();
     let statements = |node: &crate::node::Node, work: &str| node.store.counters().work(work).statements;
-    let shipment = pair.submit(&handovers, Room::Free).await.shipment.unwrap();
+    let shipment = pair.submit(&handovers, Timing::AtOnce).await.shipment.unwrap();
     assert_eq!(shipment.envelopes.len(), 40);
     // Submission and claim in one commit: known, consents, counters, outbox, log, register, batch.
     assert_eq!(statements(&pair.owner, "submit"), 7);
@@ -80,18 +80,18 @@ async fn submission_claim_take_and_receipt_keep_to_their_statements() {
 async fn what_is_left_out_at_submission_is_named_whether_the_referral_waits_or_not() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    for (key, room) in [("key-1", Room::Free), ("key-2", Room::Taken)] {
+    for (key, timing) in [("key-1", Timing::AtOnce), ("key-2", Timing::Later)] {
         let with_mobility = |referral: &mut Referral| referral.mobility = Some(Mobility::default());
         let mut handover = pair.handover_with(key, "person-1", with_mobility);
         handover.uncovered = Uncovered::LeaveOut;
-        let outcome = pair.submit(&[handover], room).await;
+        let outcome = pair.submit(&[handover], timing).await;
         let record_id = outcome.results[0].clone().unwrap().record_id;
         let shipment = match outcome.shipment {
             Some(shipment) => shipment,
             None => claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap(),
         };
         pair.deliver(&shipment).await;
-        assert_eq!(pair.sent(record_id).await.left_out, Category::Mobility.into(), "{room:?}");
+        assert_eq!(pair.sent(record_id).await.left_out, Category::Mobility.into(), "{timing:?}");
     }
 }
 
@@ -99,7 +99,7 @@ async fn what_is_left_out_at_submission_is_named_whether_the_referral_waits_or_n
 async fn a_batch_delivered_twice_has_one_effect_and_one_receipt() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await.shipment.unwrap();
+    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.shipment.unwrap();
     let first = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
     for _ in 0..1000 {
         let again = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_batch_delivered_twice_has_one_effect_and_one_receipt() {
 async fn a_reply_lost_after_the_commit_is_delivered_once() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let record_id = outcome.results[0].clone().unwrap().record_id;
     let shipment = outcome.shipment.unwrap();
     take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_reply_lost_after_the_commit_is_delivered_once() {
 async fn a_receipt_for_a_batch_that_was_sent_again_still_counts() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let record_id = outcome.results[0].clone().unwrap().record_id;
     let shipment = outcome.shipment.unwrap();
     let late = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
@@ -146,16 +146,16 @@ async fn a_receipt_for_a_batch_that_was_sent_again_still_counts() {
 async fn the_same_key_is_the_same_referral_and_other_content_is_an_error() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let first = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await.results[0].clone().unwrap();
-    let again = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let first = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap();
+    let again = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     assert!(again.shipment.is_none());
     let again = again.results[0].clone().unwrap();
     assert!(again.repeated && again.record_id == first.record_id);
     let other = pair.handover_with("key-1", "person-1", |referral| referral.sender_reference = "other".into());
-    let refused = pair.submit(&[other], Room::Free).await.results[0].clone().unwrap_err();
+    let refused = pair.submit(&[other], Timing::AtOnce).await.results[0].clone().unwrap_err();
     assert_eq!(refused.reason(), Reason::IdempotencyKeyReused);
     let twice = pair.handover("key-2", "person-1");
-    let both = pair.submit(&[twice.clone(), twice], Room::Free).await;
+    let both = pair.submit(&[twice.clone(), twice], Timing::AtOnce).await;
     assert_eq!(both.shipment.unwrap().envelopes.len(), 1);
     assert!(both.results[1].clone().unwrap().repeated);
 }
@@ -163,7 +163,7 @@ async fn the_same_key_is_the_same_referral_and_other_content_is_an_error() {
 #[tokio::test]
 async fn without_consent_nothing_leaves_and_the_refusal_is_logged() {
     let pair = Pair::new().await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let failure = outcome.results[0].clone().unwrap_err();
     assert_eq!(failure.reason(), Reason::NoConsent);
     assert!(failure.message().contains("SGB IX § 14"), "{}", failure.message());
@@ -175,7 +175,7 @@ async fn without_consent_nothing_leaves_and_the_refusal_is_logged() {
 async fn a_retry_after_a_withdrawal_sends_nothing() {
     let pair = Pair::new().await;
     let consent = pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let record_id = outcome.results[0].clone().unwrap().record_id;
     pair.lapse(outcome.shipment.unwrap().batch_id).await;
     let withdrawn = pair::withdraw(pair.owner.node.clone(), consent, vec![]).await;
@@ -202,12 +202,12 @@ async fn a_retry_after_a_withdrawal_sends_nothing() {
 async fn a_withdrawal_waits_for_a_claim_that_is_not_yet_written() {
     let pair = Pair::new().await;
     let consent = pair.consent("person-1").await;
-    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await.shipment.unwrap();
+    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.shipment.unwrap();
     let owner = pair.owner.node.clone();
     let withdrawal = tokio::spawn(pair::withdraw(owner, consent, vec![]));
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!withdrawal.is_finished(), "the claim's lease still runs");
-    assert!(pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await.shipment.is_none());
+    assert!(pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.shipment.is_none());
     let receipt = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
     record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
     let outcome = tokio::time::timeout(Duration::from_secs(4), withdrawal).await.unwrap().unwrap();
@@ -222,7 +222,7 @@ async fn a_withdrawal_waits_for_a_claim_that_is_not_yet_written() {
 async fn a_withdrawal_before_the_claim_ends_what_is_due() {
     let pair = Pair::new().await;
     let consent = pair.consent("person-1").await;
-    let submitted = pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await.results[0].clone().unwrap();
+    let submitted = pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await.results[0].clone().unwrap();
     assert_eq!(submitted.delivery, DeliveryState::Due);
     pair.withdraw(consent, &[]).await;
     let claimed = claim_due(&pair.owner, &pair.holder.agency).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_withdrawal_before_the_claim_ends_what_is_due() {
 async fn a_partial_withdrawal_before_delivery_delivers_the_rest() {
     let pair = Pair::new().await;
     let consent = pair.consent("person-1").await;
-    let submitted = pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await.results[0].clone().unwrap();
+    let submitted = pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await.results[0].clone().unwrap();
     pair.withdraw(consent, &[Category::Contact]).await;
     let shipment = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
     let receipt = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
@@ -257,7 +257,7 @@ async fn a_partial_withdrawal_before_delivery_delivers_the_rest() {
 async fn an_envelope_of_the_old_agreement_version_is_cut_again() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let record_id = outcome.results[0].clone().unwrap().record_id;
     let shipment = outcome.shipment.unwrap();
     pair.next_agreement_version(2).await;
@@ -277,15 +277,17 @@ async fn an_envelope_of_the_old_agreement_version_is_cut_again() {
 async fn an_expired_consent_releases_nothing_and_stays_expired() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await;
+    pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await;
     pair.clock.turn(DAY * 181);
     super::expire_consents::expire_consents(&pair.owner).await.unwrap();
     pair.owner.holds.observe(pair.owner.now());
     pair.clock.turn_back(DAY * 180);
-    let refused = pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await.results[0].clone().unwrap_err();
+    let refused =
+        pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
     assert_eq!(refused.reason(), Reason::ClockSteppedBack);
     pair.owner.holds.confirm_clock(pair.owner.now());
-    let refused = pair.submit(&[pair.handover("key-3", "person-1")], Room::Free).await.results[0].clone().unwrap_err();
+    let refused =
+        pair.submit(&[pair.handover("key-3", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
     assert_eq!(refused.reason(), Reason::ConsentExpired);
 }
 
@@ -293,12 +295,13 @@ async fn an_expired_consent_releases_nothing_and_stays_expired() {
 async fn a_suspended_peer_gets_nothing_and_what_is_due_waits() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let submitted = pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await.results[0].clone().unwrap();
+    let submitted = pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await.results[0].clone().unwrap();
     suspend_peer(&pair.owner, pair.holder.agency.clone(), admin()).await.unwrap();
     let claimed = claim_due(&pair.owner, &pair.holder.agency).await.unwrap();
     assert!(claimed.shipment.is_none());
     assert_eq!(claimed.objection, Some(Reason::PeerSuspended));
-    let refused = pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await.results[0].clone().unwrap_err();
+    let refused =
+        pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
     assert_eq!(refused.reason(), Reason::PeerSuspended);
     resume_peer(&pair.owner, pair.holder.agency.clone(), admin()).await.unwrap();
     pair.clock.turn(Duration::from_secs(60));
@@ -311,11 +314,11 @@ async fn a_suspended_peer_gets_nothing_and_what_is_due_waits() {
 async fn an_expired_item_that_was_in_flight_is_asked_for_before_it_is_dead() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let in_flight = outcome.results[0].clone().unwrap().record_id;
     pair.lapse(outcome.shipment.unwrap().batch_id).await;
     let due =
-        pair.submit(&[pair.handover("key-2", "person-1")], Room::Taken).await.results[0].clone().unwrap().record_id;
+        pair.submit(&[pair.handover("key-2", "person-1")], Timing::Later).await.results[0].clone().unwrap().record_id;
     pair.clock.turn(DAY * 29);
     claim_due(&pair.owner, &pair.holder.agency).await.unwrap();
     let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap();
@@ -331,13 +334,13 @@ async fn only_what_is_due_can_be_cancelled_and_only_by_its_system() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
     let due =
-        pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await.results[0].clone().unwrap().record_id;
+        pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await.results[0].clone().unwrap().record_id;
     let other = cancel_referral(&pair.owner, "other", "spiffe://x/system/other", due).await.unwrap_err();
     assert_eq!(other.reason(), Reason::NotFound);
     let cancelled = cancel_referral(&pair.owner, "akte", "spiffe://x/system/akte", due).await.unwrap();
     assert_eq!(cancelled, ReferralState::Cancelled);
     assert_eq!(pair.sent(due).await.reasons, [Reason::ItemCancelled]);
-    let released = pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await;
+    let released = pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await;
     let released = released.results[0].clone().unwrap().record_id;
     let refused = cancel_referral(&pair.owner, "akte", "spiffe://x/system/akte", released).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::TransitionNotAllowed);
@@ -429,7 +432,7 @@ async fn content_that_a_system_never_confirms_goes_after_payload_days() {
 async fn a_seal_of_another_key_a_foreign_batch_and_changed_bytes_are_refused() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await.shipment.unwrap();
+    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.shipment.unwrap();
     let refused = |batch| async { take_batch(&pair.holder, &pair.owner.agency, batch).await.unwrap_err().reason() };
     let mut changed = shipment.message();
     let mut bytes = changed.envelopes[0].to_vec();
@@ -451,11 +454,11 @@ async fn a_seal_of_another_key_a_foreign_batch_and_changed_bytes_are_refused() {
 async fn a_receipt_that_does_not_fit_leaves_the_batch_in_doubt() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let first = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let first = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let record_id = first.results[0].clone().unwrap().record_id;
     let shipment = first.shipment.unwrap();
     let good = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
-    let other = pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await.shipment.unwrap();
+    let other = pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.shipment.unwrap();
     let other = take_batch(&pair.holder, &pair.owner.agency, other.message()).await.unwrap();
     let mut swapped = good.clone();
     swapped.items = other.items.clone();
@@ -479,12 +482,14 @@ async fn a_receipt_that_does_not_fit_leaves_the_batch_in_doubt() {
 async fn log_hold_and_skewed_clocks_stop_releases_only() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await.shipment.unwrap();
+    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.shipment.unwrap();
     pair.owner.links.update(&pair.holder.agency, |link| link.clock_difference_us = 121_000_000);
-    let refused = pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await.results[0].clone().unwrap_err();
+    let refused =
+        pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
     assert_eq!(refused.reason(), Reason::ClockSkew);
     pair.owner.holds.hold_log("test".into());
-    let refused = pair.submit(&[pair.handover("key-3", "person-1")], Room::Free).await.results[0].clone().unwrap_err();
+    let refused =
+        pair.submit(&[pair.handover("key-3", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
     assert_eq!(refused.reason(), Reason::LogHold);
     pair.holder.holds.hold_log("test".into());
     pair.deliver(&shipment).await;

@@ -66,13 +66,13 @@ pub struct Submitted {
     pub repeated: bool,
 }
 
-/// Whether the courier has room, so that submission and claim are one commit.
+/// When what is permitted is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// It has: release what is permitted at once.
-    Free,
-    /// It has not: what is permitted waits in the outbox.
-    Taken,
+pub enum Timing {
+    /// At once, in the same commit: the courier has room.
+    AtOnce,
+    /// Later, by a claim: until then it waits in the outbox.
+    Later,
 }
 
 /// What became of a batch.
@@ -88,10 +88,10 @@ pub async fn submit_referrals(
     node: &Arc<Node>,
     peer: &AgencyId,
     submissions: Vec<Submission>,
-    room: Room,
+    timing: Timing,
 ) -> Result<Outcome, StoreError> {
     let begun = node.telemetry.begin();
-    let job = Arc::new(Job::prepare(node, peer, submissions, room)?);
+    let job = Arc::new(Job::prepare(node, peer, submissions, timing)?);
     let shared = job.clone();
     let work = node.store.transact("submit", move |tx| {
         let job = shared.clone();
@@ -112,7 +112,7 @@ pub async fn submit_referrals(
 struct Job {
     node: Arc<Node>,
     peer: AgencyId,
-    room: Room,
+    timing: Timing,
     lease_until: Instant,
     items: Vec<Item>,
 }
@@ -131,7 +131,7 @@ impl Job {
         node: &Arc<Node>,
         peer: &AgencyId,
         mut submissions: Vec<Submission>,
-        room: Room,
+        timing: Timing,
     ) -> Result<Job, StoreError> {
         told::trace_each(node, &mut submissions);
         let id_key = node.vault.id_key();
@@ -148,7 +148,7 @@ impl Job {
             content,
         });
         let items = items.collect();
-        Ok(Job { node: node.clone(), peer: peer.clone(), room, lease_until: Instant::now() + LEASE, items })
+        Ok(Job { node: node.clone(), peer: peer.clone(), timing, lease_until: Instant::now() + LEASE, items })
     }
 
     /// Returns what the inbox tells of the items of a batch once it is taken.
@@ -225,9 +225,9 @@ impl Job {
     fn numbers(&self, verdicts: &[Verdict<'_>]) -> (i64, i64) {
         let permitted = verdicts.iter().filter(|verdict| verdict.is_ok()).count() as i64;
         let refused = verdicts.len() as i64 - permitted;
-        match self.room {
-            Room::Free => (permitted + refused, permitted),
-            Room::Taken => (refused, 0),
+        match self.timing {
+            Timing::AtOnce => (permitted + refused, permitted),
+            Timing::Later => (refused, 0),
         }
     }
 
@@ -254,8 +254,8 @@ impl Job {
                 Err(refusals) => entries.push(self.refusal_entry(place, refusals, at)),
             }
         }
-        let shipment = match self.room {
-            Room::Free if !permitted.is_empty() => {
+        let shipment = match self.timing {
+            Timing::AtOnce if !permitted.is_empty() => {
                 let peer_generation = federation.peers.get(&self.peer).map_or(1, |peer| peer.generation);
                 let first_revision = counters.first(&Counter::Revision(self.peer.clone()), revisions as usize) + 1;
                 let random = lotse_core::random::bytes(&*self.node.random);

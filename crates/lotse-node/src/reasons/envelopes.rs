@@ -13,7 +13,7 @@ use super::causes;
 use crate::action::claim::claim_due;
 use crate::action::cut;
 use crate::action::delivery_tests::pair::Pair;
-use crate::action::submit_referrals::Room;
+use crate::action::submit_referrals::Timing;
 use crate::action::take_batch::take_batch;
 use crate::shipment::Shipment;
 use crate::testing::TestNode;
@@ -22,7 +22,7 @@ use crate::wire::batch::parse_item;
 async fn released() -> (Pair, Shipment) {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await.shipment.unwrap();
+    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.shipment.unwrap();
     (pair, shipment)
 }
 

@@ -7,7 +7,7 @@ use lotse_core::time::DAY;
 
 use super::{causes, refused};
 use crate::action::delivery_tests::pair::{Pair, submissions};
-use crate::action::submit_referrals::{Room, submit_referrals};
+use crate::action::submit_referrals::{Timing, submit_referrals};
 use crate::action::suspend_peer::suspend_peer;
 use crate::action::take_card::take_card;
 use crate::testing::admin;
@@ -28,7 +28,7 @@ async fn submitted(pair: &Pair) -> Vec<Reason> {
 pub(super) async fn unknown() -> Vec<Reason> {
     let pair = consented().await;
     let handed = submissions(&[pair.handover("key-1", "person-1")]);
-    let outcome = submit_referrals(&pair.owner, &"zz.example".parse().unwrap(), handed, Room::Taken).await.unwrap();
+    let outcome = submit_referrals(&pair.owner, &"zz.example".parse().unwrap(), handed, Timing::Later).await.unwrap();
     causes(outcome.results[0].as_ref().unwrap_err())
 }
 

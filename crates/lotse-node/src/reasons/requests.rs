@@ -13,7 +13,7 @@ use super::{causes, refused};
 use crate::action::cancel_referral::cancel_referral;
 use crate::action::claim::claim_due;
 use crate::action::delivery_tests::pair::{Pair, submissions};
-use crate::action::submit_referrals::{Room, submit_referrals};
+use crate::action::submit_referrals::{Timing, submit_referrals};
 use crate::edge::{Limits, tests as edge};
 use crate::failure::Failure;
 use crate::grpc::access::SUBMIT_REFERRAL;
@@ -35,7 +35,7 @@ pub(super) fn a_malformed_handover() -> Vec<Reason> {
 
 pub(super) async fn a_key_with_other_content() -> Vec<Reason> {
     let pair = consented().await;
-    pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await.results[0].clone().unwrap();
+    pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap();
     let other = pair.handover_with("key-1", "person-1", |referral| referral.sender_reference = "other".into());
     refused(&pair, other).await
 }
@@ -80,13 +80,13 @@ pub(super) async fn a_closed_database() -> Vec<Reason> {
     let pair = consented().await;
     pair.owner.store.clone().close().await;
     let handed = submissions(&[pair.handover("key-1", "person-1")]);
-    let outcome = submit_referrals(&pair.owner, &pair.holder.agency, handed, Room::Free).await;
+    let outcome = submit_referrals(&pair.owner, &pair.holder.agency, handed, Timing::AtOnce).await;
     outcome.err().map(|error| causes(&Failure::from(error))).unwrap_or_default()
 }
 
 pub(super) async fn a_cancelled_item() -> Vec<Reason> {
     let pair = consented().await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await;
     let record_id = outcome.results[0].clone().unwrap().record_id;
     cancel_referral(&pair.owner, "akte", "spiffe://jc.example/system/akte", record_id).await.unwrap();
     pair.sent(record_id).await.reasons
@@ -94,7 +94,7 @@ pub(super) async fn a_cancelled_item() -> Vec<Reason> {
 
 pub(super) async fn an_item_whose_time_is_over() -> Vec<Reason> {
     let pair = consented().await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Taken).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await;
     let record_id = outcome.results[0].clone().unwrap().record_id;
     pair.clock.turn(DAY * 29);
     claim_due(&pair.owner, &pair.holder.agency).await.unwrap();

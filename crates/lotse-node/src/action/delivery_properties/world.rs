@@ -23,7 +23,7 @@ use crate::action::claim::claim_due;
 use crate::action::claim_again::claim_again;
 use crate::action::record_consent::record_consents;
 use crate::action::record_receipt::{Recorded, record_receipt};
-use crate::action::submit_referrals::{Room, Submission, submit_referrals};
+use crate::action::submit_referrals::{Submission, Timing, submit_referrals};
 use crate::action::take_batch::take_batch;
 use crate::action::withdraw_consent::{self, WithdrawConsent, finish_pending, withdraw_consent};
 use crate::action::{expire_consents, expire_items, purge_ended, purge_sent, suspend_agreement, suspend_peer};
@@ -182,8 +182,8 @@ impl World {
             caller: None,
             handover: handover.unwrap(),
         };
-        let room = if at_once && self.has_room(Side::Owner) { Room::Free } else { Room::Taken };
-        let outcome = submit_referrals(owner, &self.node(Side::Holder).agency, vec![submission], room).await.unwrap();
+        let timing = if at_once && self.has_room(Side::Owner) { Timing::AtOnce } else { Timing::Later };
+        let outcome = submit_referrals(owner, &self.node(Side::Holder).agency, vec![submission], timing).await.unwrap();
         if let Ok(submitted) = &outcome.results[0]
             && !submitted.repeated
         {

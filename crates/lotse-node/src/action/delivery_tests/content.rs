@@ -19,7 +19,7 @@ use crate::action::expire_items::expire_items;
 use crate::action::get_status::get_status;
 use crate::action::purge_sent::purge_sent;
 use crate::action::record_receipt::record_receipt;
-use crate::action::submit_referrals::{Room, place};
+use crate::action::submit_referrals::{Timing, place};
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
 use crate::action::take_batch::take_batch;
 use crate::testing::admin;
@@ -36,7 +36,7 @@ impl Pair {
     }
 
     async fn due(&self, key: &str) -> Id {
-        self.submit(&[self.handover(key, "person-1")], Room::Taken).await.results[0].clone().unwrap().record_id
+        self.submit(&[self.handover(key, "person-1")], Timing::Later).await.results[0].clone().unwrap().record_id
     }
 }
 
@@ -45,7 +45,7 @@ async fn content_of_what_was_cancelled_expired_or_refused_goes_and_its_row_stays
     let pair = Pair::new().await;
     pair.consent("person-1").await;
     let (cancelled, expired) = (pair.due("key-1").await, pair.due("key-2").await);
-    let outcome = pair.submit(&[pair.handover("key-3", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-3", "person-1")], Timing::AtOnce).await;
     let (refused, shipment) = (outcome.results[0].clone().unwrap().record_id, outcome.shipment.unwrap());
     assert_eq!(purge_sent(&pair.owner).await, Ok(0), "what is due or on its way is needed");
     cancel_referral(&pair.owner, "akte", "spiffe://x/system/akte", cancelled).await.unwrap();
@@ -68,7 +68,7 @@ async fn content_goes_when_its_holder_may_hold_it_no_longer_taken_or_in_doubt() 
     let pair = Pair::new().await;
     let consent = pair.consent("person-1").await;
     let taken = pair.delivered("key-1", "person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await;
     let doubtful = outcome.results[0].clone().unwrap().record_id;
     pair.lapse(outcome.shipment.unwrap().batch_id).await;
     pair.clock.turn(DAY * 90 - Duration::from_secs(1));
@@ -108,7 +108,7 @@ async fn a_withdrawal_destroys_the_owners_content_and_what_is_in_doubt_stays_vis
     let (consent, other) = (pair.consent("person-1").await, pair.consent("person-2").await);
     let taken = pair.delivered("key-1", "person-1").await;
     let of_another = pair.delivered("key-2", "person-2").await;
-    let outcome = pair.submit(&[pair.handover("key-3", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-3", "person-1")], Timing::AtOnce).await;
     let doubtful = outcome.results[0].clone().unwrap().record_id;
     pair.lapse(outcome.shipment.unwrap().batch_id).await;
     pair.owner.signals.content_gone.store(false, Ordering::Release);
@@ -141,7 +141,7 @@ async fn a_withdrawn_category_goes_out_of_the_owners_content_too() {
 async fn asked_again_after_a_withdrawal(categories: &[Category]) -> (Pair, Id) {
     let pair = Pair::new().await;
     let consent = pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let (record_id, shipment) = (outcome.results[0].clone().unwrap().record_id, outcome.shipment.unwrap());
     suspend_peer(&pair.holder, pair.owner.agency.clone(), admin()).await.unwrap();
     let again = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();

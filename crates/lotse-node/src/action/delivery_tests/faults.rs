@@ -16,7 +16,7 @@ use crate::action::claim::claim_due;
 use crate::action::claim_again::claim_again;
 use crate::action::end_leases::{Leases, end_lost_leases};
 use crate::action::record_receipt::record_receipt;
-use crate::action::submit_referrals::{Outcome, Room, submit_referrals};
+use crate::action::submit_referrals::{Outcome, Timing, submit_referrals};
 use crate::action::take_batch::take_batch;
 use crate::action::withdraw_consent::{WithdrawConsent, withdraw_consent};
 use crate::entry::EntryKind;
@@ -97,14 +97,14 @@ impl Story {
         let form = || pair.form(consent, "person-1", |_| {});
         story.insist(Step::RecordConsent, &pair.owner, 1, async || pair.record(form()).await).await;
 
-        let first = story.submitted(Step::Submit, "key-1", Room::Taken).await;
+        let first = story.submitted(Step::Submit, "key-1", Timing::Later).await;
         let lost = story.claimed().await;
         pair.lapse(lost.batch_id).await;
         let shipment = story.claimed_again().await;
         assert_eq!(shipment.envelopes, lost.envelopes, "the same bytes");
         story.delivered(shipment).await;
 
-        let second = story.submitted(Step::SubmitAtOnce, "key-2", Room::Free).await;
+        let second = story.submitted(Step::SubmitAtOnce, "key-2", Timing::AtOnce).await;
         let shipment = match second.shipment {
             Some(shipment) => shipment,
             None => story.next_in_doubt().await,
@@ -154,7 +154,7 @@ impl Story {
         fault.is_some()
     }
 
-    async fn submitted(&self, step: Step, key: &str, room: Room) -> Outcome {
+    async fn submitted(&self, step: Step, key: &str, room: Timing) -> Outcome {
         let (owner, peer) = (&self.pair.owner, &self.pair.holder.agency);
         let handed_over = || submissions(&[self.pair.handover(key, "person-1")]);
         self.insist(step, owner, 1, async || submit_referrals(owner, peer, handed_over(), room).await).await

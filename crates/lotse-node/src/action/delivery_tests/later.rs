@@ -25,7 +25,7 @@ use crate::action::list_entries::list_entries;
 use crate::action::purge_ended::purge_ended;
 use crate::action::read_inbox::{Happened, Page, Reader, read_inbox, read_stored};
 use crate::action::record_receipt::record_receipt;
-use crate::action::submit_referrals::Room;
+use crate::action::submit_referrals::Timing;
 use crate::action::suspend_agreement::{resume_agreement, suspend_agreement};
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
 use crate::action::take_batch::take_batch;
@@ -37,7 +37,7 @@ use crate::testing::admin;
 async fn what_is_in_doubt_is_not_sent_again_while_its_peer_is_suspended() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let record_id = outcome.results[0].clone().unwrap().record_id;
     pair.lapse(outcome.shipment.unwrap().batch_id).await;
     suspend_peer(&pair.owner, pair.holder.agency.clone(), admin()).await.unwrap();
@@ -58,9 +58,9 @@ async fn what_paused_while_its_peer_or_agreement_was_suspended_goes_at_once_when
         let pair = Pair::new().await;
         pair.consent("person-1").await;
         let (owner, peer) = (&pair.owner.node, &pair.holder.agency);
-        let in_doubt = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+        let in_doubt = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
         pair.lapse(in_doubt.shipment.unwrap().batch_id).await;
-        let due = pair.submit(&[pair.handover("key-2", "person-1")], Room::Taken).await;
+        let due = pair.submit(&[pair.handover("key-2", "person-1")], Timing::Later).await;
         if of_agreement {
             suspend_agreement(owner, pair.agreement, admin()).await.unwrap();
         } else {
@@ -89,7 +89,7 @@ async fn a_consent_that_was_found_expired_once_stays_expired_when_the_clock_step
     let pair = Pair::new().await;
     pair.consent("person-1").await;
     let refused = async |key: &str| {
-        let outcome = pair.submit(&[pair.handover(key, "person-1")], Room::Free).await;
+        let outcome = pair.submit(&[pair.handover(key, "person-1")], Timing::AtOnce).await;
         outcome.results[0].clone().unwrap_err().reason()
     };
     pair.clock.turn(DAY * 180 + Duration::from_secs(30));
@@ -150,7 +150,7 @@ async fn everything_about_a_record_is_what_a_look_at_every_entry_finds() {
     let consent = pair.consent("person-1").await;
     let answered = pair.delivered("key-1", "person-1").await;
     pair.clock.turn(Duration::from_secs(60 * 60));
-    let lapsed = pair.submit(&[pair.handover("key-2", "person-1")], Room::Free).await.shipment.unwrap();
+    let lapsed = pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.shipment.unwrap();
     suspend_peer(&pair.holder, pair.owner.agency.clone(), admin()).await.unwrap();
     pair.deliver(&lapsed).await;
     resume_peer(&pair.holder, pair.owner.agency.clone(), admin()).await.unwrap();
@@ -191,7 +191,7 @@ async fn a_delivery_of_the_last_moments_is_told_as_it_is_stored() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
     for key in ["key-1", "key-2"] {
-        let outcome = pair.submit(&[pair.handover(key, "person-1")], Room::Free).await;
+        let outcome = pair.submit(&[pair.handover(key, "person-1")], Timing::AtOnce).await;
         let receipt = take_batch(&pair.holder, &pair.owner.agency, outcome.shipment.unwrap().message()).await.unwrap();
         record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
     }

@@ -16,7 +16,7 @@ use crate::action::answer_referral::{AnswerSubmission, Answered, answer_referral
 use crate::action::claim::claim_due;
 use crate::action::record_consent::{Recorded, record_consents};
 use crate::action::record_receipt::record_receipt;
-use crate::action::submit_referrals::{Outcome, Room, Submission, submit_referrals};
+use crate::action::submit_referrals::{Outcome, Submission, Timing, submit_referrals};
 use crate::action::take_batch::{self, take_batch};
 use crate::action::withdraw_consent::{self, WithdrawConsent, withdraw_consent};
 use crate::entry::EntryKind;
@@ -164,8 +164,8 @@ impl Pair {
         .unwrap()
     }
 
-    pub(crate) async fn submit(&self, handovers: &[Handover], room: Room) -> Outcome {
-        submit_referrals(&self.owner, &self.holder.agency, submissions(handovers), room).await.unwrap()
+    pub(crate) async fn submit(&self, handovers: &[Handover], timing: Timing) -> Outcome {
+        submit_referrals(&self.owner, &self.holder.agency, submissions(handovers), timing).await.unwrap()
     }
 
     pub(crate) async fn deliver(&self, shipment: &Shipment) {
@@ -174,7 +174,7 @@ impl Pair {
     }
 
     pub(crate) async fn delivered(&self, key: &str, subject: &str) -> Id {
-        let outcome = self.submit(&[self.handover(key, subject)], Room::Free).await;
+        let outcome = self.submit(&[self.handover(key, subject)], Timing::AtOnce).await;
         self.deliver(&outcome.shipment.unwrap()).await;
         outcome.results[0].clone().unwrap().record_id
     }

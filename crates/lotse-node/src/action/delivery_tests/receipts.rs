@@ -10,7 +10,7 @@ use super::pair::Pair;
 use crate::action::claim::claim_due;
 use crate::action::claim_again::claim_again;
 use crate::action::record_receipt::{Recorded, record_receipt};
-use crate::action::submit_referrals::Room;
+use crate::action::submit_referrals::Timing;
 use crate::shipment::Shipment;
 use crate::wire::batch::{ReceiptItem, ReceiptStatement, encode_item, items_root, seal_receipt};
 
@@ -40,7 +40,7 @@ impl Pair {
 async fn a_late_taken_for_an_old_envelope_leaves_the_new_one_in_doubt() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Room::Free).await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
     let (record_id, first) = (outcome.results[0].clone().unwrap().record_id, outcome.shipment.unwrap());
     pair.lapse(first.batch_id).await;
     let repeated = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap().shipment.unwrap();

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::pair::Pair;
 use crate::action::claim_again::claim_again;
-use crate::action::submit_referrals::Room;
+use crate::action::submit_referrals::Timing;
 use crate::action::suspend_agreement::{resume_agreement, suspend_agreement};
 use crate::action::suspend_peer::{resume_peer, suspend_peer};
 use crate::entry::EntryKind;
@@ -21,7 +21,7 @@ type Task = JoinHandle<Result<(), Failure>>;
 
 impl Pair {
     async fn released(&self, key: &str) -> Shipment {
-        self.submit(&[self.handover(key, "person-1")], Room::Free).await.shipment.unwrap()
+        self.submit(&[self.handover(key, "person-1")], Timing::AtOnce).await.shipment.unwrap()
     }
 
     /// Begins to suspend the holder at the owner, and returns once releases have stopped.
