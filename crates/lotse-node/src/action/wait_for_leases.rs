@@ -14,7 +14,7 @@ use crate::shipment::LEASE;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Time for a courier to cut the stream whose lease is over, and to write that the batch lapsed.
-const CUT: Duration = Duration::from_secs(1);
+pub const CUT: Duration = Duration::from_secs(1);
 
 /// Returns when the leases that run now are over at the latest and their streams are cut: after that no byte of their batches
 /// leaves.

@@ -46,6 +46,9 @@ async fn what_is_out_under_a_consent_is_all_but_what_was_refused_or_cut_anew(dat
         vec![one, two, three, disclosure(13, 1, 99), disclosure(14, 1, 14), disclosure(15, 2, 15)]
     };
     writing!(store, tx => insert(tx, releases())).unwrap();
+    let mut released: Vec<Id> = reading!(store, tx => under_consent(tx, id(1))).into_iter().map(|it| it.0).collect();
+    released.sort_unstable();
+    assert_eq!(released, [11, 12, 13, 13, 14].map(id));
     assert_eq!(reading!(store, tx => out_under_consent(tx, id(1))), 4, "in doubt counts as held");
     let refused = || Settled {
         record_id: id(12),

@@ -242,7 +242,7 @@ async fn a_withdrawal_waits_no_longer_than_the_leases_run() {
     let batch_id = claim(&node, 1, YOUTH).await;
     let over = tokio::time::Instant::now();
     assert_eq!(wait_for(&node, vec![batch_id], over).await, Ok(()));
-    assert!(leases_end() <= tokio::time::Instant::now() + crate::shipment::LEASE);
+    assert!(leases_end() <= tokio::time::Instant::now() + crate::shipment::LEASE + crate::action::wait_for_leases::CUT);
 }
 
 #[tokio::test]
