@@ -105,7 +105,10 @@ async function agree(jobcenter, peer) {
     writeFileSync(text, attacked);
     const id = /agreement +([0-9a-f-]{36})/.exec(peer.lotse('agreement', 'offer', text))[1];
     await eventually('the offer arrives', () => jobcenter.lotse('agreement', 'list').includes(id));
-    for (const agency of [jobcenter, peer]) agency.lotse('agreement', 'sign', id);
+    for (const agency of [jobcenter, peer]) {
+        const digest = /digest +([0-9a-f]{64})/.exec(agency.lotse('agreement', 'show', id))[1];
+        agency.lotse('agreement', 'sign', id, '--digest', digest);
+    }
     for (const agency of [jobcenter, peer]) {
         await eventually('the agreement is in force', () => agency.lotse('agreement', 'status', id).includes('in force\n'));
     }
