@@ -48,8 +48,8 @@ pub(super) enum Problem {
     /// The peer refused or could not be reached.
     #[error("{0}")]
     Call(String),
-    /// The peer did not say hello, or spoke for another agency.
-    #[error("the peer did not say who it is")]
+    /// The peer did not say hello, spoke for another agency, or said it twice.
+    #[error("the peer did not say who it is, or said it again")]
     Hello,
     /// The peer closed the stream.
     #[error("the peer closed the stream")]
@@ -174,7 +174,7 @@ impl Courier {
             match done {
                 Done::Claimed(Claimed { shipment: Some(shipment), .. }, _) => self.lapse(&shipment).await,
                 Done::Again(_, Some(loaded)) => self.lapse(&loaded.shipment).await,
-                Done::Recorded(batch_id, _) => {
+                Done::Recorded(batch_id, Recorded::First { .. } | Recorded::Repeated) => {
                     in_flight.remove(&batch_id);
                 }
                 _ => {}
@@ -205,9 +205,9 @@ impl Session<'_> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return self.settle().await,
+                () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => return Err(Problem::Lapsed),
                 message = self.stream.inbound.message(), if self.works.len() < WORKS_AT_ONCE => self.received(message?)?,
                 Some(done) = self.works.next() => self.done(done)?,
-                () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => return Err(Problem::Lapsed),
                 permit = self.stream.out.clone().reserve_owned(), if !self.unwritten.is_empty() => self.write(permit)?,
                 Some(loaded) = self.courier.shipments.recv() => self.load(loaded),
                 () = due.notified() => self.claim(),
@@ -302,7 +302,7 @@ impl Session<'_> {
     fn received(&mut self, message: Option<ExchangeResponse>) -> Result<(), Problem> {
         match message.and_then(|message| message.frame) {
             Some(exchange_response::Frame::Receipt(receipt)) => self.record(receipt),
-            Some(exchange_response::Frame::Hello(_)) => Ok(()),
+            Some(exchange_response::Frame::Hello(_)) => Err(Problem::Hello),
             None => Err(Problem::Closed),
         }
     }

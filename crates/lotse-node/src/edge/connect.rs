@@ -102,12 +102,16 @@ impl Connector {
     /// A refused client certificate shows as a broken connection: in TLS 1.3 the caller is refused after it believes itself
     /// connected.
     pub fn channel(&self, endpoint: &str, expected: &AgencyId) -> Result<Channel, ConnectError> {
-        self.channel_on(&Line::default(), endpoint, expected)
+        self.channel_over(None, endpoint, expected)
     }
 
     /// The same with connections that end at once when the line is cut.
     pub fn channel_on(&self, line: &Line, endpoint: &str, expected: &AgencyId) -> Result<Channel, ConnectError> {
-        let call = Arc::new(self.call(line.clone(), endpoint, expected)?);
+        self.channel_over(Some(line.clone()), endpoint, expected)
+    }
+
+    fn channel_over(&self, line: Option<Line>, endpoint: &str, expected: &AgencyId) -> Result<Channel, ConnectError> {
+        let call = Arc::new(self.call(line, endpoint, expected)?);
         let authority = &call.target.authority;
         // The scheme https would make tonic look for its own TLS; the origin tells the other end the truth.
         let origin = format!("https://{authority}").parse().map_err(|_| ConnectError::Endpoint)?;
@@ -129,10 +133,10 @@ impl Connector {
 
     /// Opens one connection without gRPC on it, to see what the other end says.
     pub async fn open(&self, endpoint: &str, expected: &AgencyId) -> io::Result<Connection<TlsStream<TcpStream>>> {
-        self.call(Line::default(), endpoint, expected).map_err(io::Error::other)?.open().await
+        self.call(None, endpoint, expected).map_err(io::Error::other)?.open().await
     }
 
-    fn call(&self, line: Line, endpoint: &str, expected: &AgencyId) -> Result<Call, ConnectError> {
+    fn call(&self, line: Option<Line>, endpoint: &str, expected: &AgencyId) -> Result<Call, ConnectError> {
         let (target, config) = (Target::parse(endpoint)?, self.credentials.client_config(expected)?);
         Ok(Call { target, config, connector: self.clone(), line })
     }
@@ -209,7 +213,7 @@ struct Call {
     target: Target,
     config: Arc<ClientConfig>,
     connector: Connector,
-    line: Line,
+    line: Option<Line>,
 }
 
 impl Call {
@@ -229,8 +233,12 @@ impl Call {
         let (trust, clock) = (self.connector.credentials.trust().clone(), self.connector.clock.clone());
         let standing = Standing::new(chain, Side::Server, trust, clock).map_err(io::Error::other)?;
         let info = ConnectInfo { remote, standing: Some(Arc::new(standing)) };
-        let tie = self.line.tie(|stream: &TlsStream<TcpStream>| stream.get_ref().0.set_zero_linger());
-        Ok(Connection::new(stream, info, MAX_AGE, Box::new(())).tied(tie))
+        let tie = self.line.as_ref().map(|line| line.tie(stream.get_ref().0)).transpose()?;
+        let connection = Connection::new(stream, info, MAX_AGE, Box::new(()));
+        Ok(match tie {
+            Some(tie) => connection.tied(tie),
+            None => connection,
+        })
     }
 
     async fn dial(&self) -> io::Result<(TcpStream, SocketAddr)> {

@@ -32,7 +32,7 @@ pub struct Connection<S> {
     too_old: Pin<Box<Sleep>>,
     greeting: Option<Greeting>,
     /// Behind the stream: whoever waits for the line to be cut waits until that is closed.
-    tie: Option<Tie<S>>,
+    tie: Option<Tie>,
     closed: CancellationToken,
     _on_drop: (DropGuard, Box<dyn Send>),
 }
@@ -53,7 +53,7 @@ impl<S> Connection<S> {
     }
 
     /// Ends the connection when its line is cut.
-    pub(super) fn tied(mut self, tie: Tie<S>) -> Connection<S> {
+    pub(super) fn tied(mut self, tie: Tie) -> Connection<S> {
         self.tie = Some(tie);
         self
     }
@@ -75,7 +75,7 @@ impl<S> Connection<S> {
     }
 
     fn poll_tie(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.tie.as_mut().map_or(Ok(()), |tie| tie.poll(&self.stream, cx))
+        self.tie.as_mut().map_or(Ok(()), |tie| tie.poll(cx))
     }
 
     fn check(&self) -> io::Result<()> {
