@@ -78,7 +78,7 @@ pub async fn lapse(tx: &mut Tx, batch_id: Id, next_attempt_at: Timestamp) -> Res
 
 /// Marks every batch whose lease ran when the node stopped.
 pub async fn lapse_all(tx: &mut Tx) -> Result<u64, StoreError> {
-    tx.execute("UPDATE batch SET state = $1 WHERE state <> 3 AND state = $2", [LAPSED.into(), OPEN.into()]).await
+    tx.execute("UPDATE batch SET state = $1 WHERE state < 3 AND state = $2", [LAPSED.into(), OPEN.into()]).await
 }
 
 /// Writes that so many items of a lapsed batch stay in doubt in it, to be looked at again from a time on; none: all of them went
@@ -96,7 +96,7 @@ pub async fn leave(tx: &mut Tx, batch_id: Id, staying: usize, next_attempt_at: T
 
 /// Lets every item in doubt towards a peer be looked at again at once: something changed that may let it go.
 pub async fn retry_now(tx: &mut Tx, peer: &AgencyId) -> Result<(), StoreError> {
-    let sql = "UPDATE batch SET next_attempt_at = 0 WHERE peer = $1 AND state <> 3 AND state = $2";
+    let sql = "UPDATE batch SET next_attempt_at = 0 WHERE peer = $1 AND state < 3 AND state = $2";
     tx.execute(sql, [peer.into(), LAPSED.into()]).await.map(|_| ())
 }
 
@@ -120,7 +120,7 @@ pub struct OpenBatch {
 /// Finds the batch to a peer whose lease ended without a receipt and that has waited longest for another attempt.
 pub async fn lapsed(tx: &mut Tx, peer: &AgencyId, at: Timestamp) -> Result<Option<OpenBatch>, StoreError> {
     let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch
-               WHERE peer = $1 AND state <> 3 AND state = $2 AND next_attempt_at <= $3 ORDER BY next_attempt_at LIMIT 1";
+               WHERE peer = $1 AND state < 3 AND state = $2 AND next_attempt_at <= $3 ORDER BY next_attempt_at LIMIT 1";
     tx.fetch_optional(sql, [peer.into(), LAPSED.into(), at.into()]).await?.as_ref().map(open_batch).transpose()
 }
 
@@ -152,7 +152,7 @@ pub async fn seals(tx: &mut Tx, batch_ids: &[Id]) -> Result<Vec<BatchSeals>, Sto
 
 /// Finds the batches whose lease may still run.
 pub async fn leased(tx: &mut Tx) -> Result<Vec<OpenBatch>, StoreError> {
-    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch WHERE state <> 3 AND state = $1";
+    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch WHERE state < 3 AND state = $1";
     tx.fetch(sql, [OPEN.into()]).await?.iter().map(open_batch).collect()
 }
 

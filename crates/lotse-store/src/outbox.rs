@@ -16,7 +16,7 @@ use lotse_core::purpose::Purpose;
 use crate::engine::{Directory, Row, StoreError};
 use crate::vault::Sealed;
 
-pub use claim::{Claimable, Frozen, due, in_doubt, rebatch, release, replace_content};
+pub use claim::{Claimable, Frozen, Rest, due, in_doubt, rebatch, release, replace_content};
 pub use item::{Delivered, Item, Oldest, Waiting, answers, delivered, expired, find, list_referrals, oldest, waiting};
 pub use purge::{Kept, Overdue, kept, purge, purge_ended, purge_overdue};
 pub use settle::{Settled, retry_now, set_referral_state, settle};

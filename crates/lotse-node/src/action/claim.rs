@@ -18,7 +18,7 @@ use lotse_core::time::Timestamp;
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
-use lotse_store::outbox::{Claimable, Settled};
+use lotse_store::outbox::{Claimable, Rest, Settled};
 use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, log, outbox};
 use tokio::time::Instant;
@@ -283,12 +283,9 @@ impl Claim {
         };
         let cut = cut::cut(&self.node, &frame, &candidates)?;
         outbox::release(tx, &cut.releases).await?;
-        let changed: Vec<_> = permitted
-            .iter()
-            .filter_map(|(item, (_, sealed), _)| Some((item.claimable.record_id, sealed.clone()?)))
-            .collect();
-        if !changed.is_empty() {
-            outbox::replace_content(tx, changed).await?;
+        let rests: Vec<Rest> = permitted.iter().filter_map(rest).collect();
+        if !rests.is_empty() {
+            outbox::replace_content(tx, rests).await?;
         }
         cut.ship(tx, &self.node, &frame, self.lease_until, entries).await.map(|(shipment, _)| shipment)
     }
@@ -422,6 +419,12 @@ fn decide_answer(
 
 fn overdue(item: &Item, at: Timestamp) -> Option<Verdict> {
     (item.claimable.expires_at <= at).then(|| Verdict::End(vec![Reason::ItemExpired]))
+}
+
+/// Returns what is left of an item's content, if anything goes out of it.
+fn rest((item, (_, sealed), verdict): &Permitted<'_>) -> Option<Rest> {
+    let (content, Verdict::Referral(ground)) = (sealed.clone()?, verdict) else { return None };
+    Some(Rest { record_id: item.claimable.record_id, removed: ground.0.left_out.and(item.claimable.present), content })
 }
 
 /// Says why an item that is due again has no content: nothing can be cut anew of it. It went with its consent, or with its lease.

@@ -4,3 +4,6 @@ ALTER TABLE batch ADD COLUMN content_until BIGINT DEFAULT 0;
 CREATE INDEX batch_content ON batch (content_until) WHERE content_until IS NOT NULL;
 -- Items that were refused or ended and still have content: what goes the usual way is never here.
 CREATE INDEX outbox_ended ON outbox (state) WHERE state >= 4 AND content IS NOT NULL;
+-- What is not answered, without batches of which all items went into later ones: those stay, and are never looked for here.
+DROP INDEX batch_open;
+CREATE INDEX batch_open ON batch (peer, next_attempt_at) WHERE state < 3;

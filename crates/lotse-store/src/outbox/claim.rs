@@ -164,13 +164,30 @@ pub async fn release(tx: &mut Tx, releases: &[(Id, Release)]) -> Result<(), Stor
     tx.set_by(&RECORDS, &RELEASE, releases.iter().map(row).collect()).await.map(|_| ())
 }
 
-const CONTENT: Columns<3> = [Column::blob("record_id"), Column::blob("content_key"), Column::blob("content")];
+const CONTENT: Columns<4> =
+    [Column::blob("record_id"), Column::blob("content_key"), Column::blob("content"), Column::int("removed")];
 
-/// Replaces the content of items from which a claim left something out.
-pub async fn replace_content(tx: &mut Tx, contents: Vec<(Id, Sealed)>) -> Result<(), StoreError> {
-    let rows =
-        contents.into_iter().map(|(id, sealed)| [id.into(), sealed.key.into(), sealed.ciphertext.into()]).collect();
-    tx.set_by(&RECORDS, &CONTENT, rows).await.map(|_| ())
+/// What is left of an item's content.
+pub struct Rest {
+    /// Record.
+    pub record_id: Id,
+    /// What went out of it.
+    pub removed: Categories,
+    /// The content without that, encrypted.
+    pub content: Sealed,
+}
+
+/// Replaces the content of items out of which something went. It is no longer present in them and stays named as left out: whatever
+/// allows it later, it cannot go any more.
+pub async fn replace_content(tx: &mut Tx, rests: Vec<Rest>) -> Result<(), StoreError> {
+    let row = |rest: Rest| {
+        let Rest { record_id, removed, content } = rest;
+        [record_id.into(), content.key.into(), content.ciphertext.into(), removed.bits().into()]
+    };
+    let sql = "UPDATE outbox SET content_key = v.content_key, content = v.content,
+                   present = outbox.present & ~v.removed, left_out = outbox.left_out | v.removed
+               FROM v WHERE outbox.record_id = v.record_id";
+    tx.update_by(&RECORDS, &CONTENT, rests.into_iter().map(row).collect(), sql).await.map(|_| ())
 }
 
 const REBATCH: Columns<2> = [Column::blob("record_id"), Column::blob("batch_id")];

@@ -147,7 +147,7 @@ pub async fn waiting(tx: &mut Tx) -> Result<Vec<Waiting>, StoreError> {
             "SELECT peer, CAST(SUM(due) AS BIGINT), CAST(SUM(doubt) AS BIGINT) FROM (
                  SELECT recipient AS peer, 1 AS due, 0 AS doubt FROM outbox WHERE state = 1
                  UNION ALL
-                 SELECT peer, 0, in_doubt FROM batch WHERE state <> 3) AS waiting
+                 SELECT peer, 0, in_doubt FROM batch WHERE state < 3) AS waiting
              GROUP BY peer ORDER BY peer",
             [],
         )
@@ -171,7 +171,7 @@ pub async fn oldest(tx: &mut Tx) -> Result<Vec<Oldest>, StoreError> {
             "SELECT peer, MIN(since) FROM (
                  SELECT recipient AS peer, submitted_at AS since FROM outbox WHERE state = 1
                  UNION ALL
-                 SELECT peer, created_at FROM batch WHERE state <> 3 AND in_doubt > 0) AS waiting
+                 SELECT peer, created_at FROM batch WHERE state < 3 AND in_doubt > 0) AS waiting
              GROUP BY peer ORDER BY peer",
             [],
         )

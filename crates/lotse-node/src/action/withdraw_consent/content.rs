@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use lotse_core::category::Categories;
 use lotse_core::id::Id;
 use lotse_store::consent::Recipient;
-use lotse_store::outbox::{self, Kept};
-use lotse_store::vault::Sealed;
+use lotse_store::outbox::{self, Kept, Rest};
 use lotse_store::{StoreError, Tx, register};
 
 use crate::action::submit_referrals::place;
@@ -33,7 +32,7 @@ pub(super) async fn destroy(tx: &mut Tx, node: &Node, touched: &[Recipient]) -> 
                 match withdrawn(&item, consent_id, touched) {
                     Withdrawn::Nothing => {}
                     Withdrawn::Whole => gone.push(item.record_id),
-                    Withdrawn::Part(categories) => rest.push((item.record_id, without(node, &item, categories)?)),
+                    Withdrawn::Part(categories) => rest.push(without(node, &item, categories)?),
                 }
             }
             destroyed += outbox::purge(tx, &gone).await? + rest.len() as u64;
@@ -66,9 +65,10 @@ fn withdrawn(item: &Kept, consent_id: Id, touched: &[Recipient]) -> Withdrawn {
 }
 
 /// Encrypts an item's content anew, without these categories.
-fn without(node: &Node, item: &Kept, categories: Categories) -> Result<Sealed, StoreError> {
+fn without(node: &Node, item: &Kept, removed: Categories) -> Result<Rest, StoreError> {
     let place = place(&item.record_id);
     let bytes = node.vault.open(place, &item.content)?;
-    let rest = referral::leave_out(&bytes, categories).map_err(|_| StoreError::Value("content of a referral"))?;
-    Ok(node.vault.seal(&*node.random, place, &rest)?)
+    let rest = referral::leave_out(&bytes, removed).map_err(|_| StoreError::Value("content of a referral"))?;
+    let content = node.vault.seal(&*node.random, place, &rest)?;
+    Ok(Rest { record_id: item.record_id, removed, content })
 }

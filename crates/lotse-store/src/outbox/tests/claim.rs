@@ -92,13 +92,21 @@ async fn a_release_freezes_what_is_sent_and_leaves_nothing_due(database: Databas
 
 async fn content_without_what_was_left_out_replaces_that_of_its_item_alone(database: Database) {
     let store = database.open().await;
-    writing!(store, tx => insert(tx, vec![released(1, 9), released(2, 9)])).unwrap();
-    let less = || Sealed { key: vec![8].into(), ciphertext: vec![8, 8].into() };
-    writing!(store, tx => replace_content(tx, vec![(id(2), less())])).unwrap();
+    let full = |number| NewItem { present: Categories::from_bits(2 | 8 | 16), ..released(number, 9) };
+    writing!(store, tx => insert(tx, vec![full(1), full(2)])).unwrap();
+    let rest = || {
+        let content = Sealed { key: vec![8].into(), ciphertext: vec![8, 8].into() };
+        Rest { record_id: id(2), removed: Categories::from_bits(8), content }
+    };
+    writing!(store, tx => replace_content(tx, vec![rest()])).unwrap();
     let found = doubtful(&store, 9).await;
     let contents: Vec<&Sealed> = found.iter().map(|item| item.content.as_ref().unwrap()).collect();
     assert_eq!((&contents[0].key[..], &contents[0].ciphertext[..]), (&[1][..], &[2][..]));
     assert_eq!((&contents[1].key[..], &contents[1].ciphertext[..]), (&[8][..], &[8, 8][..]));
+    let (before, after) = (&found[0], &found[1]);
+    assert_eq!(after.present, before.present.without(rest().removed), "what went out cannot go later");
+    assert_eq!(after.left_out, before.left_out.or(rest().removed), "and stays named");
+    assert_ne!(after.present, before.present);
 }
 
 async fn what_goes_again_is_the_same_bytes_in_another_batch(database: Database) {
