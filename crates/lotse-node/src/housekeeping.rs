@@ -44,17 +44,18 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
 }
 
 async fn keep(node: &Arc<Node>, leases: &mut Leases, purge: bool) -> Result<(), Failure> {
+    end_lost_leases(node, leases, Instant::now).await?;
     // Its trouble may be the head store's, and must not keep consents from expiring.
     let finished = finish_pending(node).await;
     expire_consents(node).await?;
     expire_items(node).await?;
-    end_lost_leases(node, leases, Instant::now()).await?;
     if purge {
-        let copies = purge_ended(node).await?;
+        // Each destroys before it empties the write-ahead log, which may fail while somebody reads.
+        let (copies, items) = (purge_ended(node).await, purge_sent(node).await);
+        let (copies, items) = (copies?, items?);
         if copies > 0 {
             tracing::info!(copies, "copies whose lease has ended are destroyed");
         }
-        let items = purge_sent(node).await?;
         if items > 0 {
             tracing::info!(
                 items,

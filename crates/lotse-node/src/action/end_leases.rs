@@ -29,8 +29,10 @@ pub struct Leases(HashMap<Id, Instant>);
 
 /// Ends leases that are long over. A claim whose commit was stored and reported failed leaves a batch that nobody holds, and a
 /// courier may fail to end its own; without this their items would stay on their way until the next start. Returns how many.
-pub async fn end_lost_leases(node: &Node, leases: &mut Leases, now: Instant) -> Result<usize, StoreError> {
+pub async fn end_lost_leases(node: &Node, leases: &mut Leases, now: impl Fn() -> Instant) -> Result<usize, StoreError> {
     let running = node.store.read("leased", |tx| Box::pin(batch::leased(tx))).await?;
+    // Asked after the reading, which may have waited: no lease that was found began later than this.
+    let now = now();
     let since = |id: Id| (id, leases.0.get(&id).copied().unwrap_or(now));
     leases.0 = running.iter().map(|batch| since(batch.batch_id)).collect();
     let is_over = |since: &Instant| now.saturating_duration_since(*since) >= LONG_OVER;

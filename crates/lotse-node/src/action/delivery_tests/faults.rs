@@ -189,7 +189,7 @@ impl Story {
         assert!(claim_again(owner, peer).await.unwrap().is_none(), "its lease still runs");
         let (mut leases, begun) = (Leases::default(), Instant::now());
         for (elapsed, ended) in [(Duration::ZERO, 0), (LEASE, 0), (LEASE * 2, 1), (LEASE * 4, 0)] {
-            assert_eq!(end_lost_leases(owner, &mut leases, begun + elapsed).await.unwrap(), ended);
+            assert_eq!(end_lost_leases(owner, &mut leases, || begun + elapsed).await.unwrap(), ended);
         }
         claim_again(owner, peer).await.unwrap().unwrap().shipment.unwrap()
     }
