@@ -13,6 +13,9 @@ use crate::failure::{ErrorKind, Failure};
 /// Versions of one peer that wait here for this agency's seal, at most.
 pub(crate) const MAX_OFFERS: usize = 16;
 
+/// Bytes of one peer's versions that wait here, at most: none leaves the others without room.
+pub(crate) const MAX_OFFERED_BYTES_OF_ONE: usize = 8 * 1024 * 1024;
+
 /// Bytes of all peers' versions that wait here, at most.
 pub(crate) const MAX_OFFERED_BYTES: usize = 64 * 1024 * 1024;
 
@@ -63,10 +66,16 @@ fn check_limits(waiting: &[Waiting<'_>], peer: &AgencyId, size_bytes: usize) -> 
         let message = format!("{what}: let its administrator seal those that are to hold, then offer this one again");
         Err(Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message))
     };
-    if waiting.iter().filter(|version| version.offer.peer == *peer).count() >= MAX_OFFERS {
+    let own: Vec<_> = waiting.iter().filter(|version| version.offer.peer == *peer).collect();
+    let bytes_after = |sizes: usize| sizes + size_bytes;
+    if own.len() >= MAX_OFFERS {
         return refused(format!("{MAX_OFFERS} versions that your agency has offered wait for this agency's seal"));
     }
-    if waiting.iter().map(|version| version.size_bytes).sum::<usize>() + size_bytes > MAX_OFFERED_BYTES {
+    if bytes_after(own.iter().map(|version| version.size_bytes).sum()) > MAX_OFFERED_BYTES_OF_ONE {
+        let limit = MAX_OFFERED_BYTES_OF_ONE >> 20;
+        return refused(format!("{limit} MiB of versions that your agency has offered wait for this agency's seal"));
+    }
+    if bytes_after(waiting.iter().map(|version| version.size_bytes).sum()) > MAX_OFFERED_BYTES {
         return refused(format!("{} MiB of versions wait for this agency's seal", MAX_OFFERED_BYTES >> 20));
     }
     Ok(())
@@ -87,21 +96,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_versions_of_one_peer_and_the_bytes_of_all_have_their_limits() {
-        let [one, two]: [AgencyId; 2] = ["one.example", "two.example"].map(|name| name.parse().unwrap());
-        let offer = Offer { peer: one.clone(), at: Timestamp::from_micros(0) };
-        let waiting = |count: usize, size_bytes| -> Vec<Waiting<'_>> {
-            let valid_until = Timestamp::from_micros(1);
-            let one = |_| Waiting { digest: Digest::of(b"text"), offer: &offer, valid_until, size_bytes };
-            (0..count).map(one).collect()
+    fn the_versions_of_one_peer_and_of_all_have_their_limits() {
+        let offers: Vec<Offer> = (0..9)
+            .map(|n| Offer { peer: format!("p{n}.example").parse().unwrap(), at: Timestamp::from_micros(0) })
+            .collect();
+        let version = |peer: usize, size_bytes| Waiting {
+            digest: Digest::of(b"text"),
+            offer: &offers[peer],
+            valid_until: Timestamp::from_micros(1),
+            size_bytes,
         };
-        let refused = |waiting: Vec<Waiting<'_>>, peer, size_bytes| {
-            check_limits(&waiting, peer, size_bytes).err().map(|failure| failure.reason())
+        let refused = |waiting: &[Waiting<'_>], peer: usize, size_bytes| {
+            check_limits(waiting, &offers[peer].peer, size_bytes).err().map(|failure| failure.reason())
         };
-        assert_eq!(refused(waiting(MAX_OFFERS - 1, 1), &one, 1), None);
-        assert_eq!(refused(waiting(MAX_OFFERS, 1), &one, 1), Some(Reason::Overloaded));
-        assert_eq!(refused(waiting(MAX_OFFERS, 1), &two, 1), None, "of another peer");
-        assert_eq!(refused(waiting(2, MAX_OFFERED_BYTES / 2 - 1), &two, 2), None);
-        assert_eq!(refused(waiting(2, MAX_OFFERED_BYTES / 2 - 1), &two, 3), Some(Reason::Overloaded));
+        let small = |count| (0..count).map(|_| version(0, 1)).collect::<Vec<_>>();
+        assert_eq!(refused(&small(MAX_OFFERS - 1), 0, 1), None);
+        assert_eq!(refused(&small(MAX_OFFERS), 0, 1), Some(Reason::Overloaded));
+        assert_eq!(refused(&small(MAX_OFFERS), 1, 1), None, "of another peer");
+        let full = [version(0, MAX_OFFERED_BYTES_OF_ONE - 1)];
+        assert_eq!(refused(&full, 0, 1), None);
+        assert_eq!(refused(&full, 0, 2), Some(Reason::Overloaded));
+        assert_eq!(refused(&full, 1, 2), None, "one peer leaves the others their room");
+        let peers = MAX_OFFERED_BYTES / MAX_OFFERED_BYTES_OF_ONE;
+        let all: Vec<_> = (0..peers).map(|peer| version(peer, MAX_OFFERED_BYTES_OF_ONE - 1)).collect();
+        let (next_peer, room) = (peers, peers);
+        assert_eq!(refused(&all, next_peer, room), None);
+        assert_eq!(refused(&all, next_peer, room + 1), Some(Reason::Overloaded));
     }
 }
