@@ -12,6 +12,9 @@ use crate::commands::Context;
 /// An echo slower than this, calls per second, says that the machine is too slow or too busy for ratios.
 const SUSPECT_ECHO: f64 = 10_000.0;
 
+/// Commits that one referral in flight is to take: must and aim.
+const ONE_IN_FLIGHT: [f64; 2] = [6.0, 4.0];
+
 /// Cycles without which a figure is only a look.
 const ENOUGH_CYCLES: usize = 5;
 
@@ -59,6 +62,8 @@ struct Line {
     aim: f64,
     /// Whether more is better.
     rising: bool,
+    /// Whether its yardstick is a doubtful one on this machine: a target that is missed says so.
+    suspect: bool,
 }
 
 /// The JSON object; a figure that could not be measured is null.
@@ -72,6 +77,7 @@ struct Figures {
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     one_in_flight_commits: Option<f64>,
+    one_in_flight_least_commits: Option<f64>,
     memory_mb: f64,
     bytes_per_referral: f64,
     rows_per_referral: f64,
@@ -128,15 +134,10 @@ impl Outcome {
         series.spread(|cycle| cycle.phase.mean_seconds() / cycle.yardstick())
     }
 
-    /// What one in flight cannot undercut: it goes to the node, to the other one, and back by both.
-    fn least(&self) -> Option<String> {
+    /// None if one in flight was not measured.
+    fn least(&self) -> Option<Least> {
         let alone = self.series.iter().find(|series| series.in_flight == 1)?;
-        let (commit, echo) = (alone.spread(Cycle::yardstick)?.median, self.echo_alone.recip());
-        Some(format!(
-            "one in flight: two calls of the echo, {:.2} ms each, and three commits are {:.1} commits; no referral can take less",
-            echo * 1e3,
-            (2.0 * echo + 3.0 * commit) / commit
-        ))
+        Some(Least { commit: alone.spread(Cycle::yardstick)?.median, echo: self.echo_alone.recip() })
     }
 
     fn figures(&self) -> Figures {
@@ -150,6 +151,7 @@ impl Outcome {
             p50_ms: median(self.figure(Way::Stream, |cycle| percentile_ms(&cycle.phase, 50))),
             p99_ms: median(self.figure(Way::Stream, |cycle| percentile_ms(&cycle.phase, 99))),
             one_in_flight_commits: median(self.one_in_flight()),
+            one_in_flight_least_commits: self.least().map(|least| least.commits()),
             memory_mb: self.load.peak_mb,
             bytes_per_referral: self.counts.bytes_per_referral(),
             rows_per_referral: self.counts.rows_per_referral(),
@@ -177,7 +179,10 @@ impl Outcome {
             must,
             aim,
             rising,
+            suspect: false,
         };
+        let one = line("P3", "one in flight, in commits".into(), self.one_in_flight(), 2, ONE_IN_FLIGHT, false);
+        let one = Line { suspect: self.least().is_some_and(|least| least.is_suspect()), ..one };
         let cpu = self.figure(Way::Stream, |cycle| cycle.phase.cpu_us());
         let p99 = self.figure(Way::Stream, |cycle| percentile_ms(&cycle.phase, 99));
         let memory = |mb| Some(Spread::once(mb));
@@ -185,7 +190,7 @@ impl Outcome {
             line("P1", format!("stream, {in_flight} in flight, of R"), self.ratio(Way::Stream), 3, [0.30, 0.42], true),
             line("P1u", format!("unary, {in_flight} in flight, of R"), self.ratio(Way::Unary), 3, [0.15, 0.22], true),
             line("P2", "CPU of both nodes per referral, µs".into(), cpu, 0, [160.0, 115.0], false),
-            line("P3", "one in flight, in commits".into(), self.one_in_flight(), 2, [6.0, 4.0], false),
+            one,
             line("P4", format!("p99 at {in_flight} in flight, ms"), p99, 1, [150.0, 60.0], false),
             line("P11", "memory idle, MiB".into(), memory(self.idle.resident_mb), 0, [80.0, 40.0], false),
             line("P11", "memory under load, MiB".into(), memory(self.load.peak_mb), 0, [250.0, 150.0], false),
@@ -208,7 +213,7 @@ impl Outcome {
             counts.rows_per_fsync(),
             counts.bytes_per_referral()
         ));
-        remarks.extend(self.least());
+        remarks.extend(self.least().map(|least| least.remark()));
         if self.is_suspect() {
             let echo = self.echo_at_64;
             remarks
@@ -242,6 +247,39 @@ fn series_remark(series: &Series) -> String {
     )
 }
 
+/// About what one referral in flight takes at the least, seconds: it goes to the node, to the other one, and back by both.
+struct Least {
+    /// One commit.
+    commit: f64,
+    /// One call of the echo, with one in flight.
+    echo: f64,
+}
+
+impl Least {
+    fn commits(&self) -> f64 {
+        (2.0 * self.echo + 3.0 * self.commit) / self.commit
+    }
+
+    /// Where even this is more than the aim, commits are no measure of a referral: the figure tells of calls and of the nodes' work.
+    fn is_suspect(&self) -> bool {
+        self.commits() > ONE_IN_FLIGHT[1]
+    }
+
+    fn remark(&self) -> String {
+        let (echo, commit, commits) = (self.echo * 1e3, self.commit * 1e3, self.commits());
+        let least = format!(
+            "one in flight: two calls of the echo, {echo:.2} ms each, and three commits are {commits:.1} commits, about the least"
+        );
+        if !self.is_suspect() {
+            return least;
+        }
+        format!(
+            "{least}\nyardstick suspect: that is above the aim of P3, a commit of {commit:.2} ms is short beside the calls and the work;\n\
+             give --folder on a slower disk, or slow the flushes (ARCHITECTURE.md, \"What an exchange costs\")"
+        )
+    }
+}
+
 impl Line {
     fn cells(&self) -> Vec<String> {
         let digits = self.digits;
@@ -265,7 +303,36 @@ impl Line {
         match (reaches(self.aim), reaches(self.must)) {
             (true, _) => "aim met",
             (false, true) => "must met",
+            (false, false) if self.suspect => "MISSED, yardstick suspect",
             (false, false) => "MISSED",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_measures_a_referral_only_where_the_least_is_within_the_aim() {
+        let fast = Least { commit: 0.000_15, echo: 0.000_15 };
+        assert!((fast.commits() - 5.0).abs() < 1e-9 && fast.is_suspect());
+        assert!(fast.remark().contains("yardstick suspect"));
+        let slow = Least { commit: 0.002, echo: 0.000_15 };
+        assert!(!slow.is_suspect() && !slow.remark().contains("suspect"));
+    }
+
+    #[test]
+    fn a_suspect_yardstick_hides_no_target_that_is_reached() {
+        let verdict = |commits, suspect| {
+            let [must, aim] = ONE_IN_FLIGHT;
+            let (name, what, figure) = ("P3", String::new(), Some(Spread::once(commits)));
+            Line { name, what, figure, digits: 2, must, aim, rising: false, suspect }.verdict()
+        };
+        assert_eq!([3.9, 5.9, 6.1].map(|commits| verdict(commits, false)), ["aim met", "must met", "MISSED"]);
+        assert_eq!(
+            [3.9, 5.9, 6.1].map(|commits| verdict(commits, true)),
+            ["aim met", "must met", "MISSED, yardstick suspect"]
+        );
     }
 }
