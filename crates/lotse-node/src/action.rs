@@ -30,6 +30,7 @@ pub mod list_entries;
 pub mod list_referrals;
 pub mod offer_agreement;
 pub mod open_session;
+pub mod outgoing;
 pub mod preview_referral;
 pub mod purge_ended;
 pub mod purge_sent;

@@ -1,6 +1,7 @@
 //! The vault: personal data at rest.
 //!
-//! Each record has a key of its own, made for it and used once, which lies beside the record, wrapped by the key of a period.
+//! Each record has a key of its own, made for it, which encrypts it once and from which the nonces of its envelopes are derived; it
+//! lies beside the record, wrapped by the key of a period.
 //! The periods' keys are in a file that is not in the database. So one record is shredded by deleting its wrapped key, and
 //! a whole period, backups included, by destroying the period's key after the survivors were wrapped anew.
 //!
@@ -9,6 +10,7 @@
 //! begin a new period at the latest every month.
 
 mod key_file;
+mod record;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use lotse_core::random::Random;
 use zeroize::Zeroizing;
 
 use key_file::KeyFile;
+pub use record::RecordKey;
 pub use subject::SubjectKey;
 
 /// Length of every key.
@@ -107,7 +110,7 @@ impl Vault {
         Ok(Vault { id_key, periods: file.periods()? })
     }
 
-    /// Returns the key from which ids of records and subjects are derived.
+    /// Returns the key from which ids of records and subjects, traces and digests of contents are derived.
     pub fn id_key(&self) -> &hmac::Key {
         &self.id_key
     }
@@ -128,9 +131,7 @@ impl Vault {
 
     /// Decrypts a record.
     pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
-        let place = place.authenticated();
-        let key = self.unwrap_key(&place, &sealed.key)?;
-        open(&cipher(&key)?, [0; NONCE_LEN], &place, sealed.ciphertext.to_vec())
+        self.record_key(place, sealed)?.open(place, sealed)
     }
 
     /// Wraps a record's key anew if it is wrapped by another than the newest period; `None` if it need not be.

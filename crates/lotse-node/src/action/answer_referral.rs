@@ -16,13 +16,14 @@ use lotse_store::outbox::{self, ItemKind, NewItem};
 use lotse_store::{StoreError, Tx, log};
 
 use crate::action::guard;
-use crate::action::submit_referrals::place;
+use crate::action::outgoing::place;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::telemetry::HandedOver;
 use crate::telemetry::trace::Place;
+use crate::wire::content_digest::ContentDigest;
 use crate::wire::referral::Answer;
 use crate::wire::request::{AnswerAsk, Ask, Request};
 
@@ -102,7 +103,8 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
     }
     let id_key = node.vault.id_key();
     let answer_id = Id::of_record(id_key, &submission.system, &submission.idempotency_key, &referral.owner);
-    let digest = Digest::concat(&[submission.referral_id.as_bytes(), &submission.answer.bytes]);
+    let plain = Digest::concat(&[submission.referral_id.as_bytes(), &submission.answer.bytes]);
+    let digest = ContentDigest::new(id_key, &answer_id, plain);
     if let Some((_, known)) = outbox::known(tx, &[answer_id]).await?.pop() {
         return Ok((repeated(answer_id, digest, &known, &referral), None));
     }
@@ -124,8 +126,8 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
     }
 }
 
-fn repeated(answer_id: Id, digest: Digest, known: &outbox::Known, referral: &Held) -> Result<Answered, Failure> {
-    if known.content_digest == digest {
+fn repeated(answer_id: Id, digest: ContentDigest, known: &outbox::Known, referral: &Held) -> Result<Answered, Failure> {
+    if digest.is_stored_as(known.content_digest) {
         return Ok(Answered { answer_id, state: referral.referral_state, repeated: true });
     }
     Err(Failure::new(
@@ -164,7 +166,7 @@ fn new_item(
     node: &Node,
     submission: &AnswerSubmission,
     referral: &Held,
-    (answer_id, digest, sequence): (Id, Digest, u64),
+    (answer_id, digest, sequence): (Id, ContentDigest, u64),
     at: Timestamp,
 ) -> Result<NewItem, StoreError> {
     let ask = AnswerAsk {
@@ -191,7 +193,7 @@ fn new_item(
         thread_id: referral.record_id,
         system: submission.system.clone(),
         idempotency_key: submission.idempotency_key.clone(),
-        content_digest: digest,
+        content_digest: digest.to_store(),
         subject: None,
         purpose: referral.purpose,
         present: Categories::NONE,

@@ -19,7 +19,6 @@ use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::outbox::{Claimable, Rest, Settled};
-use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, log, outbox};
 use tokio::time::Instant;
 
@@ -27,14 +26,13 @@ use crate::action::covering::Consents;
 use crate::action::cut::{self, Candidate, Frame, Ground};
 use crate::action::expire_consents::expire;
 use crate::action::guard;
-use crate::action::submit_referrals::place;
+use crate::action::outgoing::Outgoing;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
 use crate::wire::batch::{MAX_BATCH, MAX_BATCH_BYTES};
 use crate::wire::envelope::parse_own_head;
-use crate::wire::referral;
 use crate::wire::request::{AnswerAsk, Ask, ReferralAsk, Request};
 
 /// Longest pause between two attempts.
@@ -249,17 +247,11 @@ impl Claim {
         Ok(Claimed { shipment, looked: true, objection, event, ended: reasons_of_ended })
     }
 
-    /// Opens an item's content, without what is left out; encrypted anew where something is.
-    fn content(&self, item: &Item, left_out: Categories) -> Result<(Vec<u8>, Option<Sealed>), StoreError> {
-        let place = place(&item.claimable.record_id);
-        let content = item.claimable.content.as_ref().ok_or(StoreError::Value("content of an item"))?;
-        let bytes = self.node.vault.open(place, content)?;
-        if left_out.is_empty() {
-            return Ok((bytes, None));
-        }
-        let rest = referral::leave_out(&bytes, left_out).map_err(|_| StoreError::Value("content of a referral"))?;
-        let sealed = self.node.vault.seal(&*self.node.random, place, &rest)?;
-        Ok((rest, Some(sealed)))
+    /// Opens an item's content, without what is left out.
+    fn content(&self, item: &Item, left_out: Categories) -> Result<Outgoing, StoreError> {
+        let (node, record_id) = (&self.node, &item.claimable.record_id);
+        let stored = item.claimable.content.as_ref().ok_or(StoreError::Value("content of an item"))?;
+        Outgoing::open(node, record_id, stored)?.without(node, record_id, left_out)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one release, used once")]
@@ -319,8 +311,8 @@ impl Claim {
     }
 }
 
-/// An item that may go: its content without what is left out, encrypted anew where something is, and its verdict.
-type Permitted<'a> = (&'a Item, (Vec<u8>, Option<Sealed>), &'a Verdict);
+/// An item that may go: its content without what is left out, and its verdict.
+type Permitted<'a> = (&'a Item, Outgoing, &'a Verdict);
 
 /// An item with what its system asked for.
 struct Item {
@@ -422,9 +414,11 @@ fn overdue(item: &Item, at: Timestamp) -> Option<Verdict> {
 }
 
 /// Returns what is left of an item's content, if anything goes out of it.
-fn rest((item, (_, sealed), verdict): &Permitted<'_>) -> Option<Rest> {
-    let (content, Verdict::Referral(ground)) = (sealed.clone()?, verdict) else { return None };
-    Some(Rest { record_id: item.claimable.record_id, removed: ground.0.left_out.and(item.claimable.present), content })
+fn rest((item, content, verdict): &Permitted<'_>) -> Option<Rest> {
+    let Verdict::Referral(ground) = verdict else { return None };
+    let removed = ground.0.left_out.and(item.claimable.present);
+    let rest = Rest { record_id: item.claimable.record_id, removed, content: content.sealed.clone() };
+    (!removed.is_empty()).then_some(rest)
 }
 
 /// Says why an item that is due again has no content: nothing can be cut anew of it. It went with its consent, or with its lease.
@@ -446,7 +440,7 @@ fn end(item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {
     }
 }
 
-fn candidate<'a>((item, (content, _), verdict): &'a Permitted<'_>) -> Option<Candidate<'a>> {
+fn candidate<'a>((item, content, verdict): &'a Permitted<'_>) -> Option<Candidate<'a>> {
     let ground = match (verdict, &item.request.ask) {
         (Verdict::Referral(ground), _) => Ground::Referral(&ground.0, &ground.1),
         (Verdict::Answer(agreement), Ask::Answer(ask)) => Ground::Answer(agreement, ask),

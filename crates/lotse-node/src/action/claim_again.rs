@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lotse_core::agreement;
 use lotse_core::answer::{self, AnswerBasis};
-use lotse_core::id::{AgencyId, Id};
+use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::release::{self, NoNotes};
 use lotse_core::time::Timestamp;
 use lotse_store::batch::{BatchItem, OpenBatch};
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{Claimable, Frozen};
+use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, batch, outbox};
 use tokio::time::Instant;
 
@@ -19,7 +21,7 @@ use crate::action::claim::{pause, question};
 use crate::action::covering::Consents;
 use crate::action::cut;
 use crate::action::guard;
-use crate::action::submit_referrals::place;
+use crate::action::outgoing::Outgoing;
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
@@ -60,11 +62,12 @@ impl Claim {
         let federation = self.federation(tx).await?;
         let consents = self.consents(tx, &items).await?;
         let may_go = |item: &Claimable| self.may_go(&federation, &consents, item, at);
-        let (going, staying): (Vec<_>, Vec<_>) = items.into_iter().partition(may_go);
+        let going: Vec<_> = items.iter().filter(|item| may_go(item)).filter_map(|item| self.rejoined(item)).collect();
+        let staying = items.len() - going.len();
         let next = at.plus(pause(&*self.node.random, lapsed.attempts + 1));
-        batch::leave(tx, lapsed.batch_id, staying.len(), next).await?;
-        let shipment = if going.is_empty() { None } else { Some(self.ship(tx, &lapsed, &going, at).await?) };
-        Ok(Some(Again { shipment, staying: staying.len() }))
+        batch::leave(tx, lapsed.batch_id, staying, next).await?;
+        let shipment = if going.is_empty() { None } else { Some(self.ship(tx, &lapsed, going, at).await?) };
+        Ok(Some(Again { shipment, staying }))
     }
 
     async fn federation(&self, tx: &mut Tx) -> Result<Arc<Federation>, StoreError> {
@@ -135,27 +138,41 @@ impl Claim {
         answer::decide(&basis, ask.content, &federation.agreements, at).is_ok()
     }
 
+    /// Joins the frozen envelope of an item. None if that fails: it then stays in doubt and holds up no other.
+    fn rejoined(&self, item: &Claimable) -> Option<(BatchItem, Bytes)> {
+        let (frozen, content) = item.frozen.as_ref().zip(item.content.as_ref())?;
+        match self.envelope(item, frozen, content) {
+            Ok(bytes) => Some((BatchItem { record_id: item.record_id, digest: frozen.envelope_digest }, bytes)),
+            Err(error) => {
+                tracing::error!(%error, record_id = %item.record_id, "what is in doubt cannot be sent again");
+                None
+            }
+        }
+    }
+
+    /// Returns the exact bytes that were released.
+    fn envelope(&self, item: &Claimable, frozen: &Frozen, content: &Sealed) -> Result<Bytes, StoreError> {
+        let content = Outgoing::open(&self.node, &item.record_id, content)?;
+        let nonce = content.key.envelope_nonce(&frozen.envelope_id)?;
+        let kind = match item.kind {
+            outbox::ItemKind::Referral => BodyKind::Referral,
+            outbox::ItemKind::Answer => BodyKind::Answer,
+        };
+        let bytes = envelope::join_frozen(&nonce, &frozen.head, kind, &content.bytes);
+        let same = Digest::of_leaf(&bytes) == frozen.envelope_digest;
+        same.then(|| bytes.into()).ok_or(StoreError::Value("envelope of an item: other bytes were released"))
+    }
+
     async fn ship(
         &self,
         tx: &mut Tx,
         lapsed: &OpenBatch,
-        going: &[Claimable],
+        going: Vec<(BatchItem, Bytes)>,
         at: Timestamp,
     ) -> Result<Shipment, StoreError> {
-        let mut envelopes = Vec::with_capacity(going.len());
-        let mut items = Vec::with_capacity(going.len());
-        for item in going {
-            let Some((frozen, content)) = item.frozen.as_ref().zip(item.content.as_ref()) else { continue };
-            let body = self.node.vault.open(place(&item.record_id), content)?;
-            let kind = match item.kind {
-                outbox::ItemKind::Referral => BodyKind::Referral,
-                outbox::ItemKind::Answer => BodyKind::Answer,
-            };
-            envelopes.push(envelope::join(&frozen.head, kind, &body).into());
-            items.push(BatchItem { record_id: item.record_id, digest: frozen.envelope_digest });
-        }
+        let (items, envelopes): (Vec<_>, Vec<_>) = going.into_iter().unzip();
         let batch_id = Id::new(at, &*self.node.random);
-        let ids: Vec<Id> = items.iter().map(|item| item.record_id).collect();
+        let ids: Vec<Id> = items.iter().map(|item: &BatchItem| item.record_id).collect();
         outbox::rebatch(tx, &ids, batch_id).await?;
         let (seal, new_batch) = cut::seal(&self.node, &self.peer, batch_id, at, items, lapsed.attempts + 1);
         batch::insert(tx, &new_batch).await?;

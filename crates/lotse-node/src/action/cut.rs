@@ -23,6 +23,7 @@ use lotse_store::{StoreError, Tx, batch, register};
 use prost::Message;
 use tokio::time::Instant;
 
+use crate::action::outgoing::Outgoing;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::node::Node;
 use crate::shipment::Shipment;
@@ -58,7 +59,7 @@ pub struct Candidate<'a> {
     /// When to give up.
     pub expires_at: Timestamp,
     /// Body of the envelope, without what is left out.
-    pub content: &'a [u8],
+    pub content: &'a Outgoing,
     /// On what it rests.
     pub ground: Ground<'a>,
     /// Identity of the system that handed it over.
@@ -127,8 +128,9 @@ pub fn cut(node: &Node, frame: &Frame<'_>, candidates: &[Candidate<'_>]) -> Resu
     for (place, (candidate, drawn)) in candidates.iter().zip(&drawn).enumerate() {
         let parts = Drawn::split(drawn);
         let head = head(node, frame, candidate, place, parts.envelope_id);
-        let head_bytes = envelope::encode_head(&head, parts.nonce);
-        let bytes = envelope::join(&head_bytes, body_kind(candidate), candidate.content);
+        let head_bytes = envelope::encode_head(&head);
+        let nonce = candidate.content.key.envelope_nonce(&head.envelope_id)?;
+        let bytes = envelope::join(&nonce, &head_bytes, body_kind(candidate), &candidate.content.bytes);
         let digest = Digest::of_leaf(&bytes);
         cut.entries.push(draft(&head, candidate, digest).entry_with(EntryKind::Released, frame.at, parts.entry));
         cut.releases.push((candidate.record_id, release(frame, &head, head_bytes, candidate, digest)));
@@ -170,21 +172,19 @@ pub fn seal(
     (seal, batch)
 }
 
-/// The random bytes of one envelope: nonce, tail of its id, blind and id of its log entry.
+/// The random bytes of one envelope: tail of its id, blind and id of its log entry.
 struct Drawn<'a> {
-    nonce: &'a [u8; 32],
     envelope_id: [u8; 10],
     entry: &'a [u8; 42],
 }
 
 impl Drawn<'_> {
-    const ZERO: [u8; 84] = [0; 84];
+    const ZERO: [u8; 52] = [0; 52];
 
-    #[expect(clippy::unwrap_used, reason = "the three parts are 84 bytes together")]
-    fn split(bytes: &[u8; 84]) -> Drawn<'_> {
-        let (nonce, rest) = bytes.split_first_chunk::<32>().unwrap();
-        let (envelope_id, entry) = rest.split_first_chunk::<10>().unwrap();
-        Drawn { nonce, envelope_id: *envelope_id, entry: entry.first_chunk::<42>().unwrap() }
+    #[expect(clippy::unwrap_used, reason = "the two parts are 52 bytes together")]
+    fn split(bytes: &[u8; 52]) -> Drawn<'_> {
+        let (envelope_id, entry) = bytes.split_first_chunk::<10>().unwrap();
+        Drawn { envelope_id: *envelope_id, entry: entry.first_chunk::<42>().unwrap() }
     }
 }
 

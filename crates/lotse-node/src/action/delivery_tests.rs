@@ -4,9 +4,11 @@
 mod answers;
 mod content;
 mod faults;
+mod guesses;
 mod later;
 pub(crate) mod pair;
 mod receipts;
+mod repeats;
 mod suspensions;
 
 use std::sync::Arc;

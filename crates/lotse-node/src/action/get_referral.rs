@@ -10,7 +10,7 @@ use lotse_store::custody::{self, Held};
 use lotse_store::outbox::{self, Item, ItemKind};
 use lotse_store::{StoreError, Tx};
 
-use crate::action::{submit_referrals, take_batch};
+use crate::action::{outgoing, take_batch};
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::wire::envelope;
@@ -75,7 +75,7 @@ async fn find(
     }
     let mut answers = Vec::new();
     for (place, (item, sealed)) in outbox::answers(tx, referral).await?.into_iter().enumerate() {
-        let open = |sealed| node.vault.open(submit_referrals::place(&item.record_id), sealed);
+        let open = |sealed| node.vault.open(outgoing::place(&item.record_id), sealed);
         let content = sealed.as_ref().map(open).transpose()?.unwrap_or_default();
         answers.push(ThreadAnswer {
             answer_id: item.record_id,

@@ -124,7 +124,7 @@ fn prepare_one(node: &Node, call: &Draft, consent: RecordableConsent, at: Timest
             given_at: consent.given_at,
             expires_at: consent.expires_at,
             releases_from_secrecy: consent.releases_from_secrecy,
-            content_digest: content_digest(node, &consent),
+            content_digest: Digest::keyed(node.vault.id_key(), "consent", &[&consent.bytes]),
             recorded_at: at,
             content: node.vault.seal(random, place(&consent.id), &content)?,
         },
@@ -146,14 +146,6 @@ fn commitment(secret: &[u8; SECRET_BYTES], recipient: &AgencyId, form: Digest) -
     let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, recipient.as_str().as_bytes()).as_ref());
     hmac::sign(&key, form.as_bytes()).as_ref().to_vec()
-}
-
-/// A digest with a key, because the database must not confirm what somebody guesses.
-fn content_digest(node: &Node, consent: &RecordableConsent) -> Digest {
-    let mut context = hmac::Context::with_key(node.vault.id_key());
-    context.update(b"\xff\xffconsent");
-    context.update(&consent.bytes);
-    Digest::of(context.sign().as_ref())
 }
 
 fn draft(call: &Draft, consent: &RecordableConsent) -> Draft {

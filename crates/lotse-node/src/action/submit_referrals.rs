@@ -13,7 +13,7 @@ use lotse_core::category::Categories;
 use lotse_core::consent::Consent;
 use lotse_core::custody::{MAX_LIFE, USUAL_LIFE};
 use lotse_core::delivery::DeliveryState;
-use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::id::{AgencyId, Id};
 use lotse_core::purpose::RecordKind;
 use lotse_core::reason::Reason;
 use lotse_core::release::{self, Moment, NoNotes, Permit, Refusal, Release};
@@ -22,20 +22,22 @@ use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{Delivered, ItemKind, NewItem};
 use lotse_store::vault::Sealed;
-use lotse_store::{StoreError, Tx, log, outbox, vault};
+use lotse_store::{StoreError, Tx, log, outbox};
 use tokio::time::Instant;
 
 use crate::action::covering::Consents;
 use crate::action::cut::{self, Candidate, Frame, Ground};
 use crate::action::expire_consents::expire;
 use crate::action::guard;
+use crate::action::outgoing::{Outgoing, place};
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::Failure;
 use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
 use crate::telemetry::trace::{Place, within};
-use crate::wire::referral::{self, Handover};
+use crate::wire::content_digest::ContentDigest;
+use crate::wire::referral::Handover;
 use crate::wire::request::{Ask, ReferralAsk, Request};
 
 /// One referral that a system hands over.
@@ -121,8 +123,8 @@ struct Item {
     submission: Submission,
     record_id: Id,
     subject: Id,
-    digest: Digest,
-    content: Sealed,
+    digest: ContentDigest,
+    content: Outgoing,
     request: Bytes,
 }
 
@@ -139,15 +141,17 @@ impl Job {
             submissions.iter().map(|s| Id::of_record(id_key, &s.system, &s.handover.idempotency_key, peer)).collect();
         let plain: Vec<_> = ids.iter().zip(&submissions).map(|(id, s)| (place(id), &s.handover.content[..])).collect();
         let sealed = node.vault.seal_many(&*node.random, &plain)?;
-        let items = submissions.into_iter().zip(ids).zip(sealed).map(|((submission, record_id), content)| Item {
-            subject: lotse_store::subject::id(&node.vault, &submission.handover.subject_reference),
-            digest: submission.handover.digest(),
-            request: request(&submission).encode().into(),
-            submission,
-            record_id,
-            content,
+        let items = submissions.into_iter().zip(ids).zip(sealed).map(|((submission, record_id), sealed)| {
+            Ok(Item {
+                subject: lotse_store::subject::id(&node.vault, &submission.handover.subject_reference),
+                digest: ContentDigest::new(id_key, &record_id, submission.handover.digest()),
+                request: request(&submission).encode().into(),
+                content: Outgoing::of(node, &record_id, submission.handover.content.clone(), sealed)?,
+                submission,
+                record_id,
+            })
         });
-        let items = items.collect();
+        let items = items.collect::<Result<_, StoreError>>()?;
         Ok(Job { node: node.clone(), peer: peer.clone(), timing, lease_until: Instant::now() + LEASE, items })
     }
 
@@ -247,8 +251,9 @@ impl Job {
         for (&place, verdict) in fresh.iter().zip(&verdicts) {
             match verdict {
                 &Ok((ref permit, towards)) => {
-                    let (content, sealed) = self.content(place, permit)?;
-                    items.push(self.new_item(place, permit, sealed, at));
+                    let item = &self.items[place];
+                    let content = item.content.without(&self.node, &item.record_id, permit.left_out)?;
+                    items.push(self.new_item(place, permit, content.sealed.clone(), at));
                     permitted.push((place, permit, towards, content));
                 }
                 Err(refusals) => entries.push(self.refusal_entry(place, refusals, at)),
@@ -291,7 +296,7 @@ impl Job {
         tx: &mut Tx,
         frame: &Frame<'_>,
         items: &mut [NewItem],
-        permitted: &[(usize, &Permit, &Towards, Bytes)],
+        permitted: &[(usize, &Permit, &Towards, Outgoing)],
         entries: &mut Vec<log::Entry>,
     ) -> Result<Shipment, StoreError> {
         let candidates: Vec<Candidate<'_>> = permitted
@@ -322,19 +327,6 @@ impl Job {
         Ok(shipment)
     }
 
-    /// Returns the content that goes, plain and encrypted: without what is left out.
-    fn content(&self, place: usize, permit: &Permit) -> Result<(Bytes, Sealed), StoreError> {
-        let item = &self.items[place];
-        let bytes = &item.submission.handover.content;
-        if permit.left_out.is_empty() {
-            return Ok((bytes.clone(), item.content.clone()));
-        }
-        let rest =
-            referral::leave_out(bytes, permit.left_out).map_err(|_| StoreError::Value("content of a referral"))?;
-        let sealed = self.node.vault.seal(&*self.node.random, self::place(&item.record_id), &rest)?;
-        Ok((rest.into(), sealed))
-    }
-
     fn new_item(&self, place: usize, permit: &Permit, content: Sealed, at: Timestamp) -> NewItem {
         let item = &self.items[place];
         let handover = &item.submission.handover;
@@ -346,7 +338,7 @@ impl Job {
             thread_id: item.record_id,
             system: item.submission.system.clone(),
             idempotency_key: handover.idempotency_key.clone(),
-            content_digest: item.digest,
+            content_digest: item.digest.to_store(),
             subject: Some(item.subject),
             purpose: handover.referral.purpose,
             present: permit.categories,
@@ -396,11 +388,6 @@ fn request(submission: &Submission) -> Request {
             entrusted: handover.referral.entrusted,
         }),
     }
-}
-
-/// Where an item's content is stored.
-pub fn place(record_id: &Id) -> vault::Place<'_> {
-    vault::Place { table: "outbox", id: record_id.as_bytes() }
 }
 
 /// A permit and the consent on which it rests, or every reason against it.

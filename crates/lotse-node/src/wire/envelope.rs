@@ -22,6 +22,12 @@ pub const SCHEMA_LEVEL: u32 = 1;
 /// Largest envelope, in bytes.
 pub const MAX_ENVELOPE_BYTES: usize = 256 * 1024;
 
+/// Length of an envelope's nonce.
+const NONCE_BYTES: usize = 32;
+
+/// Number of the nonce's field.
+const NONCE_FIELD: u64 = 4;
+
 /// What an envelope says beside its body.
 #[derive(Clone, Debug)]
 pub struct Head {
@@ -113,13 +119,13 @@ pub enum BodyKind {
     Answer,
 }
 
-/// Encodes everything but the body.
-pub fn encode_head(head: &Head, nonce: &[u8; 32]) -> Vec<u8> {
+/// Encodes everything but the nonce and the body: what is stored of an envelope, beside the sealed body.
+pub fn encode_head(head: &Head) -> Vec<u8> {
     proto::Envelope {
         id: head.envelope_id.to_vec(),
         sender: head.sender.to_string(),
         recipient: head.recipient.to_string(),
-        nonce: nonce.to_vec(),
+        nonce: Vec::new(),
         sender_generation: head.sender_generation,
         recipient_generation: head.recipient_generation,
         created_at_us: head.created_at.micros(),
@@ -165,19 +171,39 @@ fn encode_basis(basis: &Basis) -> proto::ConsentBasis {
     }
 }
 
-/// Joins an encoded head and an encoded body to the envelope's exact bytes. A message's encoding is the concatenation of its
-/// fields' encodings, so the head is stored once and the body once.
-pub fn join(head: &[u8], kind: BodyKind, body: &[u8]) -> Vec<u8> {
-    let number: u64 = match kind {
+/// Joins nonce, encoded head and encoded body to the envelope's exact bytes. A message's encoding is the concatenation of its
+/// fields' encodings, in any order, so the head is stored once, the body once, and the nonce nowhere.
+pub fn join(nonce: &[u8; NONCE_BYTES], head: &[u8], kind: BodyKind, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(NONCE_BYTES + head.len() + body.len() + 16);
+    append_field(NONCE_FIELD, nonce, &mut bytes);
+    append_head_and_body(head, kind, body, &mut bytes);
+    bytes
+}
+
+/// Joins what was frozen, to the same bytes. Heads that were frozen before nonces were derived have theirs in them.
+pub fn join_frozen(nonce: &[u8; NONCE_BYTES], head: &[u8], kind: BodyKind, body: &[u8]) -> Vec<u8> {
+    let in_head = proto::Envelope::decode(head).is_ok_and(|head| !head.nonce.is_empty());
+    if !in_head {
+        return join(nonce, head, kind, body);
+    }
+    let mut bytes = Vec::new();
+    append_head_and_body(head, kind, body, &mut bytes);
+    bytes
+}
+
+fn append_head_and_body(head: &[u8], kind: BodyKind, body: &[u8], bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(head);
+    let number = match kind {
         BodyKind::Referral => 20,
         BodyKind::Answer => 21,
     };
-    let mut bytes = Vec::with_capacity(head.len() + body.len() + 8);
-    bytes.extend_from_slice(head);
-    prost::encoding::encode_varint(number << 3 | 2, &mut bytes);
-    prost::encoding::encode_varint(body.len() as u64, &mut bytes);
-    bytes.extend_from_slice(body);
-    bytes
+    append_field(number, body, bytes);
+}
+
+fn append_field(number: u64, value: &[u8], bytes: &mut Vec<u8>) {
+    prost::encoding::encode_varint(number << 3 | 2, bytes);
+    prost::encoding::encode_varint(value.len() as u64, bytes);
+    bytes.extend_from_slice(value);
 }
 
 /// Parses an envelope: scanned first, so that nothing unknown is dropped silently.
@@ -194,7 +220,7 @@ pub fn parse(bytes: &[u8]) -> Result<(Head, Body), Outcome> {
         Some(ProtoBody::Answer(answer)) => Body::Answer(parse_answer(answer).map_err(|_| MALFORMED)?),
         _ => return Err(MALFORMED),
     };
-    let head = parse_head(&envelope).ok_or(MALFORMED)?;
+    let head = parse_head(&envelope).filter(|_| envelope.nonce.len() == NONCE_BYTES).ok_or(MALFORMED)?;
     Ok((head, body))
 }
 
@@ -238,12 +264,12 @@ fn real_id(bytes: &[u8]) -> Option<Id> {
 
 fn parse_head(envelope: &proto::Envelope) -> Option<Head> {
     let Some(proto::envelope::Basis::Consent(basis)) = &envelope.basis else { return None };
-    let nonce_fits = envelope.nonce.len() == 32 && (envelope.trace_id.is_empty() || envelope.trace_id.len() == 16);
+    let trace_fits = envelope.trace_id.is_empty() || envelope.trace_id.len() == 16;
     let numbers_fit = envelope.sender_generation > 0
         && envelope.recipient_generation > 0
         && envelope.revision > 0
         && envelope.thread_sequence > 0;
-    (nonce_fits && numbers_fit).then_some(())?;
+    (trace_fits && numbers_fit).then_some(())?;
     let excerpt = match (&envelope.body, basis.excerpt.as_ref()?) {
         (Some(ProtoBody::Answer(_)), _) => None,
         (_, excerpt) if excerpt.subject_ref.is_empty() => None,

@@ -61,7 +61,7 @@ pub struct ReferralFacts {
 }
 
 impl Handover {
-    /// Returns the digest by which the same key with other content is noticed.
+    /// Returns the digest of everything that must be the same when its key is given again.
     pub fn digest(&self) -> Digest {
         let id = |id: Option<Id>| id.map_or([0; 16], |id| *id.as_bytes());
         Digest::concat(&[

@@ -1,5 +1,6 @@
-//! A foreign hand: changes rows of a stopped node's log behind its back, for tests of `lotse log verify`.
+//! A foreign hand: changes rows of a node behind its back, of a stopped one's log for tests of `lotse log verify`.
 
+use lotse_core::id::{Digest, Id};
 use rusqlite::Connection;
 
 /// The changes. `{a}` and `{b}` are two entries, `{t}` and `{u}` two tiles, `{c}` and `{d}` two checkpoints, by row number; `{n}` is a
@@ -174,5 +175,14 @@ pub fn delete_entry(url: &str, leaf_index: i64) {
     let database = open(url);
     let deleted = database.execute("DELETE FROM log_entry WHERE leaf_index = ?1", [leaf_index]);
     assert_eq!(deleted.expect("the row is deleted"), 1);
+    database.close().expect("the file closes");
+}
+
+/// Puts another frozen head and digest into a released item, as an earlier version or a foreign hand would have them.
+pub fn replace_envelope(url: &str, record_id: &Id, head: &[u8], digest: &Digest) {
+    let database = open(url);
+    let sql = "UPDATE outbox SET head = ?1, envelope_digest = ?2 WHERE record_id = ?3";
+    let changed = database.execute(sql, (head, digest.as_bytes(), record_id.as_bytes()));
+    assert_eq!(changed.expect("the row is changed"), 1);
     database.close().expect("the file closes");
 }

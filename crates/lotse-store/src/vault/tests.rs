@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use lotse_core::id::Id;
 use lotse_core::random::Random;
 
 use super::{Place, Sealed, Vault, VaultError};
@@ -102,11 +103,29 @@ fn a_record_without_its_key_is_shredded() {
 }
 
 #[test]
+fn a_nonce_belongs_to_an_envelope_of_a_record_and_goes_with_the_records_key() {
+    let random = Counting::default();
+    let vault = vault(&random);
+    let records: Vec<Sealed> = (0..2).map(|_| vault.seal(&random, PLACE, b"the same").unwrap()).collect();
+    let nonce = |vault: &Vault, sealed: &Sealed, id: u8| {
+        vault.record_key(PLACE, sealed).and_then(|key| key.envelope_nonce(&Id::from_bytes([id; 16])))
+    };
+    let first = nonce(&vault, &records[0], 1).unwrap();
+    assert_eq!(nonce(&vault, &records[0], 1), Ok(first));
+    assert!(nonce(&vault, &records[0], 2) != Ok(first) && nonce(&vault, &records[1], 1) != Ok(first));
+    let shredded = Sealed { key: Bytes::new(), ..records[0].clone() };
+    assert!(nonce(&vault, &shredded, 1).is_err());
+}
+
+#[test]
 fn survivors_are_wrapped_anew_and_the_rest_goes_with_its_period() {
     let random = Counting::default();
     let first = Vault::generate(&random, "2026-11").unwrap();
     let old = Vault::load(&first).unwrap();
     let survivor = old.seal(&random, PLACE, b"kept").unwrap();
+    let nonce =
+        |vault: &Vault, sealed: &Sealed| vault.record_key(PLACE, sealed).unwrap().envelope_nonce(&Id::NIL).unwrap();
+    let before = nonce(&old, &survivor);
     let purged = old.seal(&random, PLACE, b"purged").unwrap();
 
     let second = Vault::with_new_period(&first, &random, "2026-12").unwrap();
@@ -121,6 +140,7 @@ fn survivors_are_wrapped_anew_and_the_rest_goes_with_its_period() {
     assert_eq!(Vault::without_period(&second, "2026-12").err(), Some(VaultError::PeriodInUse));
     let new = Vault::load(&Vault::without_period(&second, "2026-11").unwrap()).unwrap();
     assert_eq!(new.open(PLACE, &survivor).unwrap(), b"kept");
+    assert_eq!(nonce(&new, &survivor), before, "what is in doubt can still be sent again");
     assert_eq!(new.open(PLACE, &purged), Err(VaultError::PeriodUnknown));
 }
 

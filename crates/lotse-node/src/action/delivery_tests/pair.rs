@@ -188,9 +188,7 @@ impl Pair {
     }
 
     pub(crate) async fn lapse(&self, batch_id: Id) {
-        let at = self.owner.now();
-        let lapse = self.owner.store.transact("lapse", move |tx| Box::pin(lotse_store::batch::lapse(tx, batch_id, at)));
-        lapse.await.unwrap();
+        lapse(&self.owner, batch_id).await;
     }
 
     pub(crate) async fn withdraw(&self, consent: Id, categories: &[Category]) {
@@ -248,6 +246,13 @@ impl Pair {
         };
         answer_referral(&self.holder, submission).await
     }
+}
+
+/// Ends the lease of a batch.
+pub(crate) async fn lapse(sender: &Node, batch_id: Id) {
+    let at = sender.now();
+    let lapse = sender.store.transact("lapse", move |tx| Box::pin(lotse_store::batch::lapse(tx, batch_id, at)));
+    lapse.await.unwrap();
 }
 
 /// What the system `akte` hands over.

@@ -1,6 +1,6 @@
 //! Idempotency keys: the same key with the same content is the same referral for ever; with other content it is an error.
 
-use lotse_core::id::{Digest, Id};
+use lotse_core::id::Id;
 use lotse_core::reason::Reason;
 use lotse_store::outbox;
 
@@ -53,15 +53,14 @@ impl Job {
         let item = &self.items[place];
         let first = self.items[..place].iter().position(|before| before.record_id == item.record_id);
         let stored = known.iter().find(|(id, _)| *id == item.record_id).map(|(_, known)| known);
-        let same_digest = |digest: Digest| digest == item.digest;
         match (stored, first) {
-            (Some(known), _) if same_digest(known.content_digest) => Ok(Submitted {
+            (Some(known), _) if item.digest.is_stored_as(known.content_digest) => Ok(Submitted {
                 record_id: item.record_id,
                 delivery: known.state,
                 left_out: known.left_out,
                 repeated: true,
             }),
-            (None, Some(first)) if same_digest(self.items[first].digest) => match &results[first] {
+            (None, Some(first)) if self.items[first].digest == item.digest => match &results[first] {
                 Some(Ok(submitted)) => Ok(Submitted { repeated: true, ..submitted.clone() }),
                 Some(Err(failure)) => Err(failure.clone()),
                 None => Err(Failure::not_found()),

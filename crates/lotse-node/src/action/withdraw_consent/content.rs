@@ -10,9 +10,8 @@ use lotse_store::consent::Recipient;
 use lotse_store::outbox::{self, Kept, Rest};
 use lotse_store::{StoreError, Tx, register};
 
-use crate::action::submit_referrals::place;
+use crate::action::outgoing::Outgoing;
 use crate::node::Node;
-use crate::wire::referral;
 
 /// Items whose content is looked at together.
 const AT_ONCE: usize = 256;
@@ -66,9 +65,7 @@ fn withdrawn(item: &Kept, consent_id: Id, touched: &[Recipient]) -> Withdrawn {
 
 /// Encrypts an item's content anew, without these categories.
 fn without(node: &Node, item: &Kept, removed: Categories) -> Result<Rest, StoreError> {
-    let place = place(&item.record_id);
-    let bytes = node.vault.open(place, &item.content)?;
-    let rest = referral::leave_out(&bytes, removed).map_err(|_| StoreError::Value("content of a referral"))?;
-    let content = node.vault.seal(&*node.random, place, &rest)?;
-    Ok(Rest { record_id: item.record_id, removed, content })
+    let whole = Outgoing::open(node, &item.record_id, &item.content)?;
+    let rest = whole.without(node, &item.record_id, removed)?;
+    Ok(Rest { record_id: item.record_id, removed, content: rest.sealed })
 }
