@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use lotse_core::card::KeyUse;
 use tokio_util::sync::CancellationToken;
 
 use crate::action::install_card::install_card;
@@ -12,6 +13,7 @@ use crate::card_file;
 use crate::federation::Act;
 use crate::folder::Folder;
 use crate::head_store::HeadStore;
+use crate::key_file::NodeKeyFile;
 use crate::node::Node;
 
 /// How often the version is looked at if no change of the federation was told: the head store takes it only after the log's
@@ -31,6 +33,27 @@ pub(super) async fn install_newer(folder: &Folder, node: &Arc<Node>) -> anyhow::
         }
     } else if present.is_none() {
         bail!("{} is not there: draft, sign and install a card before the node starts", path.display());
+    }
+    Ok(())
+}
+
+/// Refuses to start with keys that the folder's card does not name: with another agency's key file, for instance, the node would sign
+/// heads of its log that nobody can verify, and seal what peers refuse.
+pub(super) fn names_keys(folder: &Folder, keys: &NodeKeyFile) -> anyhow::Result<()> {
+    let path = folder.own_card();
+    if !path.exists() {
+        return Ok(()); // the node then starts with the card of its database, or not at all
+    }
+    let card = card_file::read(&path)?.card;
+    for (key_use, name, key) in [(KeyUse::Sealing, "sealing", &keys.sealing), (KeyUse::Log, "log", &keys.log)] {
+        let is_named = card.keys.iter().any(|named| named.key_use == key_use && named.public_key == key.key.public());
+        if !is_named {
+            bail!(
+                "the {name} key of the node is not in its card {}: put the right key file back; after an exchange of keys draft, sign and \
+                 install a card that names it (deploy/KEYS.md)",
+                path.display()
+            );
+        }
     }
     Ok(())
 }

@@ -104,6 +104,19 @@ async fn a_node_whose_keys_are_missing_does_not_start_and_says_where_they_come_f
 }
 
 #[tokio::test]
+async fn a_node_with_another_nodes_keys_does_not_start_and_signs_nothing() {
+    let desk = Desk::new();
+    desk.init("node", "").await.unwrap();
+    desk.init("other", "").await.unwrap();
+    let folder = desk.folder("node");
+    fs::copy(desk.folder("other").node_keys(), folder.node_keys()).unwrap();
+    let refused = format!("{:#}", start(&folder, Overrides::default()).await.err().unwrap());
+    assert!(refused.contains("the sealing key of the node is not in its card"), "{refused}");
+    assert!(refused.contains("put the right key file back"), "{refused}");
+    assert!(fs::read_dir(folder.head()).unwrap().next().is_none(), "no head was stored");
+}
+
+#[tokio::test]
 async fn what_is_explained_is_one_referral_as_json_and_a_csv_file_is_told_so() {
     let desk = Desk::new();
     desk.init("node", "").await.unwrap();
