@@ -30,6 +30,7 @@ use super::confirm_import::confirm_import;
 use super::expire_items::expire_items;
 use super::fetch_records::fetch_records;
 use super::get_status::get_status;
+use super::preview_referral::preview_referral;
 use super::purge_ended::purge_ended;
 use super::record_receipt::{Recorded, record_receipt};
 use super::submit_referrals::Timing;
@@ -38,6 +39,7 @@ use super::take_batch::take_batch;
 use crate::entry::EntryKind;
 use crate::testing::admin;
 use crate::wire::batch::{ReceiptItem, encode_item, parse_item};
+use crate::wire::referral::Handover;
 use pair::Pair;
 
 #[tokio::test]
@@ -171,6 +173,26 @@ async fn without_consent_nothing_leaves_and_the_refusal_is_logged() {
     assert!(failure.message().contains("SGB IX § 14"), "{}", failure.message());
     assert!(outcome.shipment.is_none());
     assert_eq!(pair.owner.entries(EntryKind::SubmitRefused).await, 1);
+}
+
+#[tokio::test]
+async fn what_is_handed_over_after_its_time_never_leaves() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let until = |key: &str, at| Handover { expires_at: Some(at), ..pair.handover(key, "person-1") };
+    let (late, last) = (until("key-1", pair.owner.now()), until("key-2", pair.owner.now().plus(DAY)));
+    for timing in [Timing::AtOnce, Timing::Later] {
+        let outcome = pair.submit(std::slice::from_ref(&late), timing).await;
+        assert_eq!(outcome.results[0].clone().unwrap_err().reason(), Reason::ItemExpired);
+        assert!(outcome.shipment.is_none());
+    }
+    let preview = preview_referral(&pair.owner, late).await.unwrap();
+    assert_eq!(preview.decision.unwrap_err().reason(), Reason::ItemExpired);
+    assert_eq!(pair.owner.entries(EntryKind::SubmitRefused).await, 2);
+    assert!(pair.submit(std::slice::from_ref(&last), Timing::AtOnce).await.shipment.is_some());
+    pair.clock.turn(DAY);
+    let again = pair.submit(&[last], Timing::AtOnce).await;
+    assert!(again.results[0].clone().unwrap().repeated, "what was accepted in time is told as it stands");
 }
 
 #[tokio::test]

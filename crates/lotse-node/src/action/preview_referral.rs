@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lotse_core::consent::Consent;
 use lotse_core::id::AgencyId;
+use lotse_core::reason::Reason;
 use lotse_core::release::{self, Permit};
 
 use crate::action::covering::Consents;
@@ -41,6 +42,10 @@ pub async fn preview_referral(node: &Arc<Node>, handover: Handover) -> Result<Pr
         return Ok(Preview { decision: Err(Failure::refused(reason)), explanation });
     }
     let asked = Asked { node, peer: &peer, subject, handover: &handover };
+    if let Err(refusals) = asked.is_in_time(at) {
+        explanation.push(Reason::ItemExpired.sentence().to_string());
+        return Ok(Preview { decision: Err(refusals.into()), explanation });
+    }
     let decision = release::decide(&asked.release(), &federation.agreements, &of_subject, at, &mut explanation);
     Ok(Preview { decision: decision.map_err(Failure::from), explanation })
 }

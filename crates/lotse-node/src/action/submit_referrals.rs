@@ -215,6 +215,7 @@ impl Job {
         let handover = &item.submission.handover;
         guard::releasable(&self.node, federation, &self.peer, at).map_err(|reason| vec![Refusal::from(reason)])?;
         let asked = Asked { node: &self.node, peer: &self.peer, subject: item.subject, handover };
+        asked.is_in_time(at)?;
         let of_subject = consents.of(item.subject, handover.consent);
         let consents: Vec<&Consent> = of_subject.iter().map(|towards| &towards.consent).collect();
         let permit = release::decide(&asked.release(), &federation.agreements, &consents, at, &mut NoNotes)?;
@@ -406,6 +407,12 @@ pub struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
+    /// Refuses what is handed over after the time at which its delivery was to be given up.
+    pub fn is_in_time(&self, at: Timestamp) -> Result<(), Vec<Refusal>> {
+        let is_over = self.handover.expires_at.is_some_and(|until| until <= at);
+        if is_over { Err(vec![Reason::ItemExpired.into()]) } else { Ok(()) }
+    }
+
     /// Puts the question.
     pub fn release(&self) -> Release<'a> {
         let content = &self.handover.referral;
