@@ -108,6 +108,14 @@ async fn files_in_windows_1252_go_in_and_arrive_at_the_other_agency() -> Result<
     assert_eq!(person["identity"]["birthDate"], "1990-04-01");
     assert_eq!(person["languages"]["items"][0]["level"], "LANGUAGE_LEVEL_NATIVE");
 
+    let (told, rest) = lines.split_at(lines.len() / 2);
+    let cursor = told.last().context("a line")?["cursor"].to_string();
+    let behind = holder.command(&["inbox", "follow", "--once", "--from", &cursor]).await?;
+    let behind = behind.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    for line in rest {
+        assert!(behind.iter().any(|again| again["event"] == line["event"]), "missed behind cursor {cursor}: {line}");
+    }
+
     let folder = holder.folder.path().display().to_string();
     let nothing = lotse(&["inbox", "follow", "--once", "--folder", &folder])?.output().await?;
     let noted = String::from_utf8(nothing.stderr)?;

@@ -43,8 +43,8 @@ pub(crate) struct Follow {
     folder: FolderArgument,
     #[command(flatten)]
     system: SystemArgument,
-    /// Begin behind this cursor instead of the acknowledged one; 0: from the beginning. Events come again, content that every system has
-    /// does not.
+    /// Begin behind this cursor instead of the acknowledged one; 0: from the beginning. Behind the cursor of a line that was written
+    /// nothing is missed, and some lines before it may come again. Events come again, content that every system has does not.
     #[arg(long, value_name = "CURSOR")]
     from: Option<u64>,
     /// How to write.
@@ -127,7 +127,10 @@ impl Reader {
             let records = fetch(node, events).await?;
             let line = |event: &InboxEvent| {
                 let record = record_id(event).and_then(|id| records.get(id));
-                event_line::write(self.format, page.cursor, event, record)
+                let is_last = page.events.last().is_some_and(|last| std::ptr::eq(last, event));
+                // Whoever begins behind the cursor of a line must miss nothing of what the page tells after it.
+                let cursor = if is_last { page.cursor } else { self.cursor.unwrap_or(0) };
+                event_line::write(self.format, cursor, event, record)
             };
             let lines = events.iter().map(line).collect::<anyhow::Result<Vec<_>>>().map_err(Broken::ForGood)?;
             self.sink.write(&lines).map_err(Broken::ForGood)?;
