@@ -54,7 +54,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    1 NoAgreement "NO_AGREEMENT" Final level 1 "no agreement in force has both agencies as parties"
+    1 NoAgreement "NO_AGREEMENT" Final level 1 "no agreement in force has both agencies as parties, or the named one is not known here"
         "keine geltende Vereinbarung hat beide Stellen als Parteien"
     2 AgreementSuspended "AGREEMENT_SUSPENDED" Retryable level 1 "the agreement is suspended at one of the parties"
         "die Vereinbarung ist bei einer der Parteien ausgesetzt"

@@ -15,6 +15,7 @@ mod template;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -64,11 +65,19 @@ pub struct Config {
     pub telemetry: TelemetrySection,
 }
 
+/// Says what to do about a configuration that cannot be read.
+fn way_out(cause: &std::io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::PermissionDenied => "give the command as the user who runs the node",
+        _ => "run `lotse init`, or name the node's folder with --folder",
+    }
+}
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {cause}; run `lotse init`, or name the node's folder with --folder")]
+    #[error("cannot read {path}: {cause}; {}", way_out(.cause))]
     Read {
         /// The file.
         path: PathBuf,

@@ -116,9 +116,15 @@ pub fn explained(status: Status) -> anyhow::Error {
     match details.error_info() {
         Some(info) => anyhow!("{} [{}]", status.message(), info.metadata.get("reasons").unwrap_or(&info.reason)),
         None if status.code() == tonic::Code::Unavailable || status.code() == tonic::Code::Unknown => {
+            let cause = source(&status);
+            if let Some(alert) = cause.strip_prefix("received fatal alert: ") {
+                return anyhow!(
+                    "the node refuses the certificate of this command ({alert}): it was revoked, is over, or another authority made it; \
+                     `lotse cert list` and `lotse doctor` say which, `lotse cert issue` makes another"
+                );
+            }
             anyhow!(
-                "the node does not answer: {}; start it with `lotse run`, or give the command on the machine and in the network namespace where it runs",
-                source(&status)
+                "the node does not answer: {cause}; start it with `lotse run`, or give the command on the machine and in the network namespace where it runs"
             )
         }
         None => anyhow!("{} [{:?}]", status.message(), status.code()),
@@ -203,6 +209,24 @@ mod tests {
         assert!(printed.contains("to do: look again on the machine and in the network namespace where"), "{printed}");
         drop(lock);
         other.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_revoked_certificate_is_told_as_refused_and_not_as_a_node_that_does_not_run() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path().join("jc"));
+        let path = folder.path().display().to_string();
+        let line = "lotse init --agency jc.example --name X --kind jobcenter_ge --peer-address lotse.jc.example:8443 \
+                    --listen-peer 127.0.0.1:0 --listen-agency 127.0.0.1:0 --folder";
+        run(line.split_whitespace().chain([&*path]).collect::<Vec<_>>(), &context()).await.unwrap();
+        let [certificate, _] = issued_files(&folder, Role::Admin, "default").map(|file| file.display().to_string());
+        let revoke = ["lotse", "cert", "revoke", "--certificate", &certificate, "--folder", &path];
+        run(revoke, &context()).await.unwrap();
+        let node = start(&folder, Overrides::default()).await.unwrap();
+        let told = run(["lotse", "status", "--folder", &path], &context()).await.unwrap_err().to_string();
+        assert!(told.starts_with("the node refuses the certificate of this command ("), "{told}");
+        assert!(!told.contains("does not answer"), "{told}");
+        node.stop().await.unwrap();
     }
 
     #[tokio::test]

@@ -103,6 +103,9 @@ impl UploadArguments {
                 (broken_since, backoff) = (None, Backoff::default());
             }
             let since = *broken_since.get_or_insert_with(Instant::now);
+            if upload.last_answer.is_none() && upload.window.is_empty() {
+                return Err(error.context("nothing was sent"));
+            }
             if upload.last_answer.is_none() || since.elapsed() > patience {
                 return Err(
                     error.context("not all lines have an answer: give the same command again; nothing happens twice")

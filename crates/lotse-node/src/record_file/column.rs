@@ -89,7 +89,7 @@ pub(super) fn find(columns: &'static [Column], name: &str) -> Result<Heading, St
             item: item.filter(|_| column.path.contains('#')).unwrap_or(0),
             name: name.to_string(),
         }),
-        Some(_) => Err(format!("column `{name}`: items are numbered from 1 to {MAX_ITEMS}")),
+        Some(_) => Err(format!("`{name}`: items are numbered from 1 to {MAX_ITEMS}")),
         None => Err(unknown(columns, name, &pattern)),
     }
 }
@@ -107,10 +107,10 @@ fn numbered(folded: &str) -> (String, Option<usize>) {
 fn unknown(columns: &'static [Column], name: &str, pattern: &str) -> String {
     let far = |column: &&Column| distance(pattern, &fold(column.german)).min(distance(pattern, &fold(column.english)));
     match columns.iter().min_by_key(far).filter(|column| far(column) <= 1 + pattern.len() / 3) {
-        Some(near) => format!("column `{name}` is unknown; did you mean {} ({})?", near.german, near.english),
+        Some(near) => format!("`{name}` is unknown; did you mean {} ({})?", near.german, near.english),
+        // It may be the cell of a person in a file without headings: what resembles no heading is not repeated.
         None => {
-            let all = columns.iter().map(|column| format!("{} ({})", column.german, column.english));
-            format!("column `{name}` is unknown; there are {}", all.collect::<Vec<_>>().join(", "))
+            "the heading is unknown; the first line names the columns, as proto/schema/csv.md lists them".to_owned()
         }
     }
 }

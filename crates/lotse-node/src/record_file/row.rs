@@ -18,12 +18,12 @@ impl Headings {
             return Err("the line of headings has one column: put `;` between columns".to_string());
         }
         let mut headings: Vec<Option<Heading>> = Vec::with_capacity(names.len());
-        for name in names {
+        for (place, name) in names.iter().enumerate() {
             if name.is_empty() {
                 headings.push(None);
                 continue;
             }
-            let heading = column::find(columns, name)?;
+            let heading = column::find(columns, name).map_err(|wrong| format!("column {}: {wrong}", place + 1))?;
             let same = |other: &&Heading| other.column.path == heading.column.path && other.item == heading.item;
             if let Some(first) = headings.iter().flatten().find(same) {
                 return Err(format!("columns `{}` and `{name}` mean the same: keep one", first.name));

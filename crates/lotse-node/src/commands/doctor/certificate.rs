@@ -124,6 +124,10 @@ fn leaf(place: &Place, files: &TlsFiles, trust: &Arc<TrustStore>, role: Role) ->
         Err(refusal @ Refusal::RevocationListExpired) => {
             return bad(refusal.to_string(), format!("{} signs a new list", place.command("cert revoke")));
         }
+        Err(Refusal::Revoked) if role != Role::Node => {
+            let todo = format!("remove it and its key if that was meant; else {todo}");
+            return Finding::warning(Area::Certificate, &about, "the certificate was revoked", todo);
+        }
         Err(refusal) => return bad(refusal.to_string(), todo),
     }
     if files.key.exists() || role == Role::Node {
