@@ -7,6 +7,7 @@ use lotse_proto::admin::v1::{GetAgreementRequest, SignAgreementRequest};
 
 use super::{description, sealed_text, unknown};
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
+use crate::config::Config;
 
 /// Seals an agreement for the own agency. Read it first: lotse agreement show ID prints it with its digest.
 #[derive(Args)]
@@ -42,6 +43,14 @@ impl Sign {
                 text.digest,
                 self.show()
             );
+        }
+        let own = Config::load(&self.folder.folder())?.agency;
+        if let Some(party) = text.party(&own.id).filter(|party| party.kind != own.kind) {
+            context.terminal.note(format_args!(
+                "Mind: the agreement names this agency as {}, lotse.toml says {}. Its clauses go by what the agreement names.",
+                party.kind.name(),
+                own.kind.name()
+            ));
         }
         if !self.output.json {
             context.terminal.one_line(format_args!("sealing \"{}\", digest {}", text.title, text.digest))?;
