@@ -119,11 +119,15 @@ impl Vault {
     pub fn seal(&self, random: &dyn Random, place: Place<'_>, plaintext: &[u8]) -> Result<Sealed, VaultError> {
         let mut drawn = Zeroizing::new([0; DRAWN]);
         random.fill(drawn.as_mut_slice());
-        self.seal_with(&drawn, place, plaintext)
+        self.seal_with(&drawn, place, plaintext).map(|(sealed, _)| sealed)
     }
 
-    /// Encrypts records. Randomness is drawn once for all of them, which is most of the cost.
-    pub fn seal_many(&self, random: &dyn Random, records: &[(Place<'_>, &[u8])]) -> Result<Vec<Sealed>, VaultError> {
+    /// Encrypts records, and returns each with its key. Randomness is drawn once for all of them, which is most of the cost.
+    pub fn seal_many(
+        &self,
+        random: &dyn Random,
+        records: &[(Place<'_>, &[u8])],
+    ) -> Result<Vec<(Sealed, RecordKey)>, VaultError> {
         let mut drawn = Zeroizing::new(vec![[0; DRAWN]; records.len()]);
         random.fill(drawn.as_flattened_mut());
         drawn.iter().zip(records).map(|(drawn, (place, plaintext))| self.seal_with(drawn, *place, plaintext)).collect()
@@ -153,14 +157,20 @@ impl Vault {
         self.periods.last().ok_or(VaultError::KeyFile)
     }
 
-    fn seal_with(&self, drawn: &[u8; DRAWN], place: Place<'_>, plaintext: &[u8]) -> Result<Sealed, VaultError> {
+    fn seal_with(
+        &self,
+        drawn: &[u8; DRAWN],
+        place: Place<'_>,
+        plaintext: &[u8],
+    ) -> Result<(Sealed, RecordKey), VaultError> {
         let (key, nonce) = drawn.split_first_chunk().ok_or(VaultError::Unreadable)?;
         let nonce = nonce.try_into().map_err(|_| VaultError::Unreadable)?;
         let place = place.authenticated();
         let mut ciphertext = Vec::with_capacity(plaintext.len() + TAG_LEN);
         ciphertext.extend_from_slice(plaintext);
         seal(&cipher(key)?, [0; NONCE_LEN], &place, &mut ciphertext, 0)?;
-        Ok(Sealed { key: self.wrap_key(nonce, &place, key)?.into(), ciphertext: ciphertext.into() })
+        let sealed = Sealed { key: self.wrap_key(nonce, &place, key)?.into(), ciphertext: ciphertext.into() };
+        Ok((sealed, RecordKey::new(key)))
     }
 
     fn wrap_key(&self, nonce: [u8; NONCE_LEN], place: &[u8], key: &[u8; KEY_LEN]) -> Result<Vec<u8>, VaultError> {

@@ -26,12 +26,6 @@ pub fn place(record_id: &Id) -> Place<'_> {
 }
 
 impl Outgoing {
-    /// Takes what was just encrypted.
-    pub fn of(node: &Node, record_id: &Id, bytes: Bytes, sealed: Sealed) -> Result<Outgoing, StoreError> {
-        let key = node.vault.record_key(place(record_id), &sealed)?;
-        Ok(Outgoing { bytes, sealed, key })
-    }
-
     /// Opens what the outbox keeps.
     pub fn open(node: &Node, record_id: &Id, sealed: &Sealed) -> Result<Outgoing, StoreError> {
         let key = node.vault.record_key(place(record_id), sealed)?;
@@ -47,6 +41,7 @@ impl Outgoing {
         let rest = referral::leave_out(&self.bytes, categories);
         let rest = rest.map_err(|_| StoreError::Value("content of a referral"))?;
         let sealed = node.vault.seal(&*node.random, place(record_id), &rest)?;
-        Outgoing::of(node, record_id, rest.into(), sealed)
+        let key = node.vault.record_key(place(record_id), &sealed)?;
+        Ok(Outgoing { bytes: rest.into(), sealed, key })
     }
 }

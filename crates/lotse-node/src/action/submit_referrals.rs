@@ -141,17 +141,15 @@ impl Job {
             submissions.iter().map(|s| Id::of_record(id_key, &s.system, &s.handover.idempotency_key, peer)).collect();
         let plain: Vec<_> = ids.iter().zip(&submissions).map(|(id, s)| (place(id), &s.handover.content[..])).collect();
         let sealed = node.vault.seal_many(&*node.random, &plain)?;
-        let items = submissions.into_iter().zip(ids).zip(sealed).map(|((submission, record_id), sealed)| {
-            Ok(Item {
-                subject: lotse_store::subject::id(&node.vault, &submission.handover.subject_reference),
-                digest: ContentDigest::new(id_key, &record_id, submission.handover.digest()),
-                request: request(&submission).encode().into(),
-                content: Outgoing::of(node, &record_id, submission.handover.content.clone(), sealed)?,
-                submission,
-                record_id,
-            })
+        let items = submissions.into_iter().zip(ids).zip(sealed).map(|((submission, record_id), (sealed, key))| Item {
+            subject: lotse_store::subject::id(&node.vault, &submission.handover.subject_reference),
+            digest: ContentDigest::new(id_key, &record_id, submission.handover.digest()),
+            request: request(&submission).encode().into(),
+            content: Outgoing { bytes: submission.handover.content.clone(), sealed, key },
+            submission,
+            record_id,
         });
-        let items = items.collect::<Result<_, StoreError>>()?;
+        let items = items.collect();
         Ok(Job { node: node.clone(), peer: peer.clone(), timing, lease_until: Instant::now() + LEASE, items })
     }
 

@@ -19,6 +19,10 @@ impl Vault {
 }
 
 impl RecordKey {
+    pub(super) fn new(key: &[u8; KEY_LEN]) -> RecordKey {
+        RecordKey(Zeroizing::new(*key))
+    }
+
     /// Decrypts the record.
     pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
         open(&cipher(&self.0)?, [0; NONCE_LEN], &place.authenticated(), sealed.ciphertext.to_vec())
@@ -41,7 +45,7 @@ mod tests {
     /// What is in doubt when a program is replaced must still be the same bytes under the next one.
     #[test]
     fn a_nonce_is_the_same_for_ever() {
-        let nonce = RecordKey(Zeroizing::new([7; KEY_LEN])).envelope_nonce(&Id::from_bytes([9; 16])).unwrap();
+        let nonce = RecordKey::new(&[7; KEY_LEN]).envelope_nonce(&Id::from_bytes([9; 16])).unwrap();
         let known = "f7404d7f766aa898a691e3855de6215e35c17b40af8fac0d21c0ac83ccf30dbe";
         assert_eq!(nonce.map(|byte| format!("{byte:02x}")).concat(), known);
     }

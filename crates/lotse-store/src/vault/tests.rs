@@ -51,8 +51,10 @@ fn a_batch_draws_randomness_once_and_gives_each_record_its_own_key() {
     let sealed = vault.seal_many(&random, &records).unwrap();
     assert_eq!(random.0.lock().unwrap().1, before + 1);
     for (number, (place, plaintext)) in records.iter().enumerate() {
-        assert_eq!(vault.open(*place, &sealed[number]).unwrap(), *plaintext);
-        assert!(sealed[..number].iter().all(|other| other.ciphertext != sealed[number].ciphertext));
+        let (one, key) = &sealed[number];
+        assert_eq!(vault.open(*place, one).unwrap(), *plaintext);
+        assert_eq!(key.open(*place, one).unwrap(), *plaintext, "the key that comes with it is its own");
+        assert!(sealed[..number].iter().all(|(other, _)| other.ciphertext != one.ciphertext));
     }
 }
 

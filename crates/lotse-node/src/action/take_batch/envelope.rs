@@ -40,7 +40,7 @@ pub(super) fn encrypt(node: &Node, envelopes: &mut [Envelope]) -> Result<(), Sto
     let plain: Vec<_> =
         places.iter().map(|&place| (super::place(&envelopes[place].id), &envelopes[place].bytes[..])).collect();
     let sealed = node.vault.seal_many(&*node.random, &plain)?;
-    for (place, sealed) in places.into_iter().zip(sealed) {
+    for (place, (sealed, _)) in places.into_iter().zip(sealed) {
         envelopes[place].sealed = Some(sealed);
     }
     Ok(())

@@ -174,7 +174,7 @@ fn speed_of_the_vault() {
     println!("seal_many {:.2} us each", before.elapsed().as_secs_f64() * 1e6 / 25_600.0);
     let before = Instant::now();
     for _ in 0..100 {
-        for ((place, _), sealed) in records.iter().zip(&sealed) {
+        for ((place, _), (sealed, _)) in records.iter().zip(&sealed) {
             assert_eq!(vault.open(*place, sealed).unwrap().len(), 2560);
         }
     }
