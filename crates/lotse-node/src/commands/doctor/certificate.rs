@@ -126,7 +126,7 @@ fn leaf(place: &Place, files: &TlsFiles, trust: &Arc<TrustStore>, role: Role) ->
         }
         Err(Refusal::Revoked) if role != Role::Node => {
             let todo = format!("remove it and its key if that was meant; else {todo}");
-            return Finding::warning(Area::Certificate, &about, "the certificate was revoked", todo);
+            return bad(Refusal::Revoked.to_string(), todo);
         }
         Err(refusal) => return bad(refusal.to_string(), todo),
     }

@@ -292,7 +292,7 @@ async fn a_revocation_list_that_ends_soon_or_has_ended_is_found() {
     ward.finds("certificate", "problem", "the revocation list has expired").await;
     let admin = ward.folder().issued().join("admin-default.crt").display().to_string();
     ward.give(&["cert", "revoke", "--certificate", &admin]).await.1.unwrap();
-    ward.finds("certificate", "warning", "the certificate was revoked").await;
+    ward.finds("certificate", "problem", "the certificate was revoked").await;
 }
 
 #[tokio::test]
