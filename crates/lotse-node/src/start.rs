@@ -149,7 +149,7 @@ async fn assemble(
 ) -> anyhow::Result<Node> {
     let path = config.files.node_keys(folder);
     let keys = NodeKeyFile::read(&path).with_context(|| from_backup("the keys that the node signs with", &path))?;
-    card::names_keys(folder, &keys)?;
+    card::check_keys(folder, &keys)?;
     let keys = NodeKeys { sealing: keys.sealing.key, log: keys.log.key, witness: keys.witness.key };
     let vault = vault(folder, &config)?;
     let (clock, random) = (&overrides.clock, &overrides.random);

@@ -39,7 +39,7 @@ pub(super) async fn install_newer(folder: &Folder, node: &Arc<Node>) -> anyhow::
 
 /// Refuses to start with keys that the folder's card does not name: with another agency's key file, for instance, the node would sign
 /// heads of its log that nobody can verify, and seal what peers refuse.
-pub(super) fn names_keys(folder: &Folder, keys: &NodeKeyFile) -> anyhow::Result<()> {
+pub(super) fn check_keys(folder: &Folder, keys: &NodeKeyFile) -> anyhow::Result<()> {
     let path = folder.own_card();
     if !path.exists() {
         return Ok(()); // the node then starts with the card of its database, or not at all
