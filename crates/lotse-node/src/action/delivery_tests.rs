@@ -10,6 +10,7 @@ pub(crate) mod pair;
 mod receipts;
 mod repeats;
 mod suspensions;
+mod terms;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +31,6 @@ use super::confirm_import::confirm_import;
 use super::expire_items::expire_items;
 use super::fetch_records::fetch_records;
 use super::get_status::get_status;
-use super::preview_referral::preview_referral;
 use super::purge_ended::purge_ended;
 use super::record_receipt::{Recorded, record_receipt};
 use super::submit_referrals::Timing;
@@ -39,7 +39,6 @@ use super::take_batch::take_batch;
 use crate::entry::EntryKind;
 use crate::testing::admin;
 use crate::wire::batch::{ReceiptItem, encode_item, parse_item};
-use crate::wire::referral::Handover;
 use pair::Pair;
 
 #[tokio::test]
@@ -176,26 +175,6 @@ async fn without_consent_nothing_leaves_and_the_refusal_is_logged() {
 }
 
 #[tokio::test]
-async fn what_is_handed_over_after_its_time_never_leaves() {
-    let pair = Pair::new().await;
-    pair.consent("person-1").await;
-    let until = |key: &str, at| Handover { expires_at: Some(at), ..pair.handover(key, "person-1") };
-    let (late, last) = (until("key-1", pair.owner.now()), until("key-2", pair.owner.now().plus(DAY)));
-    for timing in [Timing::AtOnce, Timing::Later] {
-        let outcome = pair.submit(std::slice::from_ref(&late), timing).await;
-        assert_eq!(outcome.results[0].clone().unwrap_err().reason(), Reason::ItemExpired);
-        assert!(outcome.shipment.is_none());
-    }
-    let preview = preview_referral(&pair.owner, late).await.unwrap();
-    assert_eq!(preview.decision.unwrap_err().reason(), Reason::ItemExpired);
-    assert_eq!(pair.owner.entries(EntryKind::SubmitRefused).await, 2);
-    assert!(pair.submit(std::slice::from_ref(&last), Timing::AtOnce).await.shipment.is_some());
-    pair.clock.turn(DAY);
-    let again = pair.submit(&[last], Timing::AtOnce).await;
-    assert!(again.results[0].clone().unwrap().repeated, "what was accepted in time is told as it stands");
-}
-
-#[tokio::test]
 async fn a_retry_after_a_withdrawal_sends_nothing() {
     let pair = Pair::new().await;
     let consent = pair.consent("person-1").await;
@@ -298,24 +277,6 @@ async fn an_envelope_of_the_old_agreement_version_is_cut_again() {
 }
 
 #[tokio::test]
-async fn an_expired_consent_releases_nothing_and_stays_expired() {
-    let pair = Pair::new().await;
-    pair.consent("person-1").await;
-    pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await;
-    pair.clock.turn(DAY * 181);
-    super::expire_consents::expire_consents(&pair.owner).await.unwrap();
-    pair.owner.holds.observe(pair.owner.now());
-    pair.clock.turn_back(DAY * 180);
-    let refused =
-        pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
-    assert_eq!(refused.reason(), Reason::ClockSteppedBack);
-    pair.owner.holds.confirm_clock(pair.owner.now());
-    let refused =
-        pair.submit(&[pair.handover("key-3", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
-    assert_eq!(refused.reason(), Reason::ConsentExpired);
-}
-
-#[tokio::test]
 async fn a_suspended_peer_gets_nothing_and_what_is_due_waits() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
@@ -332,25 +293,6 @@ async fn a_suspended_peer_gets_nothing_and_what_is_due_waits() {
     let shipment = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
     pair.deliver(&shipment).await;
     assert_eq!(pair.sent(submitted.record_id).await.delivery, DeliveryState::Taken);
-}
-
-#[tokio::test]
-async fn an_expired_item_that_was_in_flight_is_asked_for_before_it_is_dead() {
-    let pair = Pair::new().await;
-    pair.consent("person-1").await;
-    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
-    let in_flight = outcome.results[0].clone().unwrap().record_id;
-    pair.lapse(outcome.shipment.unwrap().batch_id).await;
-    let due =
-        pair.submit(&[pair.handover("key-2", "person-1")], Timing::Later).await.results[0].clone().unwrap().record_id;
-    pair.clock.turn(DAY * 29);
-    claim_due(&pair.owner, &pair.holder.agency).await.unwrap();
-    let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap();
-    assert!(again.shipment.is_none());
-    assert_eq!(pair.sent(in_flight).await.delivery, DeliveryState::InDoubt);
-    let ended = pair.sent(due).await;
-    assert_eq!((ended.delivery, ended.referral_state), (DeliveryState::Ended, ReferralState::Expired));
-    assert_eq!(ended.reasons, [Reason::ItemExpired]);
 }
 
 #[tokio::test]

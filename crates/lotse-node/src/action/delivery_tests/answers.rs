@@ -12,7 +12,6 @@ use lotse_store::batch::BatchItem;
 use prost::Message;
 
 use super::pair::Pair;
-use crate::action::claim::claim_due;
 use crate::action::cut;
 use crate::action::take_batch::take_batch;
 use crate::testing::{TestNode, agree, introduce};
@@ -24,7 +23,7 @@ async fn answered() -> (Pair, Envelope) {
     pair.consent("person-1").await;
     let referral = pair.delivered("key-1", "person-1").await;
     pair.answer("answer-1", referral, ReferralEvent::Accepted, false).await.unwrap();
-    let shipment = claim_due(&pair.holder, &pair.owner.agency).await.unwrap().shipment.unwrap();
+    let shipment = pair.claimed_answers().await;
     let envelope = Envelope::decode(shipment.envelopes[0].clone()).unwrap();
     (pair, envelope)
 }

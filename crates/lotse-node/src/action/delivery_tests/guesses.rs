@@ -7,7 +7,6 @@ use lotse_store::outbox;
 use prost::Message;
 
 use super::pair::Pair;
-use crate::action::claim::claim_due;
 use crate::testing::TestNode;
 use crate::wire::content_digest::ContentDigest;
 use crate::wire::envelope::{BodyKind, answer_bytes, join};
@@ -30,7 +29,7 @@ async fn a_nonce_is_in_no_database_and_the_digest_needs_it() {
     pair.consent("person-1").await;
     let referral = pair.delivered("key-1", "person-1").await;
     pair.answer("answer-1", referral, ReferralEvent::Accepted, false).await.unwrap();
-    let answer = claim_due(&pair.holder, &pair.owner.agency).await.unwrap().shipment.unwrap().envelopes.remove(0);
+    let answer = pair.claimed_answers().await.envelopes.remove(0);
     for envelope in [pair.held_bytes(referral).await, answer.to_vec()] {
         let nonce = Envelope::decode(&*envelope).unwrap().nonce;
         assert_eq!(nonce.len(), 32);
@@ -60,7 +59,7 @@ async fn the_digest_by_which_a_repeated_key_is_compared_has_a_key_and_belongs_to
 
     let answer = pair.answer("answer-1", one, ReferralEvent::Accepted, false).await.unwrap().answer_id;
     assert!(pair.answer("answer-1", one, ReferralEvent::Accepted, false).await.unwrap().repeated);
-    let envelope = claim_due(&pair.holder, &pair.owner.agency).await.unwrap().shipment.unwrap().envelopes.remove(0);
+    let envelope = pair.claimed_answers().await.envelopes.remove(0);
     let plain = Digest::concat(&[one.as_bytes(), &answer_bytes(&envelope).unwrap()]);
     let stored = content_digest(&pair.holder, answer).await;
     assert_eq!(stored, ContentDigest::new(pair.holder.vault.id_key(), &answer, plain).to_store());

@@ -179,9 +179,14 @@ impl Pair {
         outcome.results[0].clone().unwrap().record_id
     }
 
+    /// Claims the next answers that wait at the holder.
+    pub(crate) async fn claimed_answers(&self) -> Shipment {
+        claim_due(&self.holder, &self.owner.agency).await.unwrap().shipment.unwrap()
+    }
+
     /// Brings the owner the next answers that wait at the holder; returns how many.
     pub(crate) async fn deliver_answers(&self) -> usize {
-        let shipment = claim_due(&self.holder, &self.owner.agency).await.unwrap().shipment.unwrap();
+        let shipment = self.claimed_answers().await;
         let receipt = take_batch(&self.owner, &self.holder.agency, shipment.message()).await.unwrap();
         record_receipt(&self.holder, &self.owner.agency, receipt).await.unwrap();
         shipment.envelopes.len()

@@ -43,7 +43,7 @@ async fn a_repeated_answer_is_the_same_bytes() {
     pair.consent("person-1").await;
     let referral = pair.delivered("key-1", "person-1").await;
     pair.answer("answer-1", referral, ReferralEvent::Accepted, false).await.unwrap();
-    let shipment = claim_due(&pair.holder, &pair.owner.agency).await.unwrap().shipment.unwrap();
+    let shipment = pair.claimed_answers().await;
     lapse(&pair.holder, shipment.batch_id).await;
     let again = claim_again(&pair.holder, &pair.owner.agency).await.unwrap().unwrap().shipment.unwrap();
     assert_eq!(again.envelopes, shipment.envelopes);
