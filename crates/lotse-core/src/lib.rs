@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod feedback;
 pub mod id;
 pub mod key;
+pub mod keyed;
 pub mod log;
 pub mod purpose;
 pub mod random;

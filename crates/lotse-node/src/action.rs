@@ -7,6 +7,7 @@ pub mod claim;
 pub mod claim_again;
 pub mod confirm_clock;
 pub mod confirm_import;
+pub mod content_digest;
 pub mod covering;
 pub mod cut;
 pub mod empty_log;

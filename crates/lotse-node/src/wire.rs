@@ -6,7 +6,6 @@ pub mod batch;
 pub mod card;
 pub mod category;
 pub mod consent;
-pub mod content_digest;
 pub mod decision;
 pub mod disclosure;
 pub mod envelope;

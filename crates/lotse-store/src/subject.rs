@@ -1,23 +1,17 @@
 //! Subjects: the persons and employers whom consents are about, and how each recipient knows them.
 
-use aws_lc_rs::hmac;
 use lotse_core::id::{AgencyId, Id};
+use lotse_core::keyed;
 
 use crate::engine::{Column, OnConflict, StoreError, Table, Tx};
 use crate::vault::{Place, Vault};
 
-/// Begins what is authenticated for a subject's id. What is authenticated for a record's id begins with the length of a
-/// system's name, which is never that long: no id is both.
-const LABEL: &[u8] = b"\xff\xffsubject";
-
-/// Derives the id of a subject: the first 128 bits of HMAC-SHA-256(id key; label, reference). The same reference is the same
-/// subject for ever, and nobody can find it from a reference without the key file.
+/// Derives the id of a subject: the first 128 bits of what is derived with the id key from the reference. The same reference is the
+/// same subject for ever, and nobody can find it from a reference without the key file.
 pub fn id(vault: &Vault, reference: &str) -> Id {
-    let mut context = hmac::Context::with_key(vault.id_key());
-    context.update(LABEL);
-    context.update(reference.as_bytes());
+    let derived = keyed::derive(vault.id_key(), keyed::Kind::Subject, &[reference.as_bytes()]);
     let mut id = [0; 16];
-    id.copy_from_slice(&context.sign().as_ref()[..16]);
+    id.copy_from_slice(&derived[..16]);
     Id::from_bytes(id)
 }
 

@@ -15,6 +15,7 @@ use lotse_store::custody::{self, Held};
 use lotse_store::outbox::{self, ItemKind, NewItem};
 use lotse_store::{StoreError, Tx, log};
 
+use crate::action::content_digest::ContentDigest;
 use crate::action::guard;
 use crate::action::outgoing::place;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
@@ -23,7 +24,6 @@ use crate::federation::Federation;
 use crate::node::Node;
 use crate::telemetry::HandedOver;
 use crate::telemetry::trace::Place;
-use crate::wire::content_digest::ContentDigest;
 use crate::wire::referral::Answer;
 use crate::wire::request::{AnswerAsk, Ask, Request};
 

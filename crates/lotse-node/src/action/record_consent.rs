@@ -11,6 +11,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use lotse_core::consent::ConsentState;
 use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::keyed::Kind;
 use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
 use lotse_store::consent::{self, Known, NewConsent, NewRecipient};
@@ -124,7 +125,7 @@ fn prepare_one(node: &Node, call: &Draft, consent: RecordableConsent, at: Timest
             given_at: consent.given_at,
             expires_at: consent.expires_at,
             releases_from_secrecy: consent.releases_from_secrecy,
-            content_digest: Digest::keyed(node.vault.id_key(), "consent", &[&consent.bytes]),
+            content_digest: Digest::keyed(node.vault.id_key(), Kind::Consent, &[&consent.bytes]),
             recorded_at: at,
             content: node.vault.seal(random, place(&consent.id), &content)?,
         },

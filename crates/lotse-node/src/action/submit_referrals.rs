@@ -25,6 +25,7 @@ use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, log, outbox};
 use tokio::time::Instant;
 
+use crate::action::content_digest::ContentDigest;
 use crate::action::covering::Consents;
 use crate::action::cut::{self, Candidate, Frame, Ground};
 use crate::action::expire_consents::expire;
@@ -36,7 +37,6 @@ use crate::federation::Federation;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
 use crate::telemetry::trace::{Place, within};
-use crate::wire::content_digest::ContentDigest;
 use crate::wire::referral::Handover;
 use crate::wire::request::{Ask, ReferralAsk, Request};
 

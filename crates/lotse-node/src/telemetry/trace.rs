@@ -6,13 +6,11 @@ use std::future::Future;
 
 use aws_lc_rs::hmac;
 use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::keyed;
 use lotse_core::random::Random;
 
 /// Header in which a caller tells its trace.
 pub const TRACEPARENT: &str = "traceparent";
-
-/// Begins what is authenticated for a trace; what is authenticated for anything else with the id key begins otherwise.
-const LABEL: &[u8] = b"\xff\xfftrace";
 
 /// A W3C trace id; not all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,16 +28,13 @@ impl TraceId {
         TraceId(bytes)
     }
 
-    /// Derives the trace of what goes to one agency: the first 128 bits of HMAC-SHA-256(id key; label, trace of the caller,
-    /// recipient). Two recipients cannot join their records by it, and none learns the caller's trace.
+    /// Derives the trace of what goes to one agency: the first 128 bits of what is derived with the id key from the trace of the caller
+    /// and the recipient. Two recipients cannot join their records by it, and none learns the caller's trace.
     pub fn towards(&self, id_key: &hmac::Key, recipient: &AgencyId) -> TraceId {
-        let mut context = hmac::Context::with_key(id_key);
-        context.update(LABEL);
-        context.update(&self.0);
-        context.update(recipient.as_str().as_bytes());
-        let mut derived = [0; 16];
-        derived.copy_from_slice(&context.sign().as_ref()[..16]);
-        TraceId::of_random(derived)
+        let derived = keyed::derive(id_key, keyed::Kind::Trace, &[&self.0, recipient.as_str().as_bytes()]);
+        let mut trace = [0; 16];
+        trace.copy_from_slice(&derived[..16]);
+        TraceId::of_random(trace)
     }
 
     /// Takes the bytes of a request, an envelope or the database; none if there is no trace.

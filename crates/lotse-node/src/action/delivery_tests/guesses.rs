@@ -7,8 +7,8 @@ use lotse_store::outbox;
 use prost::Message;
 
 use super::pair::Pair;
+use crate::action::content_digest::ContentDigest;
 use crate::testing::TestNode;
-use crate::wire::content_digest::ContentDigest;
 use crate::wire::envelope::{BodyKind, answer_bytes, join};
 
 /// Tells whether bytes stand in a node's database as they are, in the write-ahead log too.

@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::Context as _;
 use aws_lc_rs::hmac;
+use lotse_core::keyed;
 use lotse_proto::agency::v1::ReferralHandover;
 use lotse_store::vault::Vault;
 use prost::Message;
@@ -27,9 +28,7 @@ impl KeyMaker {
 
     /// Derives the key of a handover that has none.
     pub(super) fn key(&self, handover: &ReferralHandover) -> String {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(b"\xff\xffline"); // no id of a record begins so
-        context.update(&handover.encode_to_vec());
-        format!("content-{}", hex::encode(&context.sign().as_ref()[..24]))
+        let derived = keyed::derive(&self.0, keyed::Kind::Line, &[&handover.encode_to_vec()]);
+        format!("content-{}", hex::encode(&derived[..24]))
     }
 }
