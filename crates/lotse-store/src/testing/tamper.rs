@@ -1,7 +1,7 @@
 //! A foreign hand: changes rows of a node behind its back, of a stopped one's log for tests of `lotse log verify`.
 
 use lotse_core::id::{Digest, Id};
-use rusqlite::Connection;
+use rusqlite::{Connection, ToSql, params};
 
 /// The changes. `{a}` and `{b}` are two entries, `{t}` and `{u}` two tiles, `{c}` and `{d}` two checkpoints, by row number; `{n}` is a
 /// number from 1 on, `{x}` a random one.
@@ -178,11 +178,25 @@ pub fn delete_entry(url: &str, leaf_index: i64) {
     database.close().expect("the file closes");
 }
 
+/// Puts the digest of a content into an item as it was stored before such digests had keys.
+pub fn replace_content_digest(url: &str, record_id: &Id, digest: &Digest) {
+    change_item(url, "content_digest = ?2", params![record_id.as_bytes(), digest.as_bytes()]);
+}
+
+/// Breaks the stored content of an item.
+pub fn break_content(url: &str, record_id: &Id) {
+    change_item(url, "content = zeroblob(length(content))", params![record_id.as_bytes()]);
+}
+
 /// Puts another frozen head and digest into a released item, as an earlier version or a foreign hand would have them.
 pub fn replace_envelope(url: &str, record_id: &Id, head: &[u8], digest: &Digest) {
+    change_item(url, "head = ?2, envelope_digest = ?3", params![record_id.as_bytes(), head, digest.as_bytes()]);
+}
+
+/// Changes one row of the outbox. The first parameter is its record id.
+fn change_item(url: &str, assignments: &str, parameters: &[&dyn ToSql]) {
     let database = open(url);
-    let sql = "UPDATE outbox SET head = ?1, envelope_digest = ?2 WHERE record_id = ?3";
-    let changed = database.execute(sql, (head, digest.as_bytes(), record_id.as_bytes()));
+    let changed = database.execute(&format!("UPDATE outbox SET {assignments} WHERE record_id = ?1"), parameters);
     assert_eq!(changed.expect("the row is changed"), 1);
     database.close().expect("the file closes");
 }

@@ -1,13 +1,16 @@
 //! What an owner's database confirms to somebody who has no keys and guesses a content exactly: nothing.
 
 use lotse_core::id::{Digest, Id};
+use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralEvent;
 use lotse_proto::exchange::v1::Envelope;
 use lotse_store::outbox;
+use lotse_store::testing::tamper;
 use prost::Message;
 
 use super::pair::Pair;
 use crate::action::content_digest::ContentDigest;
+use crate::action::submit_referrals::Timing;
 use crate::testing::TestNode;
 use crate::wire::envelope::{BodyKind, answer_bytes, join};
 
@@ -69,8 +72,21 @@ async fn the_digest_by_which_a_repeated_key_is_compared_has_a_key_and_belongs_to
 #[tokio::test]
 async fn a_key_of_before_digests_had_keys_is_still_recognised() {
     let pair = Pair::new().await;
-    let plain = pair.handover("key-1", "person-1").digest();
-    let digest = ContentDigest::new(pair.owner.vault.id_key(), &Id::NIL, plain);
-    assert!(digest.is_stored_as(plain) && digest.is_stored_as(digest.to_store()));
-    assert!(!digest.is_stored_as(pair.handover("key-1", "person-2").digest()));
+    pair.consent("person-1").await;
+    let referral = pair.delivered("key-1", "person-1").await;
+    let handover = pair.handover("key-1", "person-1");
+    tamper::replace_content_digest(pair.owner.database.url(), &referral, &handover.digest());
+    let again = pair.submit(&[handover], Timing::AtOnce).await.results.remove(0).unwrap();
+    assert!(again.repeated && again.record_id == referral);
+    let other = pair.submit(&[pair.handover("key-1", "person-2")], Timing::AtOnce).await.results.remove(0);
+    assert_eq!(other.unwrap_err().reason(), Reason::IdempotencyKeyReused);
+
+    let answer = pair.answer("answer-1", referral, ReferralEvent::Accepted, false).await.unwrap().answer_id;
+    let envelope = pair.claimed_answers().await.envelopes.remove(0);
+    let plain = Digest::concat(&[referral.as_bytes(), &answer_bytes(&envelope).unwrap()]);
+    tamper::replace_content_digest(pair.holder.database.url(), &answer, &plain);
+    let again = pair.answer("answer-1", referral, ReferralEvent::Accepted, false).await.unwrap();
+    assert!(again.repeated && again.answer_id == answer);
+    let other = pair.answer("answer-1", referral, ReferralEvent::InProgress, false).await;
+    assert_eq!(other.unwrap_err().reason(), Reason::IdempotencyKeyReused);
 }
