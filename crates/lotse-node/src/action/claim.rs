@@ -19,6 +19,7 @@ use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::outbox::{Claimable, Rest, Settled};
+use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, log, outbox};
 use tokio::time::Instant;
 
@@ -43,6 +44,11 @@ pub fn pause(random: &dyn lotse_core::random::Random, attempts: u32) -> Duration
     let longest = Duration::from_secs(1).saturating_mul(1 << attempts.min(12)).min(LONGEST_PAUSE);
     let drawn = u64::from_be_bytes(lotse_core::random::bytes(random));
     Duration::from_micros(drawn % (longest.as_micros() as u64).max(1))
+}
+
+/// Tells whether a fault of an item is logged at an attempt: ever more rarely, as the attempts go on for weeks.
+pub fn is_told(attempt: u32) -> bool {
+    attempt.is_power_of_two()
 }
 
 /// What a claim brought.
@@ -92,12 +98,18 @@ struct Claim {
 
 /// What was decided about one item.
 enum Verdict {
-    Referral(Box<(Permit, Towards)>),
-    Answer(Arc<Agreement>),
+    /// Now: on which ground, and what of its content.
+    Go(Granted, Outgoing),
     /// Not now: it stays due.
     Wait(Vec<Reason>),
     /// Never: it ends.
     End(Vec<Reason>),
+}
+
+/// On what ground an item may go.
+enum Granted {
+    Referral(Box<(Permit, Towards)>),
+    Answer(Arc<Agreement>),
 }
 
 impl Claim {
@@ -159,17 +171,36 @@ impl Claim {
             Ask::Referral(ask) => self.decide_referral(federation, consents, item, ask, at),
             Ask::Answer(ask) => decide_answer(&self.node.agency, &self.peer, federation, ask, at),
         };
-        let has_content = item.claimable.content.is_some();
-        let decided = decided.map(|verdict| if has_content { verdict } else { Verdict::End(vec![why_gone(item, at)]) });
-        decided.unwrap_or_else(|refusals| {
-            let mut reasons: Vec<Reason> = refusals.iter().map(|refusal| refusal.reason).collect();
-            reasons.dedup();
-            if reasons.iter().all(|reason| reason.is_retryable()) {
-                Verdict::Wait(reasons)
-            } else {
-                Verdict::End(reasons)
+        match (decided, &item.claimable.content) {
+            (Ok(granted), Some(content)) => self.with_content(item, granted, content),
+            (Ok(_), None) => Verdict::End(vec![why_gone(item, at)]),
+            (Err(refusals), _) => {
+                let mut reasons: Vec<Reason> = refusals.iter().map(|refusal| refusal.reason).collect();
+                reasons.dedup();
+                match reasons.iter().all(|reason| reason.is_retryable()) {
+                    true => Verdict::Wait(reasons),
+                    false => Verdict::End(reasons),
+                }
             }
-        })
+        }
+    }
+
+    /// Opens the content of an item that may go, without what is left out. An item that cannot be opened waits and holds up no other.
+    fn with_content(&self, item: &Item, granted: Granted, content: &Sealed) -> Verdict {
+        let (node, record_id) = (&self.node, &item.claimable.record_id);
+        let left_out = match &granted {
+            Granted::Referral(ground) => ground.0.left_out.and(item.claimable.present),
+            Granted::Answer(_) => Categories::NONE,
+        };
+        match Outgoing::open(node, record_id, content).and_then(|whole| whole.without(node, record_id, left_out)) {
+            Ok(content) => Verdict::Go(granted, content),
+            Err(error) => {
+                if is_told(item.claimable.attempts + 1) {
+                    tracing::error!(%error, %record_id, "what is due cannot be read, and waits");
+                }
+                Verdict::Wait(vec![Reason::Unavailable])
+            }
+        }
     }
 
     fn decide_referral(
@@ -179,7 +210,7 @@ impl Claim {
         item: &Item,
         ask: &ReferralAsk,
         at: Timestamp,
-    ) -> Result<Verdict, Vec<Refusal>> {
+    ) -> Result<Granted, Vec<Refusal>> {
         let subject = item.claimable.subject.ok_or_else(|| vec![Refusal::from(Reason::NoConsent)])?;
         let question = question(&self.node.agency, &self.peer, &item.claimable, ask, subject);
         let of_subject = consents.of(subject, ask.consent);
@@ -189,7 +220,7 @@ impl Claim {
         permit.left_out = permit.left_out.or(item.claimable.left_out);
         let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent).cloned();
         let towards = chosen.ok_or_else(|| vec![Refusal::from(Reason::ConsentUnknown)])?;
-        Ok(Verdict::Referral(Box::new((permit, towards))))
+        Ok(Granted::Referral(Box::new((permit, towards))))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one decision, used once")]
@@ -216,11 +247,7 @@ impl Claim {
                     reasons_of_ended.extend(reasons.first());
                     entries.push(self.ended_entry(item, reasons, at));
                 }
-                Verdict::Referral(ground) => {
-                    let left_out = ground.0.left_out.and(item.claimable.present);
-                    permitted.push((item, self.content(item, left_out)?, verdict));
-                }
-                Verdict::Answer(_) => permitted.push((item, self.content(item, Categories::NONE)?, verdict)),
+                Verdict::Go(granted, content) => permitted.push(Permitted { item, granted, content }),
             }
         }
         let objection = match verdicts.first() {
@@ -245,13 +272,6 @@ impl Claim {
             inbox::append(tx, &event).await?;
         }
         Ok(Claimed { shipment, looked: true, objection, event, ended: reasons_of_ended })
-    }
-
-    /// Opens an item's content, without what is left out.
-    fn content(&self, item: &Item, left_out: Categories) -> Result<Outgoing, StoreError> {
-        let (node, record_id) = (&self.node, &item.claimable.record_id);
-        let stored = item.claimable.content.as_ref().ok_or(StoreError::Value("content of an item"))?;
-        Outgoing::open(node, record_id, stored)?.without(node, record_id, left_out)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one release, used once")]
@@ -311,8 +331,12 @@ impl Claim {
     }
 }
 
-/// An item that may go: its content without what is left out, and its verdict.
-type Permitted<'a> = (&'a Item, Outgoing, &'a Verdict);
+/// An item that may go: on which ground, and what of its content.
+struct Permitted<'a> {
+    item: &'a Item,
+    granted: &'a Granted,
+    content: &'a Outgoing,
+}
 
 /// An item with what its system asked for.
 struct Item {
@@ -339,8 +363,7 @@ struct Numbers {
 
 impl Numbers {
     fn of(verdicts: &[Verdict]) -> Numbers {
-        let revisions =
-            verdicts.iter().filter(|v| matches!(v, Verdict::Referral(_) | Verdict::Answer(_))).count() as i64;
+        let revisions = verdicts.iter().filter(|v| matches!(v, Verdict::Go(..))).count() as i64;
         let ended = verdicts.iter().filter(|v| matches!(v, Verdict::End(_))).count() as i64;
         Numbers { leaves: revisions + ended, revisions, events: ended.min(1) }
     }
@@ -394,7 +417,7 @@ fn decide_answer(
     federation: &Federation,
     ask: &AnswerAsk,
     at: Timestamp,
-) -> Result<Verdict, Vec<Refusal>> {
+) -> Result<Granted, Vec<Refusal>> {
     let basis = AnswerBasis {
         owner,
         holder,
@@ -406,7 +429,7 @@ fn decide_answer(
     answer::decide(&basis, ask.content, &federation.agreements, at).map_err(|reason| vec![reason.into()])?;
     let current = agreement::current(&federation.agreements, ask.agreement_id, at);
     let known = current.ok_or_else(|| vec![Refusal::from(Reason::NoAgreement)])?;
-    Ok(Verdict::Answer(known.agreement.clone()))
+    Ok(Granted::Answer(known.agreement.clone()))
 }
 
 fn overdue(item: &Item, at: Timestamp) -> Option<Verdict> {
@@ -414,8 +437,8 @@ fn overdue(item: &Item, at: Timestamp) -> Option<Verdict> {
 }
 
 /// Returns what is left of an item's content, if anything goes out of it.
-fn rest((item, content, verdict): &Permitted<'_>) -> Option<Rest> {
-    let Verdict::Referral(ground) = verdict else { return None };
+fn rest(Permitted { item, granted, content }: &Permitted<'_>) -> Option<Rest> {
+    let Granted::Referral(ground) = granted else { return None };
     let removed = ground.0.left_out.and(item.claimable.present);
     let rest = Rest { record_id: item.claimable.record_id, removed, content: content.sealed.clone() };
     (!removed.is_empty()).then_some(rest)
@@ -440,10 +463,10 @@ fn end(item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {
     }
 }
 
-fn candidate<'a>((item, content, verdict): &'a Permitted<'_>) -> Option<Candidate<'a>> {
-    let ground = match (verdict, &item.request.ask) {
-        (Verdict::Referral(ground), _) => Ground::Referral(&ground.0, &ground.1),
-        (Verdict::Answer(agreement), Ask::Answer(ask)) => Ground::Answer(agreement, ask),
+fn candidate<'a>(&Permitted { item, granted, content }: &Permitted<'a>) -> Option<Candidate<'a>> {
+    let ground = match (granted, &item.request.ask) {
+        (Granted::Referral(ground), _) => Ground::Referral(&ground.0, &ground.1),
+        (Granted::Answer(agreement), Ask::Answer(ask)) => Ground::Answer(agreement, ask),
         _ => return None,
     };
     Some(Candidate {

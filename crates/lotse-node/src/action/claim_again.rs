@@ -17,7 +17,7 @@ use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, batch, outbox};
 use tokio::time::Instant;
 
-use crate::action::claim::{pause, question};
+use crate::action::claim::{is_told, pause, question};
 use crate::action::covering::Consents;
 use crate::action::cut;
 use crate::action::guard;
@@ -62,9 +62,11 @@ impl Claim {
         let federation = self.federation(tx).await?;
         let consents = self.consents(tx, &items).await?;
         let may_go = |item: &Claimable| self.may_go(&federation, &consents, item, at);
-        let going: Vec<_> = items.iter().filter(|item| may_go(item)).filter_map(|item| self.rejoined(item)).collect();
+        let attempt = lapsed.attempts + 1;
+        let rejoined = |item| self.rejoined(item, is_told(attempt));
+        let going: Vec<_> = items.iter().filter(|item| may_go(item)).filter_map(rejoined).collect();
         let staying = items.len() - going.len();
-        let next = at.plus(pause(&*self.node.random, lapsed.attempts + 1));
+        let next = at.plus(pause(&*self.node.random, attempt));
         batch::leave(tx, lapsed.batch_id, staying, next).await?;
         let shipment = if going.is_empty() { None } else { Some(self.ship(tx, &lapsed, going, at).await?) };
         Ok(Some(Again { shipment, staying }))
@@ -139,12 +141,14 @@ impl Claim {
     }
 
     /// Joins the frozen envelope of an item. None if that fails: it then stays in doubt and holds up no other.
-    fn rejoined(&self, item: &Claimable) -> Option<(BatchItem, Bytes)> {
+    fn rejoined(&self, item: &Claimable, is_told: bool) -> Option<(BatchItem, Bytes)> {
         let (frozen, content) = item.frozen.as_ref().zip(item.content.as_ref())?;
         match self.envelope(item, frozen, content) {
             Ok(bytes) => Some((BatchItem { record_id: item.record_id, digest: frozen.envelope_digest }, bytes)),
             Err(error) => {
-                tracing::error!(%error, record_id = %item.record_id, "what is in doubt cannot be sent again");
+                if is_told {
+                    tracing::error!(%error, record_id = %item.record_id, "what is in doubt cannot be sent again");
+                }
                 None
             }
         }

@@ -1,7 +1,9 @@
 //! A repeat is the same bytes, or none.
 
 use lotse_core::category::Category;
+use lotse_core::delivery::DeliveryState;
 use lotse_core::id::Digest;
+use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralEvent;
 use lotse_core::release::Uncovered;
 use lotse_proto::exchange::v1::Envelope;
@@ -75,4 +77,17 @@ async fn what_cannot_be_repeated_as_it_was_stays_in_doubt_and_holds_up_no_other(
     let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap();
     assert_eq!(again.staying, 1);
     assert_eq!(again.shipment.unwrap().envelopes, shipment.envelopes[1..]);
+}
+
+#[tokio::test]
+async fn what_is_due_and_cannot_be_read_waits_and_holds_up_no_other() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let outcome = pair.submit(&["key-1", "key-2"].map(|key| pair.handover(key, "person-1")), Timing::Later).await;
+    let [broken, whole] = [0, 1].map(|place| outcome.results[place].clone().unwrap().record_id);
+    tamper::break_content(pair.owner.database.url(), &broken);
+    let shipment = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
+    assert_eq!(shipment.items.iter().map(|item| item.record_id).collect::<Vec<_>>(), [whole]);
+    let waiting = pair.sent(broken).await;
+    assert_eq!((waiting.delivery, waiting.reasons), (DeliveryState::Due, vec![Reason::Unavailable]));
 }
