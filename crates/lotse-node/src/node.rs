@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
+use lotse_core::card::{Card, KeyUse};
 use lotse_core::id::{AgencyId, Id};
-use lotse_core::key::SigningKey;
+use lotse_core::key::{PublicKey, SigningKey};
 use lotse_core::random::Random;
 use lotse_core::time::{Clock, Timestamp};
 use lotse_store::Store;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::federation::FederationCache;
 use crate::head_store::HeadStore;
 use crate::hold::Holds;
+use crate::key_file::NodeKeyFile;
 use crate::link::Links;
 use crate::recent::RecentDeliveries;
 use crate::session::Sessions;
@@ -28,6 +30,24 @@ pub struct NodeKeys {
     pub log: SigningKey,
     /// Cosigns other agencies' checkpoints.
     pub witness: SigningKey,
+}
+
+impl From<NodeKeyFile> for NodeKeys {
+    fn from(file: NodeKeyFile) -> NodeKeys {
+        NodeKeys { sealing: file.sealing.key, log: file.log.key, witness: file.witness.key }
+    }
+}
+
+impl NodeKeys {
+    /// Returns the keys, with use and name, whose signatures do not count by a card at a time: others refuse what they sign.
+    pub fn not_counting(&self, card: &Card, at: Timestamp) -> Vec<(KeyUse, &'static str, PublicKey)> {
+        let keys = [
+            (KeyUse::Sealing, "sealing", self.sealing.public()),
+            (KeyUse::Log, "log", self.log.public()),
+            (KeyUse::Witness, "witness", self.witness.public()),
+        ];
+        keys.into_iter().filter(|(key_use, _, key)| !card.keys_at(*key_use, at).contains(key)).collect()
+    }
 }
 
 /// What all actions share.

@@ -81,6 +81,9 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     withdraw_remembered(&node).await.context("the withdrawals that the head store remembers cannot be compared")?;
     let credentials = credentials(folder, &node)?;
     card::install_newer(folder, &node).await?;
+    if let Some(own) = &node.federation.get().own {
+        card::check_keys(&own.card, &node.keys, node.now())?;
+    }
     let lifecycle = Lifecycle::default();
     lifecycle.spawn(Stage::Serving, "card version", |stop| card::remember_version(node.clone(), head.clone(), stop));
     lifecycle.spawn(Stage::Finishing, "sequencer", |stop| sequence(node.clone(), head, lock.clone(), stop));
@@ -149,8 +152,8 @@ async fn assemble(
 ) -> anyhow::Result<Node> {
     let path = config.files.node_keys(folder);
     let keys = NodeKeyFile::read(&path).with_context(|| from_backup("the keys that the node signs with", &path))?;
-    card::check_keys(folder, &keys)?;
-    let keys = NodeKeys { sealing: keys.sealing.key, log: keys.log.key, witness: keys.witness.key };
+    let keys = NodeKeys::from(keys);
+    card::check_folder(folder, &config.agency.id, &keys, overrides.clock.now())?;
     let vault = vault(folder, &config)?;
     let (clock, random) = (&overrides.clock, &overrides.random);
     let telemetry = Telemetry::open(&config.telemetry, folder, &config.agency.id, clock, random)?;

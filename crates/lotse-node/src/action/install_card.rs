@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lotse_core::card::{Card, CardStep, KeyUse};
+use lotse_core::card::{Card, CardStep};
 use lotse_core::id::Digest;
 use lotse_core::seal::Seal;
 use lotse_core::time::Timestamp;
@@ -43,13 +43,8 @@ fn ours(card: &Card, node: &Node, at: Timestamp) -> Result<(), Failure> {
     if card.generation != node.generation {
         return Err(invalid(&format!("it names generation {}, the node has {}", card.generation, node.generation)));
     }
-    let keys = [
-        (KeyUse::Sealing, node.keys.sealing.public(), "sealing"),
-        (KeyUse::Log, node.keys.log.public(), "log"),
-        (KeyUse::Witness, node.keys.witness.public(), "witness"),
-    ];
-    match keys.into_iter().find(|(key_use, key, _)| !card.keys_at(*key_use, at).contains(key)) {
-        Some((_, _, name)) => Err(invalid(&format!("it does not name this node's {name} key as valid now"))),
+    match node.keys.not_counting(card, at).first() {
+        Some((_, name, _)) => Err(invalid(&format!("it does not name this node's {name} key as valid now"))),
         None => Ok(()),
     }
 }

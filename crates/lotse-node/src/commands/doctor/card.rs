@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lotse_core::card::{Card, KeyUse};
+use lotse_core::card::Card;
 use lotse_core::time::ENDS_SOON;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -13,6 +13,7 @@ use super::stored::Stored;
 use crate::card_file;
 use crate::head_store::Head;
 use crate::key_file::NodeKeyFile;
+use crate::node::NodeKeys;
 
 /// Looks at the own card.
 pub(super) fn examine(place: &Place, stored: &Stored, head: Option<&Head>) -> Vec<Finding> {
@@ -96,15 +97,9 @@ fn validity(place: &Place, card: &Card) -> Finding {
 fn deviations(place: &Place, card: &Card, stored: &Stored) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if let Ok(keys) = NodeKeyFile::read(&place.config.files.node_keys(&place.folder)) {
-        for (key_use, name, key) in [
-            (KeyUse::Sealing, "sealing", &keys.sealing),
-            (KeyUse::Log, "log", &keys.log),
-            (KeyUse::Witness, "witness", &keys.witness),
-        ] {
-            if !card.keys_at(key_use, place.now).contains(&key.key.public()) {
-                let seen = format!("it does not name the node's {name} key: peers refuse what that signs");
-                found.push((seen, format!("put the right key file back, or {}", place.new_card())));
-            }
+        for (_, name, _) in NodeKeys::from(keys).not_counting(card, place.now) {
+            let seen = format!("it does not name the node's {name} key as valid now: peers refuse what that signs");
+            found.push((seen, format!("put the right key file back, or {}", place.new_card())));
         }
     }
     let bundle = fs::read(place.config.files.tls(&place.folder).bundle).unwrap_or_default();

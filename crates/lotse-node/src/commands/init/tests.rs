@@ -111,9 +111,20 @@ async fn a_node_with_another_nodes_keys_does_not_start_and_signs_nothing() {
     let folder = desk.folder("node");
     fs::copy(desk.folder("other").node_keys(), folder.node_keys()).unwrap();
     let refused = format!("{:#}", start(&folder, Overrides::default()).await.err().unwrap());
-    assert!(refused.contains("the sealing key of the node is not in its card"), "{refused}");
+    assert!(refused.contains("the sealing key of the node is not among the valid ones of its card"), "{refused}");
     assert!(refused.contains("put the right key file back"), "{refused}");
     assert!(fs::read_dir(folder.head()).unwrap().next().is_none(), "no head was stored");
+}
+
+#[tokio::test]
+async fn a_node_with_another_agencys_card_does_not_start() {
+    let desk = Desk::new();
+    desk.init("node", "").await.unwrap();
+    let folder = desk.folder("node");
+    let text = fs::read_to_string(folder.config()).unwrap();
+    fs::write(folder.config(), text.replace("\"jc.example\"", "\"aa.example\"")).unwrap();
+    let refused = format!("{:#}", start(&folder, Overrides::default()).await.err().unwrap());
+    assert!(refused.contains("is the card of jc.example, lotse.toml says aa.example"), "{refused}");
 }
 
 #[tokio::test]
