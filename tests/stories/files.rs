@@ -134,14 +134,21 @@ async fn files_in_windows_1252_go_in_and_arrive_at_the_other_agency() -> Result<
         "what every system has confirmed has no content here any more: {table}"
     );
 
-    write(Path::new(&referrals), REFERRAL, [referral("one-more", 0)])?;
+    const MORE: [&str; 3] = ["more-1", "more-2", "more-3"];
+    write(Path::new(&referrals), REFERRAL, MORE.map(|key| referral(key, 0)))?;
     owner.command(&send).await?;
     let mut table = String::new();
-    eventually("one more referral", async || {
+    let told = |table: &str| table.lines().filter(|line| line.contains(";referral_received;")).count();
+    eventually("more referrals", async || {
         table.push_str(&holder.command(&["inbox", "follow", "--once", "--format", "csv"]).await?);
-        Ok(table.contains(";referral_received;"))
+        Ok(told(&table) == MORE.len())
     })
     .await?;
+    let cursors: Vec<u64> =
+        table.lines().filter_map(|line| line.trim_start_matches('\u{feff}').split(';').next()?.parse().ok()).collect();
+    let acknowledged = lines.iter().filter_map(|line| line["cursor"].as_u64()).max();
+    assert!(cursors.iter().all(|&cursor| Some(cursor) >= acknowledged), "{acknowledged:?} is behind: {table}");
+    assert!(cursors.len() >= MORE.len(), "{table}");
     assert!(table.contains(";\"Am Freiheitsplatz 0; Hof\";"), "{table}");
     federation.stop().await
 }

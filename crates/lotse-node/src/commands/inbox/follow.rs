@@ -109,27 +109,38 @@ impl Reader {
     async fn follow(&mut self, connect: impl Fn() -> anyhow::Result<Channel>) -> Result<(), Broken> {
         let channel = connect().map_err(Broken::ForNow)?;
         let mut node = InboxServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let mut events = node.watch(WatchRequest { after: self.cursor }).await.map_err(Broken::of)?.into_inner();
+        let mut cursor = match self.cursor {
+            Some(cursor) => cursor,
+            None => acknowledge(&mut node, 0).await?, // changes nothing, and says what is stored
+        };
+        let watch = WatchRequest { after: Some(cursor) };
+        let mut events = node.watch(watch).await.map_err(Broken::of)?.into_inner();
         self.opened = true;
         loop {
             let page = next(&mut events).await?;
             let enough = self.once && page.caught_up;
-            self.take(&mut node, page).await?;
+            cursor = self.take(&mut node, cursor, page).await?;
+            self.cursor = Some(cursor);
             if enough {
                 return Ok(());
             }
         }
     }
 
-    /// Writes events with their content, then confirms and acknowledges them.
-    async fn take(&mut self, node: &mut InboxServiceClient<Channel>, page: WatchResponse) -> Result<(), Broken> {
+    /// Writes events behind a cursor with their content, then confirms and acknowledges them. Returns the cursor behind them.
+    async fn take(
+        &mut self,
+        node: &mut InboxServiceClient<Channel>,
+        before: u64,
+        page: WatchResponse,
+    ) -> Result<u64, Broken> {
         for events in page.events.chunks(FETCHED_AT_ONCE) {
             let records = fetch(node, events).await?;
             let line = |event: &InboxEvent| {
                 let record = record_id(event).and_then(|id| records.get(id));
                 let is_last = page.events.last().is_some_and(|last| std::ptr::eq(last, event));
                 // Whoever begins behind the cursor of a line must miss nothing of what the page tells after it.
-                let cursor = if is_last { page.cursor } else { self.cursor.unwrap_or(0) };
+                let cursor = if is_last { page.cursor } else { before };
                 event_line::write(self.format, cursor, event, record)
             };
             let lines = events.iter().map(line).collect::<anyhow::Result<Vec<_>>>().map_err(Broken::ForGood)?;
@@ -140,12 +151,17 @@ impl Reader {
                 node.confirm_import(ConfirmImportRequest { import_tokens }).await.map_err(Broken::of)?;
             }
         }
-        if self.cursor != Some(page.cursor) {
-            node.acknowledge(AcknowledgeRequest { cursor: page.cursor }).await.map_err(Broken::of)?;
+        if page.cursor != before {
+            acknowledge(node, page.cursor).await?;
         }
-        self.cursor = Some(page.cursor);
-        Ok(())
+        Ok(page.cursor)
     }
+}
+
+/// Acknowledges what came before a cursor. Returns the acknowledged cursor, which never falls.
+async fn acknowledge(node: &mut InboxServiceClient<Channel>, cursor: u64) -> Result<u64, Broken> {
+    let acknowledged = node.acknowledge(AcknowledgeRequest { cursor }).await.map_err(Broken::of)?;
+    Ok(acknowledged.into_inner().cursor)
 }
 
 /// Waits for the next events.
