@@ -55,7 +55,7 @@ macro_rules! reasons {
 
 reasons! {
     1 NoAgreement "NO_AGREEMENT" Final level 1 "no agreement in force has both agencies as parties, or the named one is not known here"
-        "keine geltende Vereinbarung hat beide Stellen als Parteien"
+        "keine geltende Vereinbarung hat beide Stellen als Parteien, oder die genannte ist hier nicht bekannt"
     2 AgreementSuspended "AGREEMENT_SUSPENDED" Retryable level 1 "the agreement is suspended at one of the parties"
         "die Vereinbarung ist bei einer der Parteien ausgesetzt"
     3 NoClause "NO_CLAUSE" Final level 1 "no clause of the agreement allows this purpose and record kind between these kinds of agencies"

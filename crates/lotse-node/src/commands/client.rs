@@ -119,8 +119,9 @@ pub fn explained(status: Status) -> anyhow::Error {
             let cause = source(&status);
             if refuses_certificate(&cause) {
                 return anyhow!(
-                    "the node refuses the certificate of this command: {cause}; it was revoked, is over, or another authority made it: \
-                     `lotse cert list` and `lotse doctor` say which, `lotse cert issue` makes another"
+                    "the node refuses the certificate of this command: {cause}; it was revoked, is over, or another authority made it, and \
+                     `lotse cert issue` makes another; or the revocation list is over, and `lotse cert revoke` makes a new one: \
+                     `lotse doctor` says which"
                 );
             }
             anyhow!(

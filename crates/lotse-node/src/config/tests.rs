@@ -78,3 +78,10 @@ fn a_mistake_is_told_with_its_line() {
 fn system_entry() -> &'static str {
     "[[system]]\nname = \"a\"\nservices = []\npurposes = []\n"
 }
+
+#[test]
+fn a_configuration_that_cannot_be_read_says_what_to_do() {
+    let told = |kind: ErrorKind| ConfigError::Read { path: "lotse.toml".into(), cause: kind.into() }.to_string();
+    assert!(told(ErrorKind::PermissionDenied).ends_with("; give the command as the user who runs the node"));
+    assert!(told(ErrorKind::NotFound).ends_with("; run `lotse init`, or name the node's folder with --folder"));
+}

@@ -90,7 +90,7 @@ pub(super) fn find(columns: &'static [Column], name: &str) -> Result<Heading, St
             name: name.to_string(),
         }),
         Some(_) => Err(format!("`{name}`: items are numbered from 1 to {MAX_ITEMS}")),
-        None => Err(unknown(columns, name, &pattern)),
+        None => Err(unknown(columns, &pattern)),
     }
 }
 
@@ -104,13 +104,14 @@ fn numbered(folded: &str) -> (String, Option<usize>) {
     (pattern.collect::<Vec<_>>().join("_"), Some(item))
 }
 
-fn unknown(columns: &'static [Column], name: &str, pattern: &str) -> String {
+/// Says what would be known. What stands there is not repeated: in a file without headings it is the cell of a person.
+fn unknown(columns: &'static [Column], pattern: &str) -> String {
     let far = |column: &&Column| distance(pattern, &fold(column.german)).min(distance(pattern, &fold(column.english)));
     match columns.iter().min_by_key(far).filter(|column| far(column) <= 1 + pattern.len() / 3) {
-        Some(near) => format!("`{name}` is unknown; did you mean {} ({})?", near.german, near.english),
-        // It may be the cell of a person in a file without headings: what resembles no heading is not repeated.
+        Some(near) => format!("the heading is unknown; did you mean {} ({})?", near.german, near.english),
         None => {
-            "the heading is unknown; the first line names the columns, as proto/schema/csv.md lists them".to_owned()
+            let known: Vec<&str> = columns.iter().map(|column| column.german).collect();
+            format!("the heading is unknown; the first line names the columns, which are {}", known.join(", "))
         }
     }
 }

@@ -293,6 +293,10 @@ async fn a_revocation_list_that_ends_soon_or_has_ended_is_found() {
     let admin = ward.folder().issued().join("admin-default.crt").display().to_string();
     ward.give(&["cert", "revoke", "--certificate", &admin]).await.1.unwrap();
     ward.finds("certificate", "problem", "the certificate was revoked").await;
+    let findings = ward.look().await;
+    let revoked = findings.iter().find(|finding| finding["seen"].as_str().unwrap().contains("was revoked")).unwrap();
+    let todo = revoked["todo"].as_str().unwrap();
+    assert!(todo.starts_with("remove it and its key if that was meant; else "), "{todo}");
 }
 
 #[tokio::test]
