@@ -170,7 +170,12 @@ async fn each_line_that_cannot_go_says_why_and_stops_no_other() -> Result<()> {
     assert_eq!((&line(2)["result"], &line(2)["state"]), (&"ok".into(), &"given".into()));
     assert_eq!((&line(3)["result"], &line(3)["reasons"][0]["field"]), (&"malformed".into(), &"Form".into()));
     assert!(line(3)["reasons"][0]["message"].as_str().unwrap().contains("written (schriftlich)"));
-    assert_eq!(line(4)["reasons"][0]["reason"], "FIELD_MISSING");
+    let missing = &line(4)["reasons"][0];
+    assert_eq!((&missing["reason"], &missing["field"]), (&"FIELD_MISSING".into(), &"Erfasst_durch".into()));
+    assert_eq!(
+        missing["message"], "Erfasst_durch: is required",
+        "the column, as the file has no fields of the protocol"
+    );
 
     let bad_day = referral("k-3", 1).replace("01.04.1990", "31.02.1990");
     write(

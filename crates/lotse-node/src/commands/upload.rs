@@ -14,6 +14,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use lotse_proto::agency::v1::ReasonDetail;
 use prost::Message;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -190,7 +191,7 @@ impl<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>> Upload<M, P> {
         Ok(None)
     }
 
-    fn take(&mut self, key: &str, answer: Answer) -> Result<(), Broken> {
+    fn take(&mut self, key: &str, mut answer: Answer) -> Result<(), Broken> {
         if let Answer::Refused(refused) = &answer
             && refused.is_passing()
         {
@@ -199,7 +200,17 @@ impl<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>> Upload<M, P> {
         let unknown = || Broken::ForGood(anyhow!("the node answered something that was not sent"));
         let number = self.window.remove(key).ok_or_else(unknown)?;
         self.last_answer = Some(Instant::now());
+        answer.details().for_each(|told| self.name_as_the_file_does(told));
         self.tell(number, key, &Outcome::Answered(answer)).map_err(Broken::ForGood)
+    }
+
+    /// Whoever wrote a table knows its columns, not the fields of the protocol.
+    fn name_as_the_file_does(&self, told: &mut ReasonDetail) {
+        let Some(name) = self.reader.name_of(&told.field) else { return };
+        if let Some(rest) = told.message.strip_prefix(&told.field) {
+            told.message = format!("{name}{rest}");
+        }
+        told.field = name.to_string();
     }
 
     fn tell(&mut self, number: u64, key: &str, outcome: &Outcome) -> anyhow::Result<()> {

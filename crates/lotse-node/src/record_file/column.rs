@@ -94,6 +94,24 @@ pub(super) fn find(columns: &'static [Column], name: &str) -> Result<Heading, St
     }
 }
 
+/// Finds the column from which a field of the protocol is filled, `referral.identity.birth_date`, or a list or message that it is in.
+pub(super) fn of_field(columns: &'static [Column], field: &str) -> Option<&'static Column> {
+    let field = field.strip_prefix("consent.").unwrap_or(field);
+    let path: Vec<String> = field.split('.').map(|part| camel(part.split('[').next().unwrap_or(part))).collect();
+    let fills = |column: &&Column, path: &[String]| column.path.split('.').filter(|part| *part != "#").eq(path);
+    (1..=path.len()).rev().find_map(|length| columns.iter().find(|column| fills(column, &path[..length])))
+}
+
+/// Writes a field's name as proto JSON does.
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_string();
+    words.fold(first, |written, word| {
+        let (head, rest) = word.split_at(word.len().min(1));
+        written + &head.to_ascii_uppercase() + rest
+    })
+}
+
 /// Replaces the number inside a heading by `#`, and returns which item it means. A number 0 is beyond all.
 fn numbered(folded: &str) -> (String, Option<usize>) {
     let parts: Vec<&str> = folded.split('_').collect();

@@ -6,10 +6,22 @@ use super::Malformed;
 
 /// Reads a line. The finding names the field; what stands in it is not repeated.
 pub(super) fn read<M: DeserializeOwned>(line: &str) -> Result<M, Malformed> {
+    match line.trim_start().bytes().next() {
+        Some(b'{') => {}
+        Some(b'[') => {
+            return Err(Malformed::line(
+                "is a JSON array: write each message on a line of its own, without [ ] and commas",
+            ));
+        }
+        _ => {
+            return Err(Malformed::line("is no JSON object, as each line of NDJSON is: is it a table? (--format csv)"));
+        }
+    }
     serde_json::from_str(line).map_err(|error| {
         let column = error.column();
         let message = without_value(&error.to_string());
         let message = message.split(" at line ").next().unwrap_or_default();
+        let message = if error.is_eof() { "the object does not end on its line: write it on one" } else { message };
         Malformed::field(field_at(line, column), format!("{message} (character {column})"))
     })
 }

@@ -86,6 +86,11 @@ impl<M: DeserializeOwned, R: BufRead> Reader<M, R> {
         Ok(None)
     }
 
+    /// Returns how the file calls a field of the protocol; None where it has the protocol's own names, or no name for it.
+    pub fn name_of(&self, field: &str) -> Option<&str> {
+        self.headings.as_ref()?.of_field(field)
+    }
+
     /// Understands a line; None if it is a row of empty cells, as spreadsheets leave them at the end.
     fn content(&mut self, text: Vec<u8>) -> io::Result<Option<Result<M, Vec<Malformed>>>> {
         let decoded = match self.encoding.decode(text) {

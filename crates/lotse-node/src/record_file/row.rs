@@ -9,7 +9,11 @@ use super::{Malformed, cell, cells};
 pub const MAX_WRITTEN_ITEMS: usize = 5;
 
 /// The headings of a file.
-pub struct Headings(Vec<Option<Heading>>);
+pub struct Headings {
+    columns: &'static [Column],
+    /// None where there is no heading.
+    found: Vec<Option<Heading>>,
+}
 
 impl Headings {
     /// Finds the columns of a line of headings. Unknown and repeated ones are refused by name.
@@ -30,15 +34,26 @@ impl Headings {
             }
             headings.push(Some(heading));
         }
-        Ok(Headings(headings))
+        Ok(Headings { columns, found: headings })
+    }
+
+    /// Returns the heading of the column that fills a field of the protocol: as it stands in the file, or the German one where the file
+    /// has none, or several with numbers.
+    pub(super) fn of_field(&self, field: &str) -> Option<&str> {
+        let column = column::of_field(self.columns, field)?;
+        let mut written = self.found.iter().flatten().filter(|heading| heading.column.path == column.path);
+        match (written.next(), written.next()) {
+            (Some(heading), None) => Some(&heading.name),
+            _ => Some(column.german),
+        }
     }
 
     /// Tells whether a line has as many cells as there are headings; empty ones at its end do not count.
     pub(super) fn check_width(&self, cells: &[String]) -> Result<(), Malformed> {
-        let wide = cells.len() > self.0.len() && cells[self.0.len()..].iter().any(|cell| !cell.is_empty());
-        if wide || cells.len() < self.0.len() {
+        let wide = cells.len() > self.found.len() && cells[self.found.len()..].iter().any(|cell| !cell.is_empty());
+        if wide || cells.len() < self.found.len() {
             let message =
-                format!("has {} cells for {} headings; put \"…\" around cells with `;`", cells.len(), self.0.len());
+                format!("has {} cells for {} headings; put \"…\" around cells with `;`", cells.len(), self.found.len());
             return Err(Malformed::line(message));
         }
         Ok(())
@@ -47,7 +62,9 @@ impl Headings {
     /// Reads a line as proto JSON; empty cells are not given. All that is wrong is told.
     pub(super) fn message(&self, cells: &[String]) -> Result<Value, Vec<Malformed>> {
         let (mut message, mut wrong) = (Value::Object(Map::new()), Vec::new());
-        for (place, (heading, cell)) in self.0.iter().zip(cells).enumerate().filter(|(_, (_, cell))| !cell.is_empty()) {
+        for (place, (heading, cell)) in
+            self.found.iter().zip(cells).enumerate().filter(|(_, (_, cell))| !cell.is_empty())
+        {
             let Some(heading) = heading else {
                 wrong.push(Malformed::line(format!("column {} has no heading, but a cell", place + 1)));
                 continue;

@@ -187,16 +187,18 @@ fn ndjson_is_refused_with_field_and_without_the_value() {
         r#"{"idempotencyKey":"k-3","referral":{"household":{"adults":"Geheim"}}}"#,
         "\n",
         r#"{"idempotencyKey":"k-4","referral":{"urgency":"URGENCY_SOMETIME"}}"#,
-        "\n{\"idempotencyKey\"\n",
+        "\n{\"idempotencyKey\"\n[{}]\nAkte-1;Geheim\n",
     );
     let lines = read::<ReferralHandover>(REFERRAL, Format::Ndjson, format!("\u{feff}{file}").as_bytes()).unwrap();
-    assert_eq!(lines.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 3, 4, 5, 6]);
+    assert_eq!(lines.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 3, 4, 5, 6, 7, 8]);
     assert!(lines[0].1.is_ok());
     let wrong: Vec<&String> = lines[1..].iter().map(|(_, content)| content.as_ref().unwrap_err()).collect();
     assert!(wrong[0].starts_with("referral.identity") && wrong[0].contains("`familyNam`"), "{}", wrong[0]);
     assert!(wrong[1].starts_with("referral.household"), "{}", wrong[1]);
     assert!(wrong[2].starts_with("referral.urgency: ") && wrong[2].contains("URGENCY_SOON"), "{}", wrong[2]);
-    assert!(wrong[3].contains("EOF"), "{}", wrong[3]);
+    assert!(wrong[3].contains("does not end on its line"), "{}", wrong[3]);
+    assert!(wrong[4].contains("is a JSON array"), "{}", wrong[4]);
+    assert!(wrong[5].contains("is it a table? (--format csv)"), "{}", wrong[5]);
     assert!(wrong.iter().all(|wrong| !wrong.contains("Geheim")), "{wrong:?}");
 }
 
@@ -249,4 +251,32 @@ fn a_line_without_end_is_refused_in_constant_memory() {
     let lines = read::<ReferralHandover>(REFERRAL, Format::Ndjson, &file).unwrap();
     assert!(lines[0].1.as_ref().unwrap_err().contains("longer than"));
     assert!(lines[1].1.is_ok() && lines.len() == 2);
+}
+
+#[test]
+fn each_field_that_a_column_fills_is_found_by_its_name_in_the_protocol() {
+    for columns in [CONSENT, REFERRAL] {
+        for column in columns {
+            let name = |letter: char| match letter.is_ascii_uppercase() {
+                true => format!("_{}", letter.to_ascii_lowercase()),
+                false => letter.to_string(),
+            };
+            let field: String = column.path.replace(".#", "").chars().map(name).collect();
+            assert_eq!(column::of_field(columns, &field).map(|found| found.path), Some(column.path), "{field}");
+        }
+    }
+    let found = |columns, field| column::of_field(columns, field).map(|column| column.german);
+    assert_eq!(found(CONSENT, "consent.recipients[1]"), Some("Empfänger"));
+    assert_eq!(found(REFERRAL, "referral.languages.items.tag"), Some("Sprachen"));
+    assert_eq!(found(REFERRAL, "referral.education.items[0].title"), Some("Bildung_#_Abschluss"));
+    assert_eq!(found(REFERRAL, "referral"), None);
+
+    let reader = |text: &'static str, format| {
+        Reader::<ReferralHandover, _>::new(text.as_bytes(), REFERRAL, format, Encoding::Utf8).unwrap()
+    };
+    let table = reader("Schlüssel;birth_date;Arbeit_1_Land;Arbeit_2_Land\n", Format::Csv);
+    assert_eq!(table.name_of("referral.identity.birth_date"), Some("birth_date"), "as the file has it");
+    assert_eq!(table.name_of("referral.identity.family_name"), Some("Familienname"), "it is missing");
+    assert_eq!(table.name_of("referral.work_history.items.country"), Some("Arbeit_#_Land"));
+    assert_eq!(reader("{}", Format::Ndjson).name_of("referral.identity.birth_date"), None);
 }

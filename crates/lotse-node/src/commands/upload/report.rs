@@ -35,6 +35,16 @@ pub(in crate::commands) enum Answer {
     Refused(Refused),
 }
 
+impl Answer {
+    /// The details of what it tells.
+    pub(super) fn details(&mut self) -> impl Iterator<Item = &mut agency::ReasonDetail> {
+        match self {
+            Answer::Done { hints, .. } => hints.iter_mut(),
+            Answer::Refused(Refused(refusal)) => refusal.reasons.iter_mut(),
+        }
+    }
+}
+
 /// What became of a line.
 pub(super) enum Outcome {
     /// The node answered.
