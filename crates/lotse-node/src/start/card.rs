@@ -52,12 +52,14 @@ pub(super) fn check_folder(folder: &Folder, agency: &AgencyId, keys: &NodeKeys, 
 }
 
 /// Refuses to start with keys that the own card does not name, or no longer: with another agency's key file, or one from before an
-/// exchange of keys, the node would sign heads of its log that nobody can verify, and seal what peers refuse. Where no key of that use
-/// counts at this time, it is the clock that is wrong, or the card that is over: the node starts and says so.
+/// exchange of keys, the node would sign heads of its log that nobody can verify, and seal what peers refuse. Where a key does not
+/// count yet, or none of its use does, it is the clock that is wrong, or the card that is over: the node starts and says so.
 pub(super) fn check_keys(card: &Card, keys: &NodeKeys, at: Timestamp) -> anyhow::Result<()> {
-    let is_named = |key_use, public| card.keys.iter().any(|key| key.key_use == key_use && key.public_key == public);
-    let is_over = |key_use, public| is_named(key_use, public) && card.keys_at(key_use, at).is_empty();
-    match keys.not_counting(card, at).into_iter().find(|&(key_use, _, public)| !is_over(key_use, public)) {
+    let is_refused = |key_use, public| {
+        let named = card.keys.iter().find(|key| key.key_use == key_use && key.public_key == public);
+        named.is_none_or(|key| key.not_before <= at && !card.keys_at(key_use, at).is_empty())
+    };
+    match keys.not_counting(card, at).into_iter().find(|&(key_use, _, public)| is_refused(key_use, public)) {
         Some((_, name, _)) => bail!(
             "the {name} key of the node is not among the valid ones of its card, version {}: put the right key file back, or \
              the clock right; after an exchange of keys draft, sign and install a card that names it (deploy/KEYS.md)",
@@ -111,6 +113,9 @@ mod tests {
         };
         card.keys.push(successor.clone());
         assert_eq!(check(&card, now), Ok(()));
+        let begins = std::mem::replace(&mut card.keys[0].not_before, now.plus(DAY));
+        assert_eq!(check(&card, now), Ok(()), "exchanged tomorrow: the clock is behind");
+        card.keys[0].not_before = begins;
         card.keys[0].not_after = now.minus(DAY);
         let refused = check(&card, now).unwrap_err();
         assert!(refused.contains(&format!("the {name} key of the node is not among the valid ones")), "{refused}");

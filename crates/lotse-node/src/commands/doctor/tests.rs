@@ -234,6 +234,18 @@ async fn a_card_that_is_gone_ends_or_says_something_else_is_found() {
 }
 
 #[tokio::test]
+async fn a_node_with_foreign_keys_and_no_card_in_its_folder_does_not_start() {
+    let ward = Ward::new().await;
+    ward.run_once().await;
+    fs::remove_file(ward.folder().own_card()).unwrap();
+    ward.run_once().await;
+    fs::copy(Ward::new().await.folder().node_keys(), ward.folder().node_keys()).unwrap();
+    let overrides = Overrides { clock: ward.clock.clone(), ..Overrides::default() };
+    let refused = format!("{:#}", start(&ward.folder(), overrides).await.err().unwrap());
+    assert!(refused.contains("the sealing key of the node is not among the valid ones of its card"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_clock_behind_the_log_is_found() {
     let ward = Ward::new().await;
     ward.clock.turn_back(Duration::from_secs(121));
