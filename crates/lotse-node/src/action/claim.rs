@@ -46,9 +46,9 @@ pub fn pause(random: &dyn lotse_core::random::Random, attempts: u32) -> Duration
     Duration::from_micros(drawn % (longest.as_micros() as u64).max(1))
 }
 
-/// Tells whether a fault of an item is logged at an attempt: ever more rarely, as the attempts go on for weeks.
+/// Tells whether a fault of an item is logged at an attempt: ever more rarely, as the attempts go on for weeks, but every day.
 pub fn is_told(attempt: u32) -> bool {
-    attempt.is_power_of_two()
+    attempt.is_power_of_two() || attempt.is_multiple_of(96)
 }
 
 /// What a claim brought.
@@ -185,7 +185,8 @@ impl Claim {
         }
     }
 
-    /// Opens the content of an item that may go, without what is left out. An item that cannot be opened waits and holds up no other.
+    /// Opens the content of an item that may go, without what is left out. An item that cannot be opened waits, and holds up none but
+    /// later answers of its thread.
     fn with_content(&self, item: &Item, granted: Granted, content: &Sealed) -> Verdict {
         let (node, record_id) = (&self.node, &item.claimable.record_id);
         let left_out = match &granted {
@@ -254,6 +255,8 @@ impl Claim {
             Some(Verdict::Wait(reasons)) if permitted.is_empty() => reasons.first().copied(),
             _ => None,
         };
+        // An item that cannot be read says nothing about the others.
+        let objection = objection.filter(|&reason| reason != Reason::Unavailable);
         let shipment = if permitted.is_empty() {
             None
         } else {
