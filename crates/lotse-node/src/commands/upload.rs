@@ -210,7 +210,7 @@ impl<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>> Upload<M, P> {
         if let Some(rest) = told.message.strip_prefix(&told.field) {
             told.message = format!("{name}{rest}");
         }
-        told.field = name.to_string();
+        told.field = name;
     }
 
     fn tell(&mut self, number: u64, key: &str, outcome: &Outcome) -> anyhow::Result<()> {

@@ -94,12 +94,18 @@ pub(super) fn find(columns: &'static [Column], name: &str) -> Result<Heading, St
     }
 }
 
-/// Finds the column from which a field of the protocol is filled, `referral.identity.birth_date`, or a list or message that it is in.
+/// Finds the column from which a field of the protocol is filled, `referral.identity.birth_date`, or the list that it is in, or the only
+/// column of the message that it is.
 pub(super) fn of_field(columns: &'static [Column], field: &str) -> Option<&'static Column> {
     let field = field.strip_prefix("consent.").unwrap_or(field);
     let path: Vec<String> = field.split('.').map(|part| camel(part.split('[').next().unwrap_or(part))).collect();
     let fills = |column: &&Column, path: &[String]| column.path.split('.').filter(|part| *part != "#").eq(path);
-    (1..=path.len()).rev().find_map(|length| columns.iter().find(|column| fills(column, &path[..length])))
+    let around = (1..=path.len()).rev().find_map(|length| columns.iter().find(|column| fills(column, &path[..length])));
+    around.or_else(|| {
+        let begin = format!("{}.", path.join("."));
+        let mut below = columns.iter().filter(|column| column.path.starts_with(&begin));
+        below.next().filter(|_| below.next().is_none())
+    })
 }
 
 /// Writes a field's name as proto JSON does.

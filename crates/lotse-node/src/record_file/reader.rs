@@ -87,7 +87,7 @@ impl<M: DeserializeOwned, R: BufRead> Reader<M, R> {
     }
 
     /// Returns how the file calls a field of the protocol; None where it has the protocol's own names, or no name for it.
-    pub fn name_of(&self, field: &str) -> Option<&str> {
+    pub fn name_of(&self, field: &str) -> Option<String> {
         self.headings.as_ref()?.of_field(field)
     }
 

@@ -16,7 +16,7 @@ pub struct Headings {
 }
 
 impl Headings {
-    /// Finds the columns of a line of headings. Unknown and repeated ones are refused by name.
+    /// Finds the columns of a line of headings. Unknown ones are refused by their place, repeated ones by name.
     pub(super) fn read(columns: &'static [Column], names: &[String]) -> Result<Headings, String> {
         if names.len() == 1 {
             return Err("the line of headings has one column: put `;` between columns".to_string());
@@ -38,14 +38,16 @@ impl Headings {
     }
 
     /// Returns the heading of the column that fills a field of the protocol: as it stands in the file, or the German one where the file
-    /// has none, or several with numbers.
-    pub(super) fn of_field(&self, field: &str) -> Option<&str> {
+    /// has none, or several with numbers; of several values in a cell, which one.
+    pub(super) fn of_field(&self, field: &str) -> Option<String> {
         let column = column::of_field(self.columns, field)?;
         let mut written = self.found.iter().flatten().filter(|heading| heading.column.path == column.path);
-        match (written.next(), written.next()) {
-            (Some(heading), None) => Some(&heading.name),
-            _ => Some(column.german),
-        }
+        let name = match (written.next(), written.next()) {
+            (Some(heading), None) => &heading.name,
+            _ => column.german,
+        };
+        let place = field.strip_suffix(']').and_then(|field| field.rsplit_once('[')?.1.parse::<usize>().ok());
+        Some(place.map_or_else(|| name.to_string(), |place| format!("{name}, value {}", place + 1)))
     }
 
     /// Tells whether a line has as many cells as there are headings; empty ones at its end do not count.

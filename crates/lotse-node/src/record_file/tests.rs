@@ -124,7 +124,7 @@ fn what_is_wrong_is_told_with_column_and_what_is_allowed_and_without_the_value()
 }
 
 #[test]
-fn headings_that_are_unknown_or_mean_the_same_are_refused_by_name() {
+fn headings_that_are_unknown_or_mean_the_same_are_refused() {
     let refused = |headings: &str| referrals(format!("{headings}\na;b\n").as_bytes()).unwrap_err().to_string();
     assert_eq!(
         refused("Schlüssel;Geburtsdatm"),
@@ -269,14 +269,16 @@ fn each_field_that_a_column_fills_is_found_by_its_name_in_the_protocol() {
     assert_eq!(found(CONSENT, "consent.recipients[1]"), Some("Empfänger"));
     assert_eq!(found(REFERRAL, "referral.languages.items.tag"), Some("Sprachen"));
     assert_eq!(found(REFERRAL, "referral.education.items[0].title"), Some("Bildung_#_Abschluss"));
+    assert_eq!(found(REFERRAL, "referral.note"), Some("Notiz"));
     assert_eq!(found(REFERRAL, "referral"), None);
 
     let reader = |text: &'static str, format| {
         Reader::<ReferralHandover, _>::new(text.as_bytes(), REFERRAL, format, Encoding::Utf8).unwrap()
     };
     let table = reader("Schlüssel;birth_date;Arbeit_1_Land;Arbeit_2_Land\n", Format::Csv);
-    assert_eq!(table.name_of("referral.identity.birth_date"), Some("birth_date"), "as the file has it");
-    assert_eq!(table.name_of("referral.identity.family_name"), Some("Familienname"), "it is missing");
-    assert_eq!(table.name_of("referral.work_history.items.country"), Some("Arbeit_#_Land"));
+    assert_eq!(table.name_of("referral.identity.birth_date").as_deref(), Some("birth_date"), "as the file has it");
+    assert_eq!(table.name_of("referral.identity.family_name").as_deref(), Some("Familienname"), "it is missing");
+    assert_eq!(table.name_of("referral.work_history.items.country").as_deref(), Some("Arbeit_#_Land"));
+    assert_eq!(table.name_of("referral.requested_services[2]").as_deref(), Some("Gewünschte_Leistungen, value 3"));
     assert_eq!(reader("{}", Format::Ndjson).name_of("referral.identity.birth_date"), None);
 }
