@@ -38,7 +38,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Calls at the same time on one connection; more are answered with OVERLOADED.
     pub calls_per_connection: usize,
-    /// Bytes of one caller's messages that have begun and not ended, over all its connections; more are answered with OVERLOADED.
+    /// Bytes that one caller's messages announce from their beginning to their answer, over all its connections; more are answered
+    /// with OVERLOADED.
     pub unfinished_bytes_per_caller: usize,
     /// Bytes of answers to one caller that are not sent, over all its connections; what would be more ends with OVERLOADED.
     pub unread_bytes_per_caller: usize,

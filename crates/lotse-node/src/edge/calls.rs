@@ -14,7 +14,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::allowance::{Allowance, overloaded};
-use super::unfinished::Counted;
+use super::unfinished::{Counted, Unanswered};
 use super::unread::{self, Unread};
 
 /// The services of a port as one connection sees them.
@@ -27,8 +27,8 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Lets so many calls through at the same time; each counts until its answer begins. Of messages that have begun and not ended,
-    /// and of answers that are not read, they take what the caller is allowed.
+    /// Lets so many calls through at the same time; each counts until its answer begins. Of messages that are not answered, and of
+    /// answers that are not read, they take what the caller is allowed.
     pub(super) fn new(routes: Routes, limit: usize, unfinished: Arc<Allowance>, unread: Arc<Allowance>) -> Calls {
         Calls { routes, free: Arc::new(Semaphore::new(limit)), unfinished, unread }
     }
@@ -51,12 +51,13 @@ impl Service<Request<Body>> for Calls {
             Ok(waiting) => waiting,
             Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
         };
-        let counted = |sent| Body::new(Counted::new(sent, &self.unfinished));
+        let unanswered = Unanswered::begin(&self.unfinished);
+        let counted = |sent| Body::new(Counted::new(sent, unanswered.clone()));
         let answer = self.routes.call(request.map(counted));
         Box::pin(async move {
             let answer = answer.await;
             drop(place);
-            Ok(answer?.map(|answer| Body::new(Unread::new(answer, waiting))))
+            Ok(answer?.map(|answer| Body::new(Unread::new(answer, waiting, unanswered))))
         })
     }
 }

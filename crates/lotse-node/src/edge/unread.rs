@@ -1,5 +1,6 @@
 //! How much of what one caller was answered may be here. An answer waits in memory until it is sent, and whoever asks may never read.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,6 +13,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::allowance::{Allowance, Charge, overloaded};
+use super::unfinished::{Message, Unanswered};
 
 /// What an answer is charged beside its messages, from the call until its end: tonic's buffer, the stream, what waits to be encoded.
 const OPEN_ANSWER_BYTES: usize = 16 * 1024;
@@ -24,16 +26,23 @@ pub(super) fn place(allowance: &Arc<Allowance>) -> Result<Charge, Status> {
 /// An answer whose messages are charged from when they are encoded until their last byte has left.
 pub(super) struct Unread {
     answer: Body,
+    message: Message,
     place: Charge,
+    unanswered: Arc<Unanswered>,
 }
 
 impl Unread {
-    pub(super) fn new(answer: Body, place: Charge) -> Unread {
-        Unread { answer, place }
+    pub(super) fn new(answer: Body, place: Charge, unanswered: Arc<Unanswered>) -> Unread {
+        Unread { answer, message: Message::default(), place, unanswered }
     }
 
     /// Charges bytes; they give the charge back themselves. An answer that would be too much ends with the reason instead.
     fn charged(&mut self, bytes: Bytes) -> Frame<Bytes> {
+        let Unread { message, unanswered, .. } = self;
+        let Ok(()) = message.take(&bytes, |_| {
+            unanswered.answer();
+            Ok::<_, Infallible>(())
+        });
         if let Some(charge) = self.place.another(bytes.len()) {
             return Frame::data(Bytes::from_owner(Charged { bytes, _charge: charge }));
         }
@@ -108,7 +117,7 @@ mod tests {
     fn answer(allowance: &Arc<Allowance>, pieces: &[usize]) -> Unread {
         let pieces: Vec<_> = pieces.iter().map(|&length| Ok::<_, Status>(vec![7; length])).collect();
         let body = Body::new(axum::body::Body::from_stream(stream::iter(pieces)));
-        Unread::new(body, place(allowance).unwrap())
+        Unread::new(body, place(allowance).unwrap(), Unanswered::begin(&Allowances::new(0).of("a")))
     }
 
     async fn next(unread: &mut Unread) -> Option<Frame<Bytes>> {

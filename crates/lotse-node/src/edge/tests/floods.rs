@@ -280,6 +280,45 @@ fn messages_begun_and_never_ended_do_not_keep_others_from_being_served() {
     assert!(grown < MOST_GROWTH, "{grown}");
 }
 
+/// Opens a call on each of many streams and sends the head of a message of 4 MiB and nothing of it; returns how many were refused.
+async fn announced_messages(world: &World, connections: usize, calls: u32) -> (usize, Vec<TlsStream<TcpStream>>) {
+    let mut opened = Vec::new();
+    let mut refused = 0;
+    for _ in 0..connections {
+        let mut connection = greeted(world).await;
+        let head = |stream| {
+            [frame(HEADERS, 0x4, stream, &call("/test.Mirror/Who")), frame(DATA, 0, stream, &[0, 0, 0x40, 0, 0])]
+                .concat()
+        };
+        let heads: Vec<u8> = (0..calls).flat_map(|index| head(2 * index + 1)).collect();
+        connection.write_all(&heads).await.unwrap();
+        let (mut answers, mut piece) = (Vec::new(), vec![0; MEBIBYTE]);
+        while let Ok(Ok(length @ 1..)) = timeout(Duration::from_millis(500), connection.read(&mut piece)).await {
+            answers.extend(&piece[..length]);
+        }
+        refused += frames(&answers).filter(|(kind, flags, _)| *kind == HEADERS && flags & END_STREAM != 0).count();
+        opened.push(connection);
+    }
+    (refused, opened)
+}
+
+#[test]
+fn heads_without_a_message_reserve_no_more_than_their_caller_is_allowed() {
+    let test = "heads_without_a_message_reserve_no_more_than_their_caller_is_allowed";
+    let allowed = Limits::default().unfinished_bytes_per_caller;
+    let grown = growth(test, async || {
+        let world = warm().await;
+        // Reserved, used or not: what becomes of it depends on the allocator and the size of the system's pages.
+        let before = Memory::read("VmData:");
+        let (refused, _opened) = announced_messages(&world, 4, 500).await;
+        let kept = 4 * 500 - refused;
+        assert!(kept <= allowed / (4 * MEBIBYTE), "{kept} messages of 4 MiB are waited for");
+        is_served(&world).await;
+        Memory::read("VmData:").saturating_sub(before)
+    });
+    assert!(grown < allowed + 4 * MOST_GROWTH, "{grown}");
+}
+
 /// Sends one call after the other that says it brings 4 MiB, brings one and never ends; returns how many were refused.
 async fn half_messages(world: &World, calls: usize) -> usize {
     let config = world.client(&world.caller());
