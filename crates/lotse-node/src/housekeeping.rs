@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lotse_store::WriteAheadLog;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::action::empty_log::empty_log;
 use crate::action::end_leases::{Leases, end_lost_leases};
 use crate::action::expire_consents::expire_consents;
 use crate::action::expire_items::expire_items;
@@ -50,18 +52,24 @@ async fn keep(node: &Arc<Node>, leases: &mut Leases, purge: bool) -> Result<(), 
     expire_consents(node).await?;
     expire_items(node).await?;
     if purge {
-        // Each destroys before it empties the write-ahead log, which may fail while somebody reads.
-        let (copies, items) = (purge_ended(node).await, purge_sent(node).await);
-        let (copies, items) = (copies?, items?);
-        if copies > 0 {
-            tracing::info!(copies, "copies whose lease has ended are destroyed");
-        }
-        if items > 0 {
-            tracing::info!(
-                items,
-                "content of outgoing items that ended, or that nobody may hold any longer, is destroyed"
-            );
-        }
+        destroy(node).await?;
     }
     finished.map(drop)
+}
+
+/// Destroys the content that nobody may hold any longer, and then, once for all of it, its bytes in the write-ahead log.
+async fn destroy(node: &Arc<Node>) -> Result<(), Failure> {
+    let (copies, items) = (purge_ended(node).await, purge_sent(node).await);
+    let emptied = empty_log(node).await?;
+    let (copies, items) = (copies?, items?);
+    if copies > 0 {
+        tracing::info!(copies, "copies whose lease has ended are destroyed");
+    }
+    if items > 0 {
+        tracing::info!(items, "content of outgoing items that ended, or that nobody may hold any longer, is destroyed");
+    }
+    if emptied == WriteAheadLog::KeptByReader {
+        tracing::info!("bytes of destroyed content stay in the write-ahead log while somebody reads an old snapshot");
+    }
+    Ok(())
 }

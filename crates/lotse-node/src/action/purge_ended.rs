@@ -6,12 +6,10 @@ use std::sync::atomic::Ordering;
 
 use lotse_store::custody;
 
-use crate::action::empty_log::empty_log;
 use crate::failure::Failure;
 use crate::node::Node;
 
-/// Purges what may no longer be held; returns how many copies went. When it returns, the old bytes of these and of copies that
-/// every system confirmed before are gone from the write-ahead log too.
+/// Purges what may no longer be held; returns how many copies went. The old bytes go when the write-ahead log is emptied.
 pub async fn purge_ended(node: &Arc<Node>) -> Result<u64, Failure> {
     let at = node.now();
     let taken_until = at.minus(node.config.custody.payload_life());
@@ -26,7 +24,5 @@ pub async fn purge_ended(node: &Arc<Node>) -> Result<u64, Failure> {
             Ok(purged)
         })
     });
-    let purged = purge.await?;
-    empty_log(node).await?;
-    Ok(purged)
+    Ok(purge.await?)
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use lotse_store::outbox;
 
-use crate::action::empty_log::empty_log;
 use crate::failure::Failure;
 use crate::node::Node;
 
@@ -19,7 +18,7 @@ const BATCHES_AT_ONCE: u32 = 16;
 /// Transactions of one run: what is left is for the next one.
 const STEPS: usize = 256;
 
-/// Purges what is not needed any more; returns of how many items. When it returns, the old bytes are gone from the write-ahead log too.
+/// Purges what is not needed any more; returns of how many items. The old bytes go when the write-ahead log is emptied.
 pub async fn purge_sent(node: &Arc<Node>) -> Result<u64, Failure> {
     let mut purged = 0;
     for _ in 0..STEPS {
@@ -29,7 +28,6 @@ pub async fn purge_sent(node: &Arc<Node>) -> Result<u64, Failure> {
             break;
         }
     }
-    empty_log(node).await?;
     Ok(purged)
 }
 

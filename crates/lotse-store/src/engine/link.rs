@@ -6,9 +6,9 @@ use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Either, Executor, Postgres, SqlSafeStr, SqlStr, Transaction};
 
 use super::row::Row;
-use super::sqlite::statement;
+use super::sqlite::{self, statement};
 use super::value::Value;
-use super::{EngineKind, StoreError};
+use super::{EngineKind, StoreError, WriteAheadLog};
 
 /// A connection and whether its transaction has begun.
 pub(super) struct Link {
@@ -156,13 +156,13 @@ impl Link {
         }
     }
 
-    /// Moves everything from SQLite's write-ahead log into the file and empties the log, so that deleted bytes are gone from both.
-    pub(super) fn empty_log(&mut self) -> Result<(), StoreError> {
-        let Connection::SqliteWriter(connection) = &mut self.connection else { return Ok(()) };
-        let answer = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        let busy = answer.map_err(StoreError::from_sqlite)?;
-        let kept = || "a reader kept the write-ahead log from being emptied".to_owned();
-        if busy == 0 { Ok(()) } else { Err(StoreError::Database { code: "busy".to_owned(), message: kept() }) }
+    /// Moves what no reader needs from SQLite's write-ahead log into the file and empties the log, so that deleted bytes are gone
+    /// from both. The writer waits for no reader.
+    pub(super) fn empty_log(&mut self) -> Result<WriteAheadLog, StoreError> {
+        match &self.connection {
+            Connection::SqliteWriter(connection) => sqlite::empty_log(connection).map_err(StoreError::from_sqlite),
+            _ => Ok(WriteAheadLog::Empty),
+        }
     }
 
     /// Closes the connection. What is in the database is consistent whether this succeeds or not.

@@ -29,7 +29,7 @@ pub use counters::{Counters, WorkCounters};
 pub use error::StoreError;
 pub use faults::{Fault, Faults};
 pub use opener::Opener;
-pub use options::{EndedWork, EngineKind, StoreOptions, WorkObserver};
+pub use options::{EndedWork, EngineKind, StoreOptions, WorkObserver, WriteAheadLog};
 pub use store::Store;
 pub use tx::Tx;
 

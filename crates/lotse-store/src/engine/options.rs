@@ -14,6 +14,15 @@ pub enum EngineKind {
     Postgres,
 }
 
+/// What an attempt to empty SQLite's write-ahead log came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteAheadLog {
+    /// Nothing is in it.
+    Empty,
+    /// A reader still uses it: another attempt may succeed when that read has ended.
+    KeptByReader,
+}
+
 /// A work that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct EndedWork {

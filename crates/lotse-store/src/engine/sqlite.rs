@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::{StoreError, WriteAheadLog};
 
 pub(super) use migrate::MIGRATIONS;
 
@@ -65,6 +65,15 @@ fn open_writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 1000, |_| Ok(()))?;
     Ok(connection)
+}
+
+/// Empties the write-ahead log if no reader uses it at this moment. Without the busy timeout the statement answers at once: with it
+/// the only connection that writes would sleep as long as somebody reads what was there before.
+pub(super) fn empty_log(connection: &Connection) -> Result<WriteAheadLog, rusqlite::Error> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(BUSY)?;
+    Ok(if busy? == 0 { WriteAheadLog::Empty } else { WriteAheadLog::KeptByReader })
 }
 
 /// Opens a connection that reads.

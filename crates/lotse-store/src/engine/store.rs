@@ -15,7 +15,7 @@ use super::thread;
 use super::tx::Tx;
 use super::watch::Watch;
 use super::writer::{Request, Writer};
-use super::{Counters, EndedWork, EngineKind, Faults, Opener, StoreError, StoreOptions, WorkObserver};
+use super::{Counters, EndedWork, EngineKind, Faults, Opener, StoreError, StoreOptions, WorkObserver, WriteAheadLog};
 
 /// The tables of a node, in SQLite or PostgreSQL. Cloning it is cheap; all clones are one store.
 #[derive(Clone)]
@@ -128,8 +128,8 @@ impl Store {
     }
 
     /// Removes what was deleted from SQLite's write-ahead log too; the end of a purge. On PostgreSQL the server's vacuum and
-    /// the recycling of its log do this, and the call does nothing.
-    pub async fn empty_log(&self) -> Result<(), StoreError> {
+    /// the recycling of its log do this, and the call does nothing. Never waits for a reader.
+    pub async fn empty_log(&self) -> Result<WriteAheadLog, StoreError> {
         let (caller, answer) = oneshot::channel();
         self.request(Request::EmptyLog(caller)).await?;
         answer.await.map_err(|_| StoreError::Closed)?

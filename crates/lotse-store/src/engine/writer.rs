@@ -22,7 +22,7 @@ use super::store::Shared;
 use super::target::Target;
 use super::tx::Tx;
 use super::watch::Watch;
-use super::{Opener, StoreError};
+use super::{Opener, StoreError, WriteAheadLog};
 
 /// Works that share one commit at most.
 const GROUP: usize = 64;
@@ -35,7 +35,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// What callers ask of the writer.
 pub(super) enum Request {
     Work(Box<dyn Job>),
-    EmptyLog(oneshot::Sender<Result<(), StoreError>>),
+    EmptyLog(oneshot::Sender<Result<WriteAheadLog, StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -214,7 +214,7 @@ impl Writer {
         self.tx().await?.link().control(sql).await
     }
 
-    async fn empty_log(&mut self) -> Result<(), StoreError> {
+    async fn empty_log(&mut self) -> Result<WriteAheadLog, StoreError> {
         self.tx().await?.link().empty_log()
     }
 

@@ -26,7 +26,9 @@ use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::action::submit_referrals::{Submission, Timing, submit_referrals};
 use crate::action::take_batch::take_batch;
 use crate::action::withdraw_consent::{self, WithdrawConsent, finish_pending, withdraw_consent};
-use crate::action::{expire_consents, expire_items, purge_ended, purge_sent, suspend_agreement, suspend_peer};
+use crate::action::{
+    empty_log, expire_consents, expire_items, purge_ended, purge_sent, suspend_agreement, suspend_peer,
+};
 use crate::entry::EntryKind;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -352,7 +354,7 @@ impl World {
         self.clock.turn(Duration::from_secs(1));
         let place = if side == Side::Owner { &mut self.owner } else { &mut self.holder };
         let node = place.take().unwrap().restart().await;
-        node.store.transact("lapse all", |tx| Box::pin(batch::lapse_all(tx))).await.unwrap();
+        node.store.transact("lapse all", |tx| Box::pin(batch::lapse_all(tx, u32::MAX))).await.unwrap();
         finish_pending(&node).await.unwrap();
         *place = Some(node);
         self.flights.iter_mut().filter(|flight| flight.from == side).for_each(|flight| flight.is_open = false);
@@ -372,6 +374,7 @@ impl World {
             expire_items::expire_items(self.node(side)).await.unwrap();
             purge_ended::purge_ended(self.node(side)).await.unwrap();
             purge_sent::purge_sent(self.node(side)).await.unwrap();
+            empty_log::empty_log(self.node(side)).await.unwrap();
         }
     }
 

@@ -15,6 +15,7 @@ use super::pair::Pair;
 use crate::action::cancel_referral::cancel_referral;
 use crate::action::claim::claim_due;
 use crate::action::claim_again::claim_again;
+use crate::action::empty_log::empty_log;
 use crate::action::expire_items::expire_items;
 use crate::action::get_status::get_status;
 use crate::action::outgoing::place;
@@ -55,6 +56,7 @@ async fn content_of_what_was_cancelled_expired_or_refused_goes_and_its_row_stays
     expire_items(&pair.owner).await.unwrap();
     pair.deliver(&shipment).await;
     assert_eq!(purge_sent(&pair.owner).await, Ok(2));
+    empty_log(&pair.owner).await.unwrap();
     assert!(!pair.owner.signals.content_gone.load(Ordering::Acquire), "gone from the write-ahead log too");
     let states =
         [(cancelled, DeliveryState::Ended), (expired, DeliveryState::Ended), (refused, DeliveryState::Refused)];

@@ -13,13 +13,14 @@ use lotse_core::time::DAY;
 use lotse_proto::exchange::v1::LogEntry;
 use lotse_proto::exchange::v1::log_entry::Detail;
 use lotse_store::log::{Filter, Leaf};
-use lotse_store::{StoreError, batch};
+use lotse_store::{StoreError, WriteAheadLog, batch};
 use prost::Message as _;
 use tokio::sync::oneshot;
 
 use super::pair::Pair;
 use crate::action::claim::claim_due;
 use crate::action::claim_again::claim_again;
+use crate::action::empty_log::empty_log;
 use crate::action::fetch_records::fetch_records;
 use crate::action::list_entries::list_entries;
 use crate::action::purge_ended::purge_ended;
@@ -116,7 +117,7 @@ async fn what_a_reader_kept_in_the_write_ahead_log_is_emptied_by_the_next_purge(
     let pair = Pair::new().await;
     pair.consent("person-1").await;
     pair.delivered("key-1", "person-1").await;
-    purge_ended(&pair.holder).await.unwrap();
+    empty_log(&pair.holder).await.unwrap();
     let (began, reads) = oneshot::channel();
     let (end, ended) = oneshot::channel::<()>();
     let store = pair.holder.store.clone();
@@ -133,13 +134,14 @@ async fn what_a_reader_kept_in_the_write_ahead_log_is_emptied_by_the_next_purge(
     });
     reads.await.unwrap();
     pair.clock.turn(DAY * 30);
-    purge_ended(&pair.holder).await.unwrap_err();
+    assert_eq!(purge_ended(&pair.holder).await, Ok(1));
+    assert_eq!(empty_log(&pair.holder).await, Ok(WriteAheadLog::KeptByReader));
     let log = pair.holder.database.folder().unwrap().join("lotse.db-wal");
     let size = || std::fs::metadata(&log).unwrap().len();
     assert!(size() > 0, "the purge itself stands, and the old bytes are still there");
     end.send(()).unwrap();
     reader.await.unwrap();
-    assert_eq!(purge_ended(&pair.holder).await.unwrap(), 0);
+    assert_eq!(empty_log(&pair.holder).await, Ok(WriteAheadLog::Empty));
     assert_eq!(size(), 0);
     assert!(!pair.holder.signals.content_gone.load(Ordering::Acquire));
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::testing::on_both_engines;
-use crate::{Fault, Faults, StoreOptions};
+use crate::{Fault, Faults, StoreOptions, WriteAheadLog};
 
 on_both_engines! {
     committed_works_survive_reopening
@@ -135,8 +135,67 @@ async fn deleted_bytes_are_gone_from_the_file_and_from_its_log() {
         Box::pin(async move { tx.execute("DELETE FROM item", []).await })
     }
     store.transact("delete", delete).await.expect("commits");
-    store.empty_log().await.expect("empties");
+    assert_eq!(store.empty_log().await, Ok(WriteAheadLog::Empty));
     assert!(!is_there());
+}
+
+#[tokio::test]
+async fn a_reader_that_keeps_a_snapshot_holds_up_no_write() {
+    let database = Database::sqlite();
+    let store = with_items(&database).await;
+    store.transact("insert", insert(1)).await.expect("commits");
+    let gate = ReadGate::hold(&store).await;
+    store.transact("insert", insert(2)).await.expect("commits");
+    let begun = std::time::Instant::now();
+    for number in 3..6 {
+        assert_eq!(store.empty_log().await, Ok(WriteAheadLog::KeptByReader));
+        store.transact("insert", insert(number)).await.expect("commits");
+    }
+    assert!(begun.elapsed() < PATIENCE_WITH_OTHERS / 2, "the writer slept: {:?}", begun.elapsed());
+    gate.release().await;
+    assert_eq!(store.empty_log().await, Ok(WriteAheadLog::Empty));
+    let log = database.folder().expect("a folder").join("lotse.db-wal");
+    assert_eq!(std::fs::metadata(log).expect("is there").len(), 0);
+    let patience = store.transact("patience", |tx| {
+        Box::pin(async move { tx.fetch_one("PRAGMA busy_timeout", []).await?.get::<i64>(0) })
+    });
+    let wanted = PATIENCE_WITH_OTHERS.as_millis() as i64;
+    assert_eq!(patience.await, Ok(wanted), "another process that writes is still waited for");
+}
+
+/// How long a statement waits for another process that writes.
+const PATIENCE_WITH_OTHERS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A read that keeps its snapshot until it is released.
+struct ReadGate {
+    end: tokio::sync::oneshot::Sender<()>,
+    read: tokio::task::JoinHandle<()>,
+}
+
+impl ReadGate {
+    async fn hold(store: &Store) -> ReadGate {
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let store = store.clone();
+        let read = tokio::spawn(async move {
+            let hold = store.read("hold", move |tx| {
+                Box::pin(async move {
+                    tx.fetch("SELECT COUNT(*) FROM item", []).await?;
+                    begin.send(()).expect("somebody waits");
+                    ended.await.expect("it is released");
+                    Ok::<(), StoreError>(())
+                })
+            });
+            hold.await.expect("reads");
+        });
+        begun.await.expect("begins");
+        ReadGate { end, read }
+    }
+
+    async fn release(self) {
+        self.end.send(()).expect("it reads");
+        self.read.await.expect("it ends");
+    }
 }
 
 /// Allows the file so many pages (SQLite keeps those that are used) and then inserts a row of 1 MiB.
