@@ -76,9 +76,11 @@ pub async fn lapse(tx: &mut Tx, batch_id: Id, next_attempt_at: Timestamp) -> Res
     tx.execute(sql, [batch_id.into(), LAPSED.into(), OPEN.into(), next_attempt_at.into()]).await.map(|_| ())
 }
 
-/// Marks every batch whose lease ran when the node stopped.
-pub async fn lapse_all(tx: &mut Tx) -> Result<u64, StoreError> {
-    tx.execute("UPDATE batch SET state = $1 WHERE state < 3 AND state = $2", [LAPSED.into(), OPEN.into()]).await
+/// Marks batches whose lease ran when the node stopped, so many at most. Returns how many.
+pub async fn lapse_all(tx: &mut Tx, limit: u32) -> Result<u64, StoreError> {
+    let sql = "UPDATE batch SET state = $1 WHERE batch_id IN (
+                   SELECT batch_id FROM batch WHERE state < 3 AND state = $2 LIMIT $3)";
+    tx.execute(sql, [LAPSED.into(), OPEN.into(), limit.into()]).await
 }
 
 /// Writes that so many items of a lapsed batch stay in doubt in it, to be looked at again from a time on; none: all of them went
@@ -94,10 +96,15 @@ pub async fn leave(tx: &mut Tx, batch_id: Id, staying: usize, next_attempt_at: T
     .map(|_| ())
 }
 
-/// Lets every item in doubt towards a peer be looked at again at once: something changed that may let it go.
+/// Batches in doubt that are looked at again at once; the others when their own pause is over.
+const AT_ONCE: i64 = 10_000;
+
+/// Lets items in doubt towards a peer be looked at again at once: something changed that may let them go.
 pub async fn retry_now(tx: &mut Tx, peer: &AgencyId) -> Result<(), StoreError> {
-    let sql = "UPDATE batch SET next_attempt_at = 0 WHERE peer = $1 AND state < 3 AND state = $2";
-    tx.execute(sql, [peer.into(), LAPSED.into()]).await.map(|_| ())
+    let sql = "UPDATE batch SET next_attempt_at = 0 WHERE batch_id IN (
+                   SELECT batch_id FROM batch WHERE peer = $1 AND state < 3 AND state = $2
+                   ORDER BY next_attempt_at LIMIT $3)";
+    tx.execute(sql, [peer.into(), LAPSED.into(), AT_ONCE.into()]).await.map(|_| ())
 }
 
 /// A batch that is not answered.

@@ -341,11 +341,16 @@ pub async fn set_referral_state(tx: &mut Tx, record_id: Id, state: ReferralState
     tx.update_by(&RECORDS, &STATE, vec![[record_id.into(), state.number().into()]], sql).await.map(|_| ())
 }
 
-/// Destroys the content of copies whose lease has ended, and of those taken up to a time; row and digest stay. Returns how many.
-pub async fn purge_ended(tx: &mut Tx, at: Timestamp, taken_until: Timestamp) -> Result<u64, StoreError> {
-    let ended = "UPDATE custody SET content_key = NULL, content = NULL WHERE content IS NOT NULL AND hold_until <= $1";
-    let old = "UPDATE custody SET content_key = NULL, content = NULL WHERE content IS NOT NULL AND taken_at <= $1";
-    Ok(tx.execute(ended, [at.into()]).await? + tx.execute(old, [taken_until.into()]).await?)
+/// Destroys the content of copies whose lease has ended, and of those taken up to a time, of so many at most; row and digest stay.
+/// Returns how many.
+pub async fn purge_ended(tx: &mut Tx, at: Timestamp, taken_until: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let ended = "UPDATE custody SET content_key = NULL, content = NULL WHERE seq IN (
+                     SELECT seq FROM custody WHERE content IS NOT NULL AND hold_until <= $1 LIMIT $2)";
+    let old = "UPDATE custody SET content_key = NULL, content = NULL WHERE seq IN (
+                   SELECT seq FROM custody WHERE content IS NOT NULL AND taken_at <= $1 LIMIT $2)";
+    let limit = i64::from(limit);
+    let purged = tx.execute(ended, [at.into(), limit.into()]).await?;
+    Ok(purged + tx.execute(old, [taken_until.into(), (limit - purged as i64).into()]).await?)
 }
 
 /// Destroys the content of what these envelopes brought; row and digest stay. Returns how many had any.

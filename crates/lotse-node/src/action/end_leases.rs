@@ -13,10 +13,20 @@ use crate::shipment::LEASE;
 /// After this a lease that was seen to run is over, and whoever holds its batch has had time to end it.
 const LONG_OVER: Duration = LEASE.saturating_mul(2);
 
+/// Leases that one transaction ends.
+const AT_ONCE: u32 = 256;
+
 /// Ends every lease: no byte is on its way any more. Only before the first claim of this run. The batches are in doubt and will be
 /// sent again. Twice has one effect.
 pub async fn end_leases(node: &Node) -> Result<(), StoreError> {
-    let lapsed = node.store.transact("lapse all", |tx| Box::pin(batch::lapse_all(tx))).await?;
+    let mut lapsed = 0;
+    loop {
+        let step = node.store.transact("lapse all", |tx| Box::pin(batch::lapse_all(tx, AT_ONCE))).await?;
+        lapsed += step;
+        if step < u64::from(AT_ONCE) {
+            break;
+        }
+    }
     if lapsed > 0 {
         tracing::info!(lapsed, "batches of the last run are in doubt and will be sent again");
     }

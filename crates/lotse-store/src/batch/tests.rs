@@ -110,7 +110,8 @@ async fn every_lease_of_the_last_run_lapses_at_once_and_nothing_else_changes(dat
     let store = store_with(&database, &[1, 2, 3, 4]).await;
     writing!(store, tx => lapse(tx, id(2), at(50))).unwrap();
     writing!(store, tx => answer(tx, id(3), vec![7], at(20))).unwrap();
-    assert_eq!(writing!(store, tx => lapse_all(tx)).unwrap(), 2);
+    assert_eq!(writing!(store, tx => lapse_all(tx, 1)).unwrap(), 1);
+    assert_eq!(writing!(store, tx => lapse_all(tx, 256)).unwrap(), 1);
     assert_eq!(leased_ids(&store).await, []);
     let mut found = Vec::new();
     while let Some(batch) = lapsed_id(&store, 10).await {
@@ -120,7 +121,7 @@ async fn every_lease_of_the_last_run_lapses_at_once_and_nothing_else_changes(dat
     found.sort_unstable();
     assert_eq!(found, [id(1), id(4)], "due since they were made");
     assert_eq!((lapsed_id(&store, 49).await, lapsed_id(&store, 50).await), (None, Some(id(2))));
-    assert_eq!(writing!(store, tx => lapse_all(tx)).unwrap(), 0);
+    assert_eq!(writing!(store, tx => lapse_all(tx, 256)).unwrap(), 0);
 }
 
 async fn the_batch_that_waited_longest_is_found_first_and_only_for_its_peer(database: Database) {

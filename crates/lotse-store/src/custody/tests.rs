@@ -10,6 +10,7 @@ use crate::testing::{Database, on_both_engines, reading, writing};
 on_both_engines! {
     a_copy_is_told_with_the_systems_that_confirmed_this_very_revision
     content_goes_with_the_lease_or_by_age_and_the_row_stays
+    leases_that_end_together_are_purged_in_steps
     what_brought_no_record_is_found_by_its_envelope_alone
     answers_of_a_thread_come_in_its_order
     received_referrals_are_listed_newest_first_in_pages
@@ -123,12 +124,22 @@ async fn content_goes_with_the_lease_or_by_age_and_the_row_stays(database: Datab
     for (now, taken_until, purged, left) in
         [(99, 9, 0, vec![id(1), id(2), id(3)]), (100, 9, 1, vec![id(2), id(3)]), (101, 20, 1, vec![id(3)])]
     {
-        let purge = store.transact("purge", move |tx| Box::pin(purge_ended(tx, at(now), at(taken_until))));
+        let purge = store.transact("purge", move |tx| Box::pin(purge_ended(tx, at(now), at(taken_until), 256)));
         assert_eq!(purge.await.unwrap(), purged);
         assert_eq!(with_content(&store).await, left);
     }
     let rows = store.read("find", |tx| Box::pin(async { remembered(tx, &[id(1), id(2)], &[]).await }));
     assert_eq!(rows.await.unwrap().len(), 2, "what was done with them is remembered");
+}
+
+async fn leases_that_end_together_are_purged_in_steps(database: Database) {
+    let store = database.open().await;
+    take(&store, (1..=5).map(|number| arrival(number, 10, if number == 5 { 900 } else { 100 })).collect()).await;
+    for purged in [2, 2, 1, 0] {
+        let purge = store.transact("purge", |tx| Box::pin(purge_ended(tx, at(100), at(10), 2)));
+        assert_eq!(purge.await.unwrap(), purged);
+    }
+    assert_eq!(with_content(&store).await, []);
 }
 
 async fn what_brought_no_record_is_found_by_its_envelope_alone(database: Database) {
