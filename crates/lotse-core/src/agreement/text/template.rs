@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::agency::AgencyKind;
 use crate::agreement::Party;
+use crate::agreement::words::{Language, Term};
 use crate::id::Id;
 use crate::time::Date;
 
@@ -17,6 +18,12 @@ const CUT: &str = "#####\n";
 const FROM: &str = "from_kinds = ";
 const TO: &str = "to_kinds = ";
 
+/// Begins a usual basis inside a clause.
+const BASIS: &str = "[[clauses.usual_basis]]\n";
+
+/// Begins the line of a usual basis that names the one kind of sender it is about. The line is not written.
+const ABOUT: &str = "#from ";
+
 /// How long the template's agreement lasts, years.
 const TERM_YEARS: i64 = 2;
 
@@ -27,6 +34,7 @@ pub fn template(id: Id, first_day: Date, parties: &[Party]) -> String {
     let last_day = end.yesterday().unwrap_or(end);
     let mut text = HEAD
         .replace("{id}", &id.to_string())
+        .replace("{title}", &quoted(&title(parties)))
         .replace("{valid_from}", &first_day.to_string())
         .replace("{valid_until}", &last_day.to_string());
     parties.iter().for_each(|party| write_party(&mut text, party));
@@ -36,7 +44,25 @@ pub fn template(id: Id, first_day: Date, parties: &[Party]) -> String {
     text
 }
 
-/// Takes out of a clause the kinds that no party has; none if no two parties can use the rest.
+/// Names the kinds of the parties, without what stands behind them in brackets.
+fn title(parties: &[Party]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for party in parties {
+        let kind = party.kind.term(Language::German);
+        let kind = kind.split_once(" (").map_or(kind, |(short, _)| short);
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    match kinds.split_last() {
+        None => "Zusammenarbeit".to_owned(),
+        Some((only, [])) => format!("Zusammenarbeit der Stellen der Art {only}"),
+        Some((last, others)) => format!("Zusammenarbeit von {} und {last}", others.join(", ")),
+    }
+}
+
+/// Takes out of a clause the kinds that no party has, and the usual bases of such senders. Returns none if no two parties can use
+/// the rest.
 fn clause_between(clause: &str, parties: &[Party]) -> Option<String> {
     let of = |kind: AgencyKind| parties.iter().filter(move |party| party.kind == kind);
     let kinds = |key: &str| -> Option<Vec<AgencyKind>> {
@@ -56,8 +82,24 @@ fn clause_between(clause: &str, parties: &[Party]) -> Option<String> {
             line if line.starts_with(TO) => format!("{TO}[{}]\n", names(&to)),
             line => format!("{line}\n"),
         };
-        clause.lines().map(line).collect()
+        let (text, bases) = clause.split_once(BASIS).unwrap_or((clause, ""));
+        let mut clause: String = text.lines().map(line).collect();
+        bases.split(BASIS).filter(|basis| !basis.is_empty()).filter_map(|basis| basis_of(basis, &from)).for_each(
+            |basis| {
+                clause.push_str(BASIS);
+                clause.push_str(basis);
+            },
+        );
+        clause
     })
+}
+
+/// Returns a usual basis without the line that names its sender; none if no such sender is a party.
+fn basis_of<'a>(basis: &'a str, from: &[AgencyKind]) -> Option<&'a str> {
+    let Some((sender, rest)) = basis.strip_prefix(ABOUT).and_then(|marked| marked.split_once('\n')) else {
+        return Some(basis);
+    };
+    from.iter().any(|kind| kind.name() == sender).then_some(rest)
 }
 
 fn names(kinds: &[AgencyKind]) -> String {

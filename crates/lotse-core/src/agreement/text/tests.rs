@@ -80,6 +80,23 @@ fn the_template_reads_back_as_it_was_asked_for() {
 }
 
 #[test]
+fn the_template_names_only_kinds_that_are_parties() {
+    let all = sample();
+    assert!(all.contains("Von der Ausländerbehörde: Einwilligung") && all.contains("Vom Jugendamt: SGB VIII"));
+    assert!(all.contains("Zusammenarbeit von Jobcenter, Agentur für Arbeit, Ausländerbehörde und Jugendamt"), "{all}");
+    let two: Vec<Party> = parties()
+        .into_iter()
+        .filter(|party| ["jc-hanau.hessen.example", "aa-hanau.example"].contains(&party.agency.as_str()))
+        .collect();
+    let text = template(Id::from_bytes([7; 16]), "2026-12-01".parse().unwrap(), &two);
+    assert_eq!(parse(&text).unwrap().terms().title, "Zusammenarbeit von Jobcenter und Agentur für Arbeit");
+    assert!(!text.contains("Von der Ausländerbehörde") && !text.contains("Vom Jugendamt"), "{text}");
+    for text in [all, text] {
+        assert!(!text.contains("#from"), "{text}");
+    }
+}
+
+#[test]
 fn the_template_never_sends_health_to_an_immigration_office() {
     let draft = parse(&sample()).unwrap();
     let towards =
