@@ -93,6 +93,18 @@ export class Tab {
         return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} (${node.failureSummary})`));
     }
 
+    /// Returns the fonts that Chromium draws the page with: findings about contrast and width depend on them.
+    async fonts() {
+        const session = await this.page.createCDPSession();
+        await session.send('DOM.enable');
+        await session.send('CSS.enable');
+        const { root } = await session.send('DOM.getDocument');
+        const { nodeId } = await session.send('DOM.querySelector', { nodeId: root.nodeId, selector: 'body' });
+        const { fonts } = await session.send('CSS.getPlatformFontsForNode', { nodeId });
+        await session.detach();
+        return [...new Set(fonts.map((font) => font.familyName))];
+    }
+
     async picture(name) {
         await this.page.screenshot({ path: join(this.pictures, `${name}.png`), fullPage: true });
     }

@@ -22,6 +22,7 @@ async function a_stranger_is_told_how_to_get_in({ stranger }) {
         assert.match(await stranger.text(), /lotse officer link/);
         await stranger.visit('/nothing/here', { status: 401, language });
     }
+    console.log(`fonts   ${(await stranger.fonts()).join(', ')}`);
 }
 
 async function a_one_time_link_opens_the_pages_once({ tab, stranger, jobcenter }) {
