@@ -43,8 +43,10 @@ impl Offer {
                 .line("\nIt was offered before, and every party has sealed it: nothing is left to do.");
         }
         context.terminal.line(format_args!(
-            "\nOffered. Each party reads it, and seals what it has read: lotse agreement show {id}, then \
-             lotse agreement sign {id} --digest {digest}",
+            "\nOffered. Each party reads it, and seals what it has read. Here:
+  lotse agreement show --folder {folder} {id}
+  lotse agreement sign --folder {folder} {id} --digest {digest}",
+            folder = self.folder.folder().path().display(),
             id = agreement.agreement_id,
             digest = agreement.digest
         ))
