@@ -23,6 +23,15 @@ use crate::telemetry::trace::TraceId;
 pub use lotse_proto::exchange::v1::log_entry::Detail;
 pub use lotse_proto::exchange::v1::{BatchSummary, Decision, Direction, EntryKind, LogStart};
 
+/// Longest text of an entry, bytes: all of them together fit a bundle's 16 bits of length, and a page of entries one message.
+const MAX_TEXT_BYTES: usize = 2048;
+
+/// Length of a trace id.
+const TRACE_BYTES: usize = 16;
+
+/// Most reasons of an entry.
+const MAX_REASONS: usize = 256;
+
 /// What an action says. Fields that do not apply stay empty. Names nobody, refers to no subject, carries no free text about
 /// persons.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +86,8 @@ impl Draft {
         self.entry_with(kind, at, &drawn)
     }
 
-    /// Encodes the entry with bytes that were drawn for a whole batch: 32 for the blind, 10 for the id.
+    /// Encodes the entry with bytes that were drawn for a whole batch: 32 for the blind, 10 for the id. Texts that are too long are cut:
+    /// no entry is longer than an export of the log can hold.
     pub fn entry_with(self, kind: EntryKind, at: Timestamp, drawn: &[u8; 42]) -> Entry {
         let (blind, tail) = drawn.split_at(32);
         let mut id = [0; 10];
@@ -94,20 +104,20 @@ impl Draft {
             peer: peer.clone(),
             agreement_id: bytes(self.agreement_id),
             version: self.version,
-            clause_id: self.clause_id,
+            clause_id: bounded(self.clause_id),
             consent_ref: bytes(self.consent_ref),
             purpose: self.purpose.map_or(0, Purpose::number),
             categories: numbers(self.categories),
             record_id: bytes(self.record_id),
             digest: self.digest.map(Digest::to_vec).unwrap_or_default(),
-            actor: self.actor,
-            on_behalf_of: self.on_behalf_of,
+            actor: bounded(self.actor),
+            on_behalf_of: bounded(self.on_behalf_of),
             decision: self.decision as i32,
-            reasons: self.reasons.iter().map(|reason| reason.number()).collect(),
-            trace_id: self.trace_id,
-            detail: self.detail,
+            reasons: self.reasons.iter().take(MAX_REASONS).map(|reason| reason.number()).collect(),
+            trace_id: self.trace_id.into_iter().take(TRACE_BYTES).collect(),
+            detail: self.detail.map(bounded_detail),
             left_out: numbers(self.left_out),
-            remark: self.remark,
+            remark: bounded(self.remark),
         };
         Entry {
             at,
@@ -118,6 +128,22 @@ impl Draft {
             record_id: self.record_id,
             bytes: entry.encode_to_vec(),
         }
+    }
+}
+
+/// Cuts a text at a character, if it is too long.
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text
+}
+
+fn bounded_detail(detail: Detail) -> Detail {
+    match detail {
+        Detail::LogStart(start) => {
+            let (previous_origin, reason) = (bounded(start.previous_origin), bounded(start.reason));
+            Detail::LogStart(LogStart { previous_origin, reason, ..start })
+        }
+        Detail::Batch(batch) => Detail::Batch(batch),
     }
 }
 
@@ -145,4 +171,37 @@ pub async fn record(node: &Arc<Node>, name: &'static str, drafts: Vec<(EntryKind
         .await?;
     node.signals.log.notify_one();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use lotse_core::log::tile::{MAX_ENTRY_BYTES, encode_entries};
+
+    use super::*;
+
+    #[test]
+    fn no_entry_is_too_long_for_an_export_and_a_short_one_is_as_it_was() {
+        let at: Timestamp = "2026-11-02T08:00:00Z".parse().unwrap();
+        let long = || "ä".repeat(70_000);
+        let start = LogStart { previous_origin: long(), reason: long(), ..LogStart::default() };
+        let draft = Draft {
+            clause_id: long(),
+            actor: long(),
+            on_behalf_of: long(),
+            remark: long(),
+            reasons: Reason::ALL.repeat(1000),
+            trace_id: vec![1; 70_000],
+            detail: Some(Detail::LogStart(start)),
+            ..Draft::default()
+        };
+        let entry = draft.entry_with(EntryKind::Alarm, at, &[7; 42]);
+        assert!(entry.bytes.len() <= MAX_ENTRY_BYTES);
+        encode_entries([entry.bytes.as_slice()]).unwrap();
+        let read = proto::LogEntry::decode(entry.bytes.as_slice()).unwrap();
+        assert_eq!((read.remark.len(), read.trace_id.len()), (MAX_TEXT_BYTES, 16));
+
+        let remark = "ä".repeat(MAX_TEXT_BYTES / 2);
+        let short = Draft { remark: remark.clone(), ..Draft::default() }.entry_with(EntryKind::Alarm, at, &[7; 42]);
+        assert_eq!(proto::LogEntry::decode(short.bytes.as_slice()).unwrap().remark, remark);
+    }
 }
