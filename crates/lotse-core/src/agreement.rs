@@ -125,6 +125,17 @@ pub struct Clause {
     pub register_retention_days: u32,
 }
 
+impl Clause {
+    /// Longest id, characters.
+    pub const ID_CHARACTERS: usize = 64;
+
+    /// Returns whether a text may be the id of a clause: 1 to 64 of a-z 0-9 -.
+    pub fn is_id(text: &str) -> bool {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (1..=Clause::ID_CHARACTERS).contains(&text.len()) && text.bytes().all(allowed)
+    }
+}
+
 /// A text that holds from a day until a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatedText {

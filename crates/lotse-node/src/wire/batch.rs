@@ -11,7 +11,8 @@ use lotse_proto::exchange::v1 as proto;
 use lotse_proto::schema::{self, MessageType};
 use prost::Message;
 
-use crate::wire::envelope::SCHEMA_LEVEL;
+use crate::wire::envelope::{SCHEMA_LEVEL, bounds, real_id};
+use crate::wire::time::is_sealable;
 
 /// Most envelopes of a batch.
 pub const MAX_BATCH: usize = 256;
@@ -154,10 +155,10 @@ pub fn open_batch(seal: &proto::Seal, keys: &[PublicKey]) -> Result<BatchStateme
     let statement = proto::BatchStatement::decode(seal.payload.clone()).map_err(|_| SealFault::Malformed)?;
     let parse = || {
         Some(BatchStatement {
-            batch_id: Id::from_slice(&statement.batch_id).ok()?,
+            batch_id: real_id(&statement.batch_id)?,
             sender: statement.sender.parse().ok()?,
             recipient: statement.recipient.parse().ok()?,
-            created_at: Timestamp::from_micros(statement.created_at_us),
+            created_at: sealed_time(statement.created_at_us)?,
             count: statement.count,
             root: Digest::from_slice(&statement.root).ok()?,
         })
@@ -176,9 +177,9 @@ pub fn open_receipt(seal: &proto::Seal, keys: &[PublicKey]) -> Result<ReceiptSta
         Some(ReceiptStatement {
             receiver: statement.receiver.parse().ok()?,
             sender: statement.sender.parse().ok()?,
-            batch_id: Id::from_slice(&statement.batch_id).ok()?,
+            batch_id: real_id(&statement.batch_id)?,
             batch_root: Digest::from_slice(&statement.batch_root).ok()?,
-            taken_at: Timestamp::from_micros(statement.taken_at_us),
+            taken_at: sealed_time(statement.taken_at_us)?,
             count: statement.count,
             items_root: Digest::from_slice(&statement.items_root).ok()?,
             number: Sequence::from_u64(statement.number),
@@ -186,7 +187,17 @@ pub fn open_receipt(seal: &proto::Seal, keys: &[PublicKey]) -> Result<ReceiptSta
             sender_generation: statement.sender_generation,
         })
     };
-    parse().ok_or(SealFault::Malformed)
+    parse().filter(is_numbered).ok_or(SealFault::Malformed)
+}
+
+/// Returns whether a receipt has a number of its receiver's generation.
+fn is_numbered(statement: &ReceiptStatement) -> bool {
+    let number = statement.number;
+    bounds::is_numbered(number) && number.counter() > 0 && number.generation() == statement.receiver_generation
+}
+
+fn sealed_time(micros: i64) -> Option<Timestamp> {
+    Some(Timestamp::from_micros(micros)).filter(|&at| is_sealable(at))
 }
 
 fn scan(bytes: &[u8], message: MessageType) -> Result<(), SealFault> {
@@ -218,7 +229,10 @@ pub fn parse_item(bytes: &Bytes) -> Result<ReceiptItem, SealFault> {
         Some(ReceiptItem {
             digest: Digest::from_slice(&item.digest).ok()?,
             outcome: Outcome::from_numbers(item.outcome, item.reason)?,
-            first_taken_at: (item.first_taken_at_us != 0).then(|| Timestamp::from_micros(item.first_taken_at_us)),
+            first_taken_at: match item.first_taken_at_us {
+                0 => None,
+                micros => Some(sealed_time(micros)?),
+            },
             log_leaf_hash: Digest::from_slice(&item.log_leaf_hash).ok()?,
         })
     };

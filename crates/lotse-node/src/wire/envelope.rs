@@ -11,10 +11,13 @@ use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
 use lotse_proto::exchange::v1::envelope::Body as ProtoBody;
 use lotse_proto::schema::{self, MessageType};
+use lotse_store::outbox::ItemKind;
 use prost::Message;
 
 use crate::wire::category;
 use crate::wire::referral::{Answer, ReferralFacts, parse_answer, parse_referral};
+
+pub mod bounds;
 
 /// Highest schema level that this program understands.
 pub const SCHEMA_LEVEL: u32 = 1;
@@ -108,6 +111,16 @@ pub enum Body {
     Referral(ReferralFacts),
     /// An answer.
     Answer(Answer),
+}
+
+impl Body {
+    /// Returns the kind of record that it is.
+    pub fn kind(&self) -> ItemKind {
+        match self {
+            Body::Referral(_) => ItemKind::Referral,
+            Body::Answer(_) => ItemKind::Answer,
+        }
+    }
 }
 
 /// Which body an envelope carries, for writing.
@@ -206,7 +219,7 @@ fn append_field(number: u64, value: &[u8], bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(value);
 }
 
-/// Parses an envelope: scanned first, so that nothing unknown is dropped silently.
+/// Parses an envelope: scanned first, so that nothing unknown is dropped silently. All that its head says is within its bounds.
 pub fn parse(bytes: &[u8]) -> Result<(Head, Body), Outcome> {
     const MALFORMED: Outcome = Outcome::Refused(Reason::EnvelopeInvalid);
     if bytes.len() > MAX_ENVELOPE_BYTES {
@@ -220,7 +233,8 @@ pub fn parse(bytes: &[u8]) -> Result<(Head, Body), Outcome> {
         Some(ProtoBody::Answer(answer)) => Body::Answer(parse_answer(answer).map_err(|_| MALFORMED)?),
         _ => return Err(MALFORMED),
     };
-    let head = parse_head(&envelope).filter(|_| envelope.nonce.len() == NONCE_BYTES).ok_or(MALFORMED)?;
+    let head = parse_head(&envelope).filter(|_| envelope.nonce.len() == NONCE_BYTES);
+    let head = head.filter(|head| bounds::are_kept(head, &body)).ok_or(MALFORMED)?;
     Ok((head, body))
 }
 
@@ -258,7 +272,7 @@ pub fn peek_id(bytes: &[u8]) -> Option<Id> {
 }
 
 /// Reads an id; sixteen zeros name nothing.
-fn real_id(bytes: &[u8]) -> Option<Id> {
+pub(super) fn real_id(bytes: &[u8]) -> Option<Id> {
     Id::from_slice(bytes).ok().filter(|&id| id != Id::NIL)
 }
 
@@ -329,3 +343,6 @@ pub fn answer_bytes(bytes: &[u8]) -> Option<Vec<u8>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,12 @@ pub fn parse(message: &well_known::Timestamp) -> Option<Timestamp> {
     in_range.then(|| Timestamp::from_micros(message.seconds * MICROS + i64::from(message.nanos / NANOS_PER_MICRO)))
 }
 
+/// Returns whether a sealed document may name a time: from 2000, when no node ran, to the last year of RFC 3339.
+pub fn is_sealable(at: Timestamp) -> bool {
+    const YEARS: std::ops::RangeInclusive<i64> = 946_684_800 * MICROS..=253_402_300_799 * MICROS;
+    YEARS.contains(&at.micros())
+}
+
 /// Reads microseconds since 1970 where 0 means "not given".
 pub fn optional_micros(micros: i64) -> Option<Timestamp> {
     (micros != 0).then(|| Timestamp::from_micros(micros))
@@ -56,6 +62,14 @@ mod tests {
         assert_eq!(of(i64::MAX, 0), None);
         assert_eq!(of(0, -1), None);
         assert_eq!(of(0, 1_000_000_000), None);
+    }
+
+    #[test]
+    fn a_sealed_time_is_one_at_which_a_node_may_run() {
+        let good = [946_684_800 * MICROS, 1_793_606_400 * MICROS, 253_402_300_799 * MICROS];
+        assert!(good.into_iter().all(|micros| is_sealable(Timestamp::from_micros(micros))));
+        let bad = [i64::MIN, -1, 0, 946_684_800 * MICROS - 1, 253_402_300_799 * MICROS + 1, 1 << 62, i64::MAX];
+        assert!(bad.into_iter().all(|micros| !is_sealable(Timestamp::from_micros(micros))));
     }
 
     #[test]

@@ -13,9 +13,6 @@ use crate::purpose::{Purpose, RecordKind};
 /// How many usual bases a clause names at most.
 const BASES: usize = 20;
 
-/// Longest clause id, characters.
-const ID_CHARACTERS: usize = 64;
-
 const KEYS: &[&str] = &[
     "id",
     "title",
@@ -82,9 +79,11 @@ fn clause(section: &Section<'_>) -> Option<Clause> {
 }
 
 fn clause_id(text: &str) -> Result<String, &'static str> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let well_formed = (1..=ID_CHARACTERS).contains(&text.len()) && text.bytes().all(allowed);
-    if well_formed { Ok(text.to_string()) } else { Err("use 1 to 64 of a-z 0-9 -, such as \"orientation-refugees\"") }
+    if Clause::is_id(text) {
+        Ok(text.to_string())
+    } else {
+        Err("use 1 to 64 of a-z 0-9 -, such as \"orientation-refugees\"")
+    }
 }
 
 fn kinds(field: &Field<'_>) -> Option<Vec<AgencyKind>> {
