@@ -166,6 +166,8 @@ pub struct Remembered {
     pub owner: AgencyId,
     /// Record; none if it was not taken.
     pub record_id: Option<Id>,
+    /// Kind of the record; none if it was not taken.
+    pub kind: Option<ItemKind>,
     /// Revision of the record.
     pub revision: Sequence,
     /// What was done.
@@ -179,10 +181,11 @@ pub struct Remembered {
 /// Finds what is remembered of these envelopes, and of earlier ones of these records.
 pub async fn remembered(tx: &mut Tx, envelope_ids: &[Id], record_ids: &[Id]) -> Result<Vec<Remembered>, StoreError> {
     let keys = envelope_ids.iter().map(|id| id.into()).collect();
-    let by_envelope = "SELECT envelope_id, digest, owner, record_id, revision, outcome, reason, taken_at, leaf_hash
+    let by_envelope =
+        "SELECT envelope_id, digest, owner, record_id, revision, outcome, reason, taken_at, leaf_hash, kind
                        FROM custody WHERE envelope_id";
     let by_record = "SELECT c.envelope_id, c.digest, c.owner, c.record_id, c.revision, c.outcome, c.reason, c.taken_at,
-                            c.leaf_hash
+                            c.leaf_hash, c.kind
                      FROM custody c";
     let mut rows = tx.fetch_in(by_envelope, keys, "", []).await?;
     rows.extend(tx.fetch_by(&RECORDS, by_record, record_ids, "", []).await?);
@@ -200,6 +203,7 @@ fn remembered_row(row: &Row) -> Result<Remembered, StoreError> {
         digest: row.get(1)?,
         owner: row.get(2)?,
         record_id: (record_id != Id::NIL).then_some(record_id),
+        kind: ItemKind::from_number(row.get(9)?),
         revision: row.get(4)?,
         outcome,
         at: row.get(7)?,

@@ -21,7 +21,6 @@ use lotse_proto::exchange::v1 as proto;
 use lotse_store::counter::{self, Counter};
 use lotse_store::custody::{Arrival, Copy, Remembered};
 use lotse_store::inbox::{self, Event, EventKind};
-use lotse_store::outbox::ItemKind;
 use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, custody as held, log, outbox, receipt, vault};
 use prost::Message;
@@ -78,6 +77,22 @@ enum Taken {
     Reused,
 }
 
+/// What the receipt says of one envelope.
+#[derive(Clone, Copy)]
+struct Answered {
+    outcome: Outcome,
+    at: Timestamp,
+    leaf_hash: Digest,
+}
+
+impl Answered {
+    fn item(&self, envelope: &Envelope) -> Bytes {
+        let first_taken_at = (self.outcome == Outcome::Taken).then_some(self.at);
+        let Answered { outcome, leaf_hash: log_leaf_hash, .. } = *self;
+        encode_item(&ReceiptItem { digest: envelope.digest, outcome, first_taken_at, log_leaf_hash })
+    }
+}
+
 struct Job {
     node: Arc<Node>,
     peer: AgencyId,
@@ -125,8 +140,8 @@ impl Job {
         let threads = self.threads(tx).await?;
         let mut verdicts = Vec::with_capacity(self.envelopes.len());
         let mut taking = Taking::new(&self.peer, &memory, threads);
-        for envelope in &self.envelopes {
-            verdicts.push(self.judge(&federation, &mut taking, envelope, at));
+        for index in 0..self.envelopes.len() {
+            verdicts.push(self.judge(&federation, &mut taking, index, at));
         }
         self.write(tx, verdicts, taking, counters, at).await
     }
@@ -183,40 +198,32 @@ impl Job {
     ) -> Result<Taken, StoreError> {
         let mut arrivals = Vec::new();
         let mut entries = Vec::new();
-        let mut items = Vec::with_capacity(verdicts.len());
+        let mut answers: Vec<Answered> = Vec::with_capacity(verdicts.len());
         for (envelope, verdict) in self.envelopes.iter().zip(verdicts) {
-            let (outcome, first_taken_at, leaf_hash) = match verdict {
-                Verdict::Repeat { outcome, at, leaf_hash } => (outcome, at, leaf_hash),
-                Verdict::Reused => {
-                    let outcome = Outcome::Refused(Reason::IdReused);
-                    let entry = self.entry(envelope, outcome, at);
-                    let leaf_hash = entry.leaf_hash();
-                    entries.push(entry);
-                    (outcome, at, leaf_hash)
+            // The id of another envelope has its row.
+            let has_row = matches!(verdict, Verdict::Reused);
+            let (outcome, state) = match verdict {
+                Verdict::Repeat { outcome, at, leaf_hash } => {
+                    answers.push(Answered { outcome, at, leaf_hash });
+                    continue;
                 }
-                Verdict::Take(state) => {
-                    let entry = self.entry(envelope, Outcome::Taken, at);
-                    let leaf_hash = entry.leaf_hash();
-                    entries.push(entry);
-                    arrivals.push(self.arrival(envelope, Outcome::Taken, Some(state), leaf_hash, at));
-                    (Outcome::Taken, at, leaf_hash)
+                Verdict::Same(index) => {
+                    answers.push(answers[index]);
+                    continue;
                 }
-                Verdict::Refuse(outcome) => {
-                    let entry = self.entry(envelope, outcome, at);
-                    let leaf_hash = entry.leaf_hash();
-                    entries.push(entry);
-                    arrivals.push(self.arrival(envelope, outcome, None, leaf_hash, at));
-                    (outcome, at, leaf_hash)
-                }
+                Verdict::Reused => (Outcome::Refused(Reason::IdReused), None),
+                Verdict::Take(state) => (Outcome::Taken, Some(state)),
+                Verdict::Refuse(outcome) => (outcome, None),
             };
-            let first_taken_at = (outcome == Outcome::Taken).then_some(first_taken_at);
-            items.push(encode_item(&ReceiptItem {
-                digest: envelope.digest,
-                outcome,
-                first_taken_at,
-                log_leaf_hash: leaf_hash,
-            }));
+            let entry = self.entry(envelope, outcome, at);
+            let leaf_hash = entry.leaf_hash();
+            entries.push(entry);
+            if !has_row {
+                arrivals.push(self.arrival(envelope, outcome, state, leaf_hash, at));
+            }
+            answers.push(Answered { outcome, at, leaf_hash });
         }
+        let items = self.envelopes.iter().zip(&answers).map(|(envelope, answered)| answered.item(envelope)).collect();
         let taken: Vec<Id> =
             arrivals.iter().filter_map(|arrival| arrival.copy.as_ref().map(|copy| copy.record_id)).collect();
         let event = (!taken.is_empty()).then(|| counters.after(&Counter::Event));
@@ -328,13 +335,13 @@ pub fn place(envelope_id: &Id) -> vault::Place<'_> {
 
 fn copy_of(head: &Head, body: &Body, state: ReferralState, content: Sealed) -> Copy {
     let excerpt = head.basis.excerpt.as_ref();
-    let (kind, present) = match body {
-        Body::Referral(content) => (ItemKind::Referral, content.present),
-        Body::Answer(_) => (ItemKind::Answer, Default::default()),
+    let present = match body {
+        Body::Referral(content) => content.present,
+        Body::Answer(_) => Default::default(),
     };
     Copy {
         record_id: head.record_id,
-        kind,
+        kind: body.kind(),
         thread_id: head.thread_id,
         thread_sequence: head.thread_sequence,
         revision: head.revision,
@@ -352,3 +359,6 @@ fn copy_of(head: &Head, body: &Body, state: ReferralState, content: Sealed) -> C
         content,
     }
 }
+
+#[cfg(test)]
+mod tests;

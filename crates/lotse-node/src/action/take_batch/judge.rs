@@ -1,6 +1,6 @@
 //! What is decided about each envelope of a batch, with what is known and what the batch has brought so far.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use lotse_core::answer::{self, AnswerBasis};
 use lotse_core::category::Category;
@@ -12,10 +12,9 @@ use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 use lotse_store::custody::Remembered;
-use lotse_store::outbox;
+use lotse_store::outbox::{self, ItemKind};
 
 use super::Job;
-use super::envelope::Envelope;
 use crate::federation::Federation;
 use crate::wire::envelope::{Body, Head, parse_own_head};
 use crate::wire::referral::Answer;
@@ -24,41 +23,69 @@ use crate::wire::referral::Answer;
 pub(super) enum Verdict {
     Take(ReferralState),
     Refuse(Outcome),
-    Repeat { outcome: Outcome, at: Timestamp, leaf_hash: Digest },
+    Repeat {
+        outcome: Outcome,
+        at: Timestamp,
+        leaf_hash: Digest,
+    },
+    /// The same bytes as an earlier one of the batch, by its index.
+    Same(usize),
     Reused,
+}
+
+/// What is known of a record that was taken.
+struct KnownRecord {
+    owner: AgencyId,
+    kind: ItemKind,
+    /// The highest one.
+    revision: Sequence,
 }
 
 /// What is known while a batch is judged: earlier envelopes, and what this batch has brought so far.
 pub(super) struct Taking<'a> {
     pub(super) memory: &'a [Remembered],
-    pub(super) revisions: HashMap<Id, Sequence>,
+    records: HashMap<Id, KnownRecord>,
     pub(super) threads: HashMap<Id, outbox::Item>,
     pub(super) states: HashMap<Id, ReferralState>,
-    pub(super) seen: HashSet<Id>,
+    /// Index and digest of the first envelope with an id.
+    seen: HashMap<Id, (usize, Digest)>,
 }
 
 impl<'a> Taking<'a> {
     pub(super) fn new(owner: &AgencyId, memory: &'a [Remembered], threads: HashMap<Id, outbox::Item>) -> Taking<'a> {
-        let taken = memory.iter().filter(|known| known.outcome == Outcome::Taken && known.owner == *owner);
-        let mut revisions = HashMap::new();
-        for known in taken {
-            let Some(record_id) = known.record_id else { continue };
-            let highest = revisions.entry(record_id).or_insert(known.revision);
-            *highest = (*highest).max(known.revision);
+        let mut records: HashMap<Id, KnownRecord> = HashMap::new();
+        for known in memory.iter().filter(|known| known.outcome == Outcome::Taken) {
+            let Some((record_id, kind)) = known.record_id.zip(known.kind) else { continue };
+            let revision = known.revision;
+            let found = KnownRecord { owner: known.owner.clone(), kind, revision };
+            let record = records.entry(record_id).or_insert(found);
+            record.revision = record.revision.max(revision);
+            if known.owner == *owner {
+                record.owner = owner.clone();
+            }
         }
-        Taking { memory, revisions, threads, states: HashMap::new(), seen: HashSet::new() }
+        Taking { memory, records, threads, states: HashMap::new(), seen: HashMap::new() }
     }
 
     fn known(&self, envelope_id: Id) -> Option<&'a Remembered> {
         self.memory.iter().find(|known| known.envelope_id == envelope_id)
     }
 
-    fn has_revision(&self, head: &Head) -> bool {
-        self.revisions.get(&head.record_id).is_some_and(|&known| known >= head.revision)
+    /// Checks what comes under the id of a known record: a higher revision of it. Another agency's record, or a record of another kind,
+    /// would hide the one that is here.
+    fn check_record(&self, owner: &AgencyId, head: &Head, kind: ItemKind) -> Result<(), Outcome> {
+        match self.records.get(&head.record_id) {
+            Some(known) if known.owner != *owner || known.kind != kind => {
+                Err(Outcome::Refused(Reason::EnvelopeInvalid))
+            }
+            Some(known) if known.revision >= head.revision => Err(Outcome::Refused(Reason::RevisionStale)),
+            _ => Ok(()),
+        }
     }
 
-    fn take(&mut self, head: &Head, state: ReferralState) {
-        self.revisions.insert(head.record_id, head.revision);
+    fn take(&mut self, owner: &AgencyId, head: &Head, kind: ItemKind, state: ReferralState) {
+        let revision = head.revision;
+        self.records.insert(head.record_id, KnownRecord { owner: owner.clone(), kind, revision });
         if head.thread_id != head.record_id {
             self.states.insert(head.thread_id, state);
         }
@@ -71,17 +98,20 @@ impl Job {
         &self,
         federation: &Federation,
         taking: &mut Taking<'_>,
-        envelope: &Envelope,
+        index: usize,
         at: Timestamp,
     ) -> Verdict {
+        let envelope = &self.envelopes[index];
         if let Some(known) = taking.known(envelope.id) {
             if known.digest == envelope.digest && known.owner == self.peer {
                 return Verdict::Repeat { outcome: known.outcome, at: known.at, leaf_hash: known.leaf_hash };
             }
             return Verdict::Reused;
         }
-        if !taking.seen.insert(envelope.id) {
-            return Verdict::Reused;
+        match *taking.seen.entry(envelope.id).or_insert((index, envelope.digest)) {
+            (first, _) if first == index => {}
+            (first, digest) if digest == envelope.digest => return Verdict::Same(first),
+            _ => return Verdict::Reused,
         }
         let (head, body) = match &envelope.parsed {
             Ok(parsed) => parsed,
@@ -89,7 +119,7 @@ impl Job {
         };
         match self.admit(federation, taking, head, body, at) {
             Ok(state) => {
-                taking.take(head, state);
+                taking.take(&self.peer, head, body.kind(), state);
                 Verdict::Take(state)
             }
             Err(outcome) => Verdict::Refuse(outcome),
@@ -118,9 +148,7 @@ impl Job {
         if federation.peers.get(&self.peer).is_some_and(|peer| peer.suspended) {
             return Err(Outcome::Again(Reason::PeerSuspended));
         }
-        if taking.has_revision(head) {
-            return Err(Outcome::Refused(Reason::RevisionStale));
-        }
+        taking.check_record(&self.peer, head, body.kind())?;
         match body {
             Body::Referral(content) => {
                 let content = Content {
