@@ -9,6 +9,7 @@ mod grpc;
 mod line;
 mod pages;
 mod share;
+mod status;
 mod unfinished;
 mod unread;
 
@@ -21,3 +22,4 @@ pub use connection::{ConnectInfo, Connection};
 pub use grpc::{Caller, MAX_MESSAGE_BYTES, caller, serve};
 pub use line::Line;
 pub use pages::serve_pages;
+pub use share::{Share, Shares};

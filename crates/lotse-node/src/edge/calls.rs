@@ -14,6 +14,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::allowance::{Allowance, overloaded};
+use super::status::explain;
 use super::unfinished::{Counted, Unanswered};
 use super::unread::{self, Unread};
 
@@ -55,9 +56,10 @@ impl Service<Request<Body>> for Calls {
         let counted = |sent| Body::new(Counted::new(sent, unanswered.clone()));
         let answer = self.routes.call(request.map(counted));
         Box::pin(async move {
-            let answer = answer.await;
+            let mut answer = answer.await?;
             drop(place);
-            Ok(answer?.map(|answer| Body::new(Unread::new(answer, waiting, unanswered))))
+            explain(answer.headers_mut());
+            Ok(answer.map(|answer| Body::new(Unread::new(answer, waiting, unanswered))))
         })
     }
 }

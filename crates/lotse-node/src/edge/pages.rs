@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -57,6 +57,10 @@ struct Answers {
 impl Answers {
     /// Answers a request, or refuses it if too much of what this caller asked for is not read.
     async fn to(mut self, request: Request<Incoming>) -> Result<Response, Infallible> {
+        // More than one is a sign of a request that two readers read differently (RFC 9112, section 3.2).
+        if request.headers().get_all(HOST).iter().count() > 1 {
+            return Ok(StatusCode::BAD_REQUEST.into_response());
+        }
         let Ok(place) = unread::place(&self.unread) else { return Ok(too_much()) };
         let answer = self.router.call(request).await?;
         Ok(unread::page(answer, place).await.unwrap_or_else(too_much))
@@ -192,6 +196,16 @@ mod tests {
             sleep(Duration::from_millis(50)).await;
         }
         ask(&mut good).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_with_two_hosts_is_refused() {
+        let world = open(Limits::default()).await;
+        let mut stream = browser(&world).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n\r\n").await.unwrap();
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 400"));
     }
 
     #[tokio::test]

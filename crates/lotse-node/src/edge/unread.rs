@@ -13,6 +13,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::allowance::{Allowance, Charge, overloaded};
+use super::status::explain;
 use super::unfinished::{Message, Unanswered};
 
 /// What an answer is charged beside its messages, from the call until its end: tonic's buffer, the stream, what waits to be encoded.
@@ -87,7 +88,10 @@ impl hyper::body::Body for Unread {
         let Some(frame) = ready!(Pin::new(&mut self.answer).poll_frame(cx)) else { return Poll::Ready(None) };
         Poll::Ready(Some(frame.map(|frame| match frame.into_data() {
             Ok(bytes) => self.charged(bytes),
-            Err(other) => other,
+            Err(mut other) => {
+                other.trailers_mut().into_iter().for_each(explain);
+                other
+            }
         })))
     }
 

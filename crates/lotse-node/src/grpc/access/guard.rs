@@ -21,9 +21,6 @@ use crate::identity::{Identity, Role};
 use crate::node::Node;
 use crate::telemetry::trace::TraceId;
 
-/// What the log says of a call that no service has.
-const NO_SUCH_RPC: &str = "an RPC that does not exist";
-
 /// Puts the guard before services.
 pub fn guard(node: &Arc<Node>, routes: Routes) -> Routes {
     Routes::from(routes.into_axum_router().layer(GuardLayer(node.clone())))
@@ -87,19 +84,23 @@ pub(super) async fn check(
     let mut request = tonic::Request::new(());
     info.and_then(|info| request.extensions_mut().insert(info));
     let caller = caller(&request)?;
-    let (identity, rpc) = (caller.identity(), Rpc::from_path(path));
+    let identity = caller.identity();
+    // Nobody was denied anything: a client asks what there is, or somebody opens the port with a browser.
+    let rpc = Rpc::from_path(path).ok_or_else(no_such_rpc)?;
     match admits(node, identity, rpc).await {
         Ok(()) => Ok(()),
         Err(failure) => {
-            let name = rpc.map_or(NO_SUCH_RPC, |rpc| rpc.name).to_string();
-            log_denial(node, identity, name, &failure, trace).await;
+            log_denial(node, identity, rpc.name.to_string(), &failure, trace).await;
             Err(failure.into())
         }
     }
 }
 
-async fn admits(node: &Node, identity: &Identity, rpc: Option<Rpc>) -> Result<(), Failure> {
-    let rpc = rpc.ok_or_else(|| denied(Reason::RoleNotAllowed))?;
+fn no_such_rpc() -> Status {
+    Status::unimplemented("there is no such call: proto/ROLES.md lists all, and no node has reflection")
+}
+
+async fn admits(node: &Node, identity: &Identity, rpc: Rpc) -> Result<(), Failure> {
     rpc.admits(node, identity)?;
     match rpc.callers {
         Callers::Peers | Callers::PeersWhoExchange if !node.federation.get().peers.contains_key(identity.agency()) => {

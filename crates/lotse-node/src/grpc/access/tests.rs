@@ -248,9 +248,21 @@ async fn a_thousand_denials_are_one_entry_whatever_the_certificates_are_called()
             reason(&one, callers.caller(Role::Officer, "eva"), &path(SUSPEND_PEER)).await;
         }
     }
-    reason(&one, callers.caller(Role::Officer, "eva"), "/no.such.Service/Drop'Table").await;
     let log = one.log().await;
-    assert_eq!(log[before..], [EntryKind::Denied; 3]);
+    assert_eq!(log[before..], [EntryKind::Denied; 2]);
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_exist_is_unimplemented_and_no_denial() {
+    let (one, _, callers) = two().await;
+    let before = one.log().await.len();
+    for path in ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/", "/no.such.Service/Drop'Table"] {
+        for role in ROLES {
+            let status = check(&one, Some(callers.caller(role, "akte")), path, None).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unimplemented, "{path} {role}");
+        }
+    }
+    assert_eq!(one.log().await.len(), before);
 }
 
 #[tokio::test]
