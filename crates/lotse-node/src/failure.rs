@@ -101,6 +101,12 @@ impl Failure {
         Failure::new(ErrorKind::Unavailable, Reason::Unavailable, message)
     }
 
+    /// Says the same with the reasons' own sentences, which name nobody: a peer is not told whom else this node knows.
+    #[must_use]
+    pub fn without_names(self) -> Failure {
+        Failure { kind: self.kind, causes: self.causes.into_iter().map(|cause| cause.reason.into()).collect() }
+    }
+
     /// Returns the most important reason.
     pub fn reason(&self) -> Reason {
         self.causes.first().map_or(Reason::Unavailable, |cause| cause.reason)

@@ -27,21 +27,39 @@ use crate::wire;
 /// `AGREEMENT_INVALID`, `SCHEMA_TOO_NEW`, `AGREEMENT_PARTY_UNKNOWN`, `AGREEMENT_SEAL_INVALID`, `AGREEMENT_CONFLICT`,
 /// `AGREEMENT_TOO_SOON`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`, `OVERLOADED`; since level 2 `PEER_TOO_OLD`.
 pub async fn take_agreement(node: &Arc<Node>, peer: &AgencyId, seal: Seal) -> Result<BTreeSet<AgencyId>, Failure> {
-    let offer = Offer { own: node.agency.clone(), peer: peer.clone(), agreement: read(&seal), seal, at: node.now() };
+    let agreement = read(node, peer, &seal).await;
+    let offer = Offer { own: node.agency.clone(), peer: peer.clone(), agreement, seal, at: node.now() };
     change(node, "take_agreement", move |federation| offer.decide(federation)).await
 }
 
-fn read(seal: &Seal) -> Result<Agreement, Reason> {
-    match seal.document_type {
-        DocumentType::Agreement => wire::agreement::parse(&seal.payload),
-        _ => Err(Reason::AgreementInvalid),
+/// Reads an offer. Its source is compiled on a thread for such work, and only if the peer may offer it and it is not known.
+async fn read(node: &Node, peer: &AgencyId, seal: &Seal) -> Result<Agreement, Failure> {
+    if seal.document_type != DocumentType::Agreement {
+        return Err(Failure::refused(Reason::AgreementInvalid));
     }
+    let agreement = wire::agreement::parse_stored(&seal.payload).map_err(Failure::refused)?;
+    let federation = node.federation.get();
+    if federation.by_digest(&agreement.digest).is_some() {
+        return Ok(agreement);
+    }
+    if !federation.sealers(&agreement).contains(peer) {
+        return Err(no_party(peer));
+    }
+    let payload = seal.payload.clone();
+    let checked = tokio::task::spawn_blocking(move || wire::agreement::check_source(agreement, &payload)).await;
+    let checked = checked.map_err(|_| Failure::new(ErrorKind::Fault, Reason::Unavailable, "a task failed"))?;
+    checked.map_err(Failure::refused)
+}
+
+fn no_party(peer: &AgencyId) -> Failure {
+    let message = format!("{peer} is not a party and cannot offer it");
+    Failure::new(ErrorKind::Refused, Reason::AgreementPartyUnknown, message)
 }
 
 struct Offer {
     own: AgencyId,
     peer: AgencyId,
-    agreement: Result<Agreement, Reason>,
+    agreement: Result<Agreement, Failure>,
     seal: Seal,
     at: Timestamp,
 }
@@ -53,7 +71,7 @@ impl Offer {
             Err(_) => Draft { digest: Some(Digest::of(&self.seal.payload)), ..Draft::default() },
         };
         let refuse = |failure, draft| Change::refuse_peer(&self.peer, failure, EntryKind::AgreementRefused, draft);
-        let judged = self.agreement.as_ref().map_err(|reason| Failure::refused(*reason));
+        let judged = self.agreement.as_ref().map_err(Failure::clone);
         match judged.and_then(|agreement| Ok((agreement, self.fresh(federation, agreement)?))) {
             Ok((agreement, fresh)) => self.store(federation, agreement, fresh, draft),
             Err(failure) => refuse(failure, draft),
@@ -63,18 +81,22 @@ impl Offer {
     /// Returns the seals that count and are new. Terms are not asked again of what is known already.
     fn fresh(&self, federation: &Federation, agreement: &Agreement) -> Result<Vec<(AgencyId, Signature)>, Failure> {
         if !federation.sealers(agreement).contains(&self.peer) {
-            let message = format!("{} is not a party and cannot offer it", self.peer);
-            return Err(Failure::new(ErrorKind::Refused, Reason::AgreementPartyUnknown, message));
+            return Err(no_party(&self.peer));
         }
         let known = federation.by_digest(&agreement.digest).is_some();
-        let admitted = if known { Ok(()) } else { admit(federation, &self.own, agreement, self.at) };
+        let admitted = if known {
+            Ok(())
+        } else {
+            admit(federation, &self.own, agreement, self.at).map_err(Failure::without_names)
+        };
         let missed_its_time =
             |failure: &Failure| matches!(failure.reason(), Reason::AgreementTooSoon | Reason::AgreementNotInForce);
         match admitted {
             Err(failure) if !missed_its_time(&failure) => return Err(failure),
             _ => {}
         }
-        let fresh = count_seals(federation, agreement, &self.seal.payload, &self.seal.signatures, self.at)?;
+        let fresh = count_seals(federation, agreement, &self.seal.payload, &self.seal.signatures, self.at);
+        let fresh = fresh.map_err(Failure::without_names)?;
         // What all have sealed in time, and only comes here late, is taken.
         if admitted.is_err() && !self.completes(federation, agreement, &fresh) {
             return admitted.map(|()| fresh);

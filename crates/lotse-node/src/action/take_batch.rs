@@ -31,8 +31,7 @@ use crate::federation::Federation;
 use crate::node::Node;
 use crate::telemetry::trace::within;
 use crate::wire::batch::{
-    BatchStatement, MAX_BATCH, ReceiptItem, ReceiptStatement, SealFault, encode_item, items_root, open_batch,
-    seal_receipt,
+    BatchStatement, ReceiptItem, ReceiptStatement, SealFault, encode_item, fits, items_root, open_batch, seal_receipt,
 };
 use crate::wire::envelope::{Body, Head};
 use envelope::{Envelope, encrypt, read};
@@ -105,6 +104,9 @@ impl Job {
     fn open(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) -> Result<Job, Reason> {
         let federation = node.federation.get();
         let card = &federation.peers.get(peer).ok_or(Reason::PeerUnknown)?.card.card;
+        if !fits(&batch) {
+            return Err(Reason::BatchInvalid);
+        }
         let seal = batch.seal.as_ref().ok_or(Reason::SealInvalid)?;
         let keys = card.keys_at(KeyUse::Sealing, node.now());
         let statement = open_batch(seal, &keys).map_err(|fault| match fault {
@@ -119,7 +121,7 @@ impl Job {
             return Err(Reason::RecipientMismatch);
         }
         let digests: Vec<Digest> = batch.envelopes.iter().map(|bytes| Digest::of_leaf(bytes)).collect();
-        let count_fits = (1..=MAX_BATCH).contains(&digests.len()) && digests.len() == statement.count as usize;
+        let count_fits = digests.len() == statement.count as usize;
         if !count_fits || tree::root(&digests) != statement.root {
             return Err(Reason::BatchInvalid);
         }

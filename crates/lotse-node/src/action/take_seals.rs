@@ -46,6 +46,7 @@ fn decide(
     match count_seals(federation, &agreement, &seal.payload, signatures, at) {
         Ok(fresh) => add_seals(federation, &agreement, fresh, &about(&agreement, Direction::In), at),
         Err(failure) => {
+            let failure = failure.without_names();
             Change::refuse_peer(peer, failure, EntryKind::AgreementRefused, about(&agreement, Direction::In))
         }
     }

@@ -6,25 +6,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How much each key holds.
 #[derive(Debug)]
-pub(super) struct Shares<K> {
+pub struct Shares<K> {
     limit: usize,
     held: Mutex<HashMap<K, usize>>,
 }
 
 /// One unit, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Share<K: Eq + Hash> {
+pub struct Share<K: Eq + Hash> {
     shares: Arc<Shares<K>>,
     key: K,
 }
 
 impl<K: Eq + Hash + Clone> Shares<K> {
-    pub(super) fn new(limit: usize) -> Arc<Shares<K>> {
+    /// Allows each key so many units.
+    pub fn new(limit: usize) -> Arc<Shares<K>> {
         Arc::new(Shares { limit, held: Mutex::default() })
     }
 
     /// Takes one unit; `None` if the key holds as many as it may.
-    pub(super) fn take(self: &Arc<Self>, key: K) -> Option<Share<K>> {
+    pub fn take(self: &Arc<Self>, key: K) -> Option<Share<K>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(key.clone()).or_default();
         if *count >= self.limit {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 use lotse_proto::exchange::v1 as proto;
 use lotse_proto::peer::v1::{ExchangeRequest, ExchangeResponse, exchange_request, exchange_response};
@@ -12,12 +13,17 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::action::take_batch::take_batch;
 use crate::courier::{hello, observe_hello};
-use crate::edge::Caller;
+use crate::edge::{Caller, Share, Shares};
 use crate::failure::{ErrorKind, Failure};
 use crate::node::Node;
+use crate::wire::batch::fits;
 
 /// Batches of one stream that are taken at once.
 const BATCHES_AT_ONCE: usize = 4;
+
+/// Exchange streams of one agency at the same time: its own, the next one while connections change, and those whose end nobody has
+/// noticed yet.
+pub const STREAMS_OF_ONE_PEER: usize = 4;
 
 /// How long the sender may take to say hello.
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
@@ -29,10 +35,12 @@ pub type Receipts = ReceiverStream<Result<ExchangeResponse, Status>>;
 pub async fn exchange(
     node: Arc<Node>,
     caller: Caller,
+    streams: &Arc<Shares<AgencyId>>,
     request: Request<Streaming<ExchangeRequest>>,
 ) -> Result<Response<Receipts>, Status> {
     let mut inbound = request.into_inner();
     let peer = caller.identity().agency().clone();
+    let share = streams.take(peer.clone()).ok_or_else(too_many_streams)?;
     let first = tokio::time::timeout(HELLO_DEADLINE, inbound.message()).await;
     let first = first.map_err(|_| Status::deadline_exceeded("say hello first"))??;
     match first.and_then(|message| message.frame) {
@@ -43,7 +51,7 @@ pub async fn exchange(
     let answer = exchange_response::Frame::Hello(hello(&node, &peer));
     // The channel has room for it and its receiver is here.
     let _ = out.send(Ok(ExchangeResponse { frame: Some(answer) })).await;
-    tokio::spawn(serve(Exchange { node, caller, out }, inbound));
+    tokio::spawn(serve(Exchange { node, caller, out, _share: share }, inbound));
     Ok(Response::new(ReceiverStream::new(receipts)))
 }
 
@@ -51,6 +59,8 @@ struct Exchange {
     node: Arc<Node>,
     caller: Caller,
     out: mpsc::Sender<Result<ExchangeResponse, Status>>,
+    /// Kept as long as a batch of the stream is worked on, whether or not its connection is still there.
+    _share: Share<AgencyId>,
 }
 
 async fn serve(exchange: Exchange, mut inbound: Streaming<ExchangeRequest>) {
@@ -69,8 +79,15 @@ async fn serve(exchange: Exchange, mut inbound: Streaming<ExchangeRequest>) {
                 let _ = exchange.out.send(Err(invalid("a frame must carry a batch").into())).await;
                 return;
             }
-            Ok(None) | Err(_) => return,
+            Ok(None) => return,
+            Err(status) => {
+                let _ = exchange.out.send(Err(status)).await;
+                return;
+            }
         };
+        if !fits(&batch) {
+            return exchange.take(batch).await;
+        }
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let exchange = exchange.clone();
         tokio::spawn(async move {
@@ -85,7 +102,7 @@ impl Exchange {
     async fn leave(&self, places: &Semaphore) {
         // The semaphore is never closed.
         let _ = places.acquire_many(BATCHES_AT_ONCE as u32).await;
-        let _ = self.out.send(Err(Status::unavailable("the node is stopping"))).await;
+        let _ = self.out.send(Err(Failure::stopping().into())).await;
     }
 
     /// Takes one batch. A batch that is refused as a whole ends the stream: what it carried stays in doubt at its sender.
@@ -102,6 +119,11 @@ impl Exchange {
         // The sender may have gone; it asks again with the same bytes.
         let _ = self.out.send(answer).await;
     }
+}
+
+fn too_many_streams() -> Failure {
+    let message = "this agency has too many exchange streams: use one, and open the next when it has ended";
+    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message)
 }
 
 fn invalid(message: &str) -> Failure {

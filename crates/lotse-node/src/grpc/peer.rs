@@ -12,16 +12,20 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::action::take_agreement::take_agreement;
 use crate::action::take_seals::take_seals;
-use crate::edge::MAX_MESSAGE_BYTES;
-use crate::failure::Failure;
+use crate::edge::{MAX_MESSAGE_BYTES, Shares};
+use crate::failure::{ErrorKind, Failure};
 use crate::grpc::access;
-use crate::grpc::exchange::{Receipts, exchange};
+use crate::grpc::exchange::{Receipts, STREAMS_OF_ONE_PEER, exchange};
 use crate::node::Node;
 use crate::wire;
 
+/// Agreements of one agency that are read at the same time: a text of 1 MiB costs processor time.
+const OFFERS_OF_ONE_PEER: usize = 1;
+
 /// Makes the service.
 pub fn service(node: Arc<Node>) -> PeerServiceServer<Peers> {
-    PeerServiceServer::new(Peers { node })
+    let (streams, offers) = (Shares::new(STREAMS_OF_ONE_PEER), Shares::new(OFFERS_OF_ONE_PEER));
+    PeerServiceServer::new(Peers { node, streams, offers })
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
@@ -29,6 +33,8 @@ pub fn service(node: Arc<Node>) -> PeerServiceServer<Peers> {
 /// The service.
 pub struct Peers {
     node: Arc<Node>,
+    streams: Arc<Shares<AgencyId>>,
+    offers: Arc<Shares<AgencyId>>,
 }
 
 #[tonic::async_trait]
@@ -50,7 +56,15 @@ impl PeerService for Peers {
         let caller = access::peer(&self.node, &request, access::PEER_OFFER_AGREEMENT)?;
         let missing = || Failure::field(Reason::FieldMissing, "agreement", "is required");
         let seal = wire::seal::parse(request.into_inner().agreement.ok_or_else(missing)?).map_err(malformed)?;
-        let sealed = take_agreement(&self.node, caller.identity().agency(), seal).await?;
+        let (node, peer) = (self.node.clone(), caller.identity().agency().clone());
+        let share = self.offers.take(peer.clone()).ok_or_else(too_many_offers)?;
+        // In a task of its own, which goes on when the caller leaves: so it cannot begin the next one before this one ends.
+        let taken = tokio::spawn(async move {
+            let _share = share;
+            take_agreement(&node, &peer, seal).await
+        });
+        let sealed =
+            taken.await.map_err(|_| Failure::new(ErrorKind::Fault, Reason::Unavailable, "a task failed"))??;
         Ok(Response::new(proto::OfferAgreementResponse { sealed_by: names(&sealed) }))
     }
 
@@ -78,8 +92,13 @@ impl PeerService for Peers {
         request: Request<Streaming<proto::ExchangeRequest>>,
     ) -> Result<Response<Receipts>, Status> {
         let caller = access::peer(&self.node, &request, access::EXCHANGE)?;
-        exchange(self.node.clone(), caller, request).await
+        exchange(self.node.clone(), caller, &self.streams, request).await
     }
+}
+
+fn too_many_offers() -> Failure {
+    let message = "an agreement that this agency offered is still read: offer one after the other";
+    Failure::new(ErrorKind::Overloaded, Reason::Overloaded, message)
 }
 
 fn malformed(error: SealError) -> Failure {

@@ -1,11 +1,21 @@
 //! What every service refuses before it looks at it.
 
+use std::time::Duration;
+
 use lotse_core::agency::AgencyKind;
-use tonic::Code;
+use lotse_proto::exchange::v1 as proto;
+use lotse_proto::peer::v1::peer_service_client::PeerServiceClient;
+use lotse_proto::peer::v1::{ExchangeRequest, ExchangeResponse, exchange_request};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::{Code, Status, Streaming};
+use tonic_types::StatusExt;
 use tower::{Service, ServiceExt};
 
+use super::exchange::STREAMS_OF_ONE_PEER;
 use super::peer;
 use crate::edge::tests::channel;
 use crate::edge::{Limits, MAX_MESSAGE_BYTES, serve};
@@ -21,10 +31,9 @@ async fn open() -> (World, TestNode) {
     (world, node)
 }
 
-/// Calls GetCard with the bytes of a gRPC message: a flag, its length and itself. Returns the status.
-async fn called(world: &World, flag: char, encoding: Option<&str>, length: usize) -> Code {
-    let length_text: String = (length as u32).to_be_bytes().iter().map(|&byte| char::from(byte)).collect();
-    let body = format!("{flag}{length_text}{}", "\0".repeat(length));
+/// Calls GetCard with the bytes of a gRPC message: a flag, its length and itself. Returns the status and its reason.
+async fn called(world: &World, flag: u8, encoding: Option<&str>, message: Vec<u8>) -> (Code, String) {
+    let body = [&[flag], (message.len() as u32).to_be_bytes().as_slice(), &message].concat();
     let mut request = http::Request::post("https://own.example/lotse.peer.v1.PeerService/GetCard")
         .header("content-type", "application/grpc")
         .header("te", "trailers");
@@ -32,22 +41,78 @@ async fn called(world: &World, flag: char, encoding: Option<&str>, length: usize
         request = request.header("grpc-encoding", encoding);
     }
     let mut channel = channel(world);
-    let answer = channel.ready().await.unwrap().call(request.body(Body::new(body)).unwrap()).await.unwrap();
-    answer.headers().get("grpc-status").map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
+    let answer = channel
+        .ready()
+        .await
+        .unwrap()
+        .call(request.body(Body::new(axum::body::Body::from(body))).unwrap())
+        .await
+        .unwrap();
+    let status = Status::from_header_map(answer.headers()).unwrap_or_else(|| Status::ok(""));
+    (status.code(), status.get_details_error_info().map(|info| info.reason).unwrap_or_default())
 }
 
 #[tokio::test]
 async fn a_message_one_byte_above_four_mebibytes_is_refused_and_the_next_call_is_served() {
     let (world, _node) = open().await;
-    assert_eq!(called(&world, '\0', None, MAX_MESSAGE_BYTES + 1).await, Code::OutOfRange);
-    assert_eq!(called(&world, '\0', None, 0).await, Code::Ok);
+    let too_large = called(&world, 0, None, vec![0; MAX_MESSAGE_BYTES + 1]).await;
+    assert_eq!(too_large, (Code::InvalidArgument, "TOO_LARGE".into()));
+    assert_eq!(called(&world, 0, None, vec![]).await.0, Code::Ok);
 }
 
 #[tokio::test]
 async fn a_compressed_message_is_refused_unopened() {
     let (world, _node) = open().await;
     for encoding in ["gzip", "deflate", "zstd"] {
-        assert_eq!(called(&world, '\x01', Some(encoding), 3).await, Code::Unimplemented, "{encoding}");
+        assert_eq!(called(&world, 1, Some(encoding), vec![0; 3]).await.0, Code::Unimplemented, "{encoding}");
     }
-    assert_eq!(called(&world, '\x01', None, 3).await, Code::Internal, "nothing says how to open it");
+    let unsaid = called(&world, 1, None, vec![0; 3]).await;
+    assert_eq!(unsaid, (Code::InvalidArgument, "FIELD_INVALID".into()), "nothing says how to open it");
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_protobuf_is_the_caller_s_mistake_with_a_reason() {
+    let (world, _node) = open().await;
+    let malformed = called(&world, 0, None, vec![0x0f]).await;
+    assert_eq!(malformed, (Code::InvalidArgument, "FIELD_INVALID".into()));
+}
+
+type Frames = (mpsc::Sender<ExchangeRequest>, Streaming<ExchangeResponse>);
+
+/// Opens an exchange stream of the peer and says hello.
+async fn exchange(world: &World) -> Result<Frames, Status> {
+    let (frames, queued) = mpsc::channel(8);
+    let hello = proto::Hello { agency: "peer.example".into(), ..proto::Hello::default() };
+    frames.send(ExchangeRequest { frame: Some(exchange_request::Frame::Hello(hello)) }).await.unwrap();
+    let mut client = PeerServiceClient::new(channel(world));
+    let mut answers = client.exchange(ReceiverStream::new(queued)).await?.into_inner();
+    answers.message().await?.expect("hello");
+    Ok((frames, answers))
+}
+
+#[tokio::test]
+async fn a_peer_has_only_so_many_exchange_streams_and_another_when_one_has_ended() {
+    let (world, _node) = open().await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS_OF_ONE_PEER {
+        streams.push(exchange(&world).await.unwrap());
+    }
+    let refused = exchange(&world).await.unwrap_err();
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "OVERLOADED");
+    streams.pop();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while exchange(&world).await.is_err() {
+        assert!(Instant::now() < deadline, "a stream that has ended still counts");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_with_more_bytes_than_one_may_have_ends_its_stream_with_the_reason() {
+    let (world, node) = open().await;
+    node.accept(&TestNode::with("peer.example", AgencyKind::JobcenterGe, node.clock.clone()).await).await;
+    let (frames, mut answers) = exchange(&world).await.unwrap();
+    let batch = proto::Batch { seal: None, envelopes: vec![vec![7; 512 * 1024].into(); 3] };
+    frames.send(ExchangeRequest { frame: Some(exchange_request::Frame::Batch(batch)) }).await.unwrap();
+    let refused = answers.message().await.unwrap_err();
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "BATCH_INVALID", "before its seal is looked at");
 }

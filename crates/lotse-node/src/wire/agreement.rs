@@ -19,7 +19,11 @@ use super::time::parse_date;
 /// Reads the sealed bytes of an agreement that came from elsewhere: they must say what their own source text says, in the one
 /// encoding that this text has.
 pub fn parse(payload: &[u8]) -> Result<Agreement, Reason> {
-    let agreement = parse_stored(payload)?;
+    check_source(parse_stored(payload)?, payload)
+}
+
+/// Checks that an agreement that was read from these bytes says what its source text says. Costs more than everything else about it.
+pub fn check_source(agreement: Agreement, payload: &[u8]) -> Result<Agreement, Reason> {
     let genuine = compiled_from_source(&agreement) && compile(&agreement) == payload;
     if genuine { Ok(agreement) } else { Err(Reason::AgreementInvalid) }
 }

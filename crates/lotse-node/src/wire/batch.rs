@@ -20,6 +20,9 @@ pub const MAX_BATCH: usize = 256;
 /// Largest batch, in bytes of its envelopes.
 pub const MAX_BATCH_BYTES: usize = 1024 * 1024 - 4096;
 
+/// Largest batch that is taken. Its sender estimates what an envelope adds to a content.
+const MAX_TAKEN_BYTES: usize = MAX_BATCH_BYTES + MAX_BATCH * 1024;
+
 /// What the sender of a batch signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchStatement {
@@ -135,6 +138,13 @@ fn verify(seal: &proto::Seal, document_type: DocumentType, keys: &[PublicKey]) -
     })
 }
 
+/// Tells whether a batch has no more envelopes and bytes than one may have. Costs nothing: it is asked before anything is hashed.
+pub fn fits(batch: &proto::Batch) -> bool {
+    let sealed = batch.seal.as_ref().map_or(0, |seal| seal.payload.len());
+    let bytes = batch.envelopes.iter().map(Bytes::len).fold(sealed, usize::saturating_add);
+    (1..=MAX_BATCH).contains(&batch.envelopes.len()) && bytes <= MAX_TAKEN_BYTES
+}
+
 /// Why a batch or a receipt is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SealFault {
@@ -243,4 +253,20 @@ pub fn parse_item(bytes: &Bytes) -> Result<ReceiptItem, SealFault> {
 pub fn items_root(items: &[Bytes]) -> Digest {
     let leaves: Vec<Digest> = items.iter().map(|item| Digest::of_leaf(item)).collect();
     tree::root(&leaves)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_as_many_envelopes_and_bytes_as_one_may_have_and_no_more() {
+        let batch =
+            |count: usize, length: usize| proto::Batch { seal: None, envelopes: vec![vec![7; length].into(); count] };
+        assert!(fits(&batch(1, 0)) && fits(&batch(MAX_BATCH, MAX_TAKEN_BYTES / MAX_BATCH)));
+        assert!(!fits(&batch(0, 0)) && !fits(&batch(MAX_BATCH + 1, 0)));
+        assert!(fits(&batch(1, MAX_TAKEN_BYTES)) && !fits(&batch(1, MAX_TAKEN_BYTES + 1)));
+        let seal = proto::Seal { payload: vec![7; MAX_TAKEN_BYTES].into(), ..proto::Seal::default() };
+        assert!(!fits(&proto::Batch { seal: Some(seal), ..batch(1, 1) }));
+    }
 }

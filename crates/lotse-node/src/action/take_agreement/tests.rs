@@ -5,6 +5,8 @@ use lotse_core::agreement::in_force;
 use lotse_core::id::{Digest, Id};
 use lotse_core::key::SigningKey;
 use lotse_core::time::DAY;
+use lotse_proto::exchange::v1 as proto;
+use prost::Message as _;
 
 use super::*;
 use crate::action::offer_agreement::offer_agreement;
@@ -399,4 +401,40 @@ fn for_today(text: &str) -> String {
         None => format!("{line}\n"),
     };
     text.lines().map(line).collect()
+}
+
+#[tokio::test]
+async fn a_refusal_names_no_third_agency_to_a_peer_and_names_it_to_the_own_administrator() {
+    let [one, two] = nodes(["one.example", "two.example"]).await;
+    let three = TestNode::with("three.example", AgencyKind::JobcenterGe, one.clock.clone()).await;
+    one.accept(&three).await;
+    let text = agreement_text(ID, 0, &[&one, &two, &three]);
+    let digest = offer(&one, &text).await;
+    let unknown = take_agreement(&two, &one.agency, sealed(&one, digest)).await.unwrap_err();
+    assert_eq!(unknown.reason(), Reason::AgreementPartyUnknown);
+    assert!(!unknown.message().contains("three.example"), "{unknown}");
+    let own = offer_agreement(&two, &text, admin()).await.unwrap_err();
+    assert!(own.message().contains("three.example has no accepted card here"), "{own}");
+
+    two.accept(&three).await;
+    let mut forged = sealed(&one, digest);
+    sign(&mut forged, &one.keys.sealing, &three.agency);
+    let invalid = take_agreement(&two, &one.agency, forged.clone()).await.unwrap_err();
+    pass_on(&one, &two, digest).await;
+    let seals = take_seals(&two, &one.agency, digest, forged.signatures).await.unwrap_err();
+    for failure in [invalid, seals] {
+        assert_eq!(failure.reason(), Reason::AgreementSealInvalid);
+        assert!(!failure.message().contains("three.example"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn the_source_of_an_offer_is_compiled_only_if_the_peer_may_offer_it() {
+    let [one, two, three] = nodes(["one.example", "two.example", "three.example"]).await;
+    let digest = offer(&one, &agreement_text(ID, 0, &[&one, &two])).await;
+    let mut message = proto::Agreement::decode(sealed(&one, digest).payload.as_slice()).unwrap();
+    message.source = "no text".into();
+    let broken = Seal::new(DocumentType::Agreement, message.encode_to_vec());
+    assert_eq!(refused(&two, &three, broken.clone()).await, Reason::AgreementPartyUnknown);
+    assert_eq!(refused(&two, &one, broken).await, Reason::AgreementInvalid);
 }
