@@ -82,6 +82,37 @@ impl std::str::FromStr for Timestamp {
 pub trait Clock: Send + Sync {
     /// Returns the present time.
     fn now(&self) -> Timestamp;
+
+    /// Returns how long the machine has been up, its sleep included. Nobody sets it, and a start of the machine begins it anew.
+    fn uptime(&self) -> Duration;
+
+    /// Reads both at one moment, as far as the machine lets it.
+    fn reading(&self) -> Reading {
+        let mut reading = Reading { wall: self.now(), uptime: self.uptime() };
+        for _ in 0..READING_ATTEMPTS {
+            let begun = self.uptime();
+            reading = Reading { wall: self.now(), uptime: self.uptime() };
+            if reading.uptime.saturating_sub(begun) < READING_TOLERANCE {
+                break;
+            }
+        }
+        reading
+    }
+}
+
+/// How often a clock is read until nothing came between time and uptime.
+const READING_ATTEMPTS: u32 = 8;
+
+/// How much may pass between time and uptime of one reading.
+const READING_TOLERANCE: Duration = Duration::from_secs(1);
+
+/// A reading of a clock: a clock that somebody set moves the time and leaves the uptime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The time.
+    pub wall: Timestamp,
+    /// How long the machine has been up.
+    pub uptime: Duration,
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The edges to the machine: the system clock and the system's random source, read here and nowhere else.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lotse_core::random::Random;
 use lotse_core::time::{Clock, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 
 /// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +15,13 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Counts while the machine sleeps, as CLOCK_MONOTONIC does not: waking up is no jump of the clock.
+    fn uptime(&self) -> Duration {
+        let since = clock_gettime(ClockId::Boottime);
+        let (seconds, nanoseconds) = (u64::try_from(since.tv_sec), u32::try_from(since.tv_nsec));
+        Duration::new(seconds.unwrap_or_default(), nanoseconds.unwrap_or_default())
     }
 }
 

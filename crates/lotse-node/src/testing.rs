@@ -37,26 +37,41 @@ use crate::wire;
 pub(crate) const FIRST_DAY: &str = "2026-11-02T08:00:00Z";
 
 /// A clock turned by hand. All nodes of a test share one, or each has its own.
-pub(crate) struct ManualClock(AtomicI64);
+pub(crate) struct ManualClock {
+    wall_us: AtomicI64,
+    uptime_us: AtomicU64,
+}
 
 impl ManualClock {
     pub(crate) fn new() -> Arc<ManualClock> {
         let first: Timestamp = FIRST_DAY.parse().unwrap();
-        Arc::new(ManualClock(AtomicI64::new(first.micros())))
+        Arc::new(ManualClock { wall_us: AtomicI64::new(first.micros()), uptime_us: AtomicU64::new(0) })
     }
 
+    /// Lets time pass.
     pub(crate) fn turn(&self, by: Duration) {
-        self.0.fetch_add(by.as_micros() as i64, Ordering::SeqCst);
+        self.jump(by);
+        self.uptime_us.fetch_add(by.as_micros() as u64, Ordering::SeqCst);
     }
 
+    /// Sets the clock ahead, as a broken source of time does: no time passes.
+    pub(crate) fn jump(&self, by: Duration) {
+        self.wall_us.fetch_add(by.as_micros() as i64, Ordering::SeqCst);
+    }
+
+    /// Sets the clock back: no time passes.
     pub(crate) fn turn_back(&self, by: Duration) {
-        self.0.fetch_sub(by.as_micros() as i64, Ordering::SeqCst);
+        self.wall_us.fetch_sub(by.as_micros() as i64, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        Timestamp::from_micros(self.wall_us.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.uptime_us.load(Ordering::SeqCst))
     }
 }
 
@@ -301,6 +316,8 @@ fn node(
         log: key(agency.as_str(), "log"),
         witness: key(agency.as_str(), "witness"),
     };
+    let holds = Holds::default();
+    holds.begin(None, None, clock.reading());
     let key_file = Vault::generate(&SeededRandom::new(&format!("{agency} vault")), "2026-11").unwrap();
     Node {
         config: config(&agency, kind),
@@ -315,7 +332,7 @@ fn node(
         clock,
         random: Arc::new(random),
         federation: Default::default(),
-        holds: Holds::default(),
+        holds,
         links: Links::default(),
         recent: RecentDeliveries::default(),
         sessions: Default::default(),
