@@ -1,4 +1,5 @@
-//! Facts about the database itself: which generation of the node it is, and since when it was last restored.
+//! Facts about the database itself: which generation of the node it is, since when it was last restored, and when
+//! its clock was last trusted.
 
 use lotse_core::time::Timestamp;
 
@@ -8,6 +9,8 @@ use crate::engine::{StoreError, Tx};
 const GENERATION: &str = "generation";
 /// Name of the row with the time of the last resume.
 const RESTORE_POINT: &str = "restore_point";
+/// Name of the row with the last time at which nothing spoke against the clock.
+const CLOCK_TRUSTED_AT: &str = "clock_trusted_at";
 
 /// Reads the node's generation; nothing before its log has begun.
 pub async fn generation(tx: &mut Tx) -> Result<Option<u32>, StoreError> {
@@ -30,6 +33,18 @@ pub async fn restore_point(tx: &mut Tx) -> Result<Option<Timestamp>, StoreError>
 /// Sets the time up to which the node was restored.
 pub async fn set_restore_point(tx: &mut Tx, at: Timestamp) -> Result<(), StoreError> {
     write(tx, RESTORE_POINT, at.micros().to_be_bytes().to_vec()).await
+}
+
+/// Reads the last time at which nothing spoke against the node's clock.
+pub async fn clock_trusted_at(tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
+    let number = read(tx, CLOCK_TRUSTED_AT).await?.map(|bytes| bytes.try_into().map(i64::from_be_bytes));
+    let micros = number.transpose().map_err(|_| StoreError::Value("the stored time of the clock is not 8 bytes"))?;
+    Ok(micros.map(Timestamp::from_micros))
+}
+
+/// Writes the last time at which nothing spoke against the node's clock: the next start compares its clock with it.
+pub async fn set_clock_trusted_at(tx: &mut Tx, at: Timestamp) -> Result<(), StoreError> {
+    write(tx, CLOCK_TRUSTED_AT, at.micros().to_be_bytes().to_vec()).await
 }
 
 /// Reads how many checkpoints a closed generation had.

@@ -164,6 +164,11 @@ async fn facts_read_as_they_were_written(database: Database) {
     let at = Timestamp::from_micros(-3);
     writing!(store, tx => meta::set_restore_point(tx, at)).unwrap();
     assert_eq!(reading!(store, tx => meta::restore_point(tx)), Some(at));
+    assert_eq!(reading!(store, tx => meta::clock_trusted_at(tx)), None);
+    for at in [at, Timestamp::from_micros(9)] {
+        writing!(store, tx => meta::set_clock_trusted_at(tx, at)).unwrap();
+        assert_eq!(reading!(store, tx => meta::clock_trusted_at(tx)), Some(at));
+    }
 }
 
 async fn a_new_generation_counts_from_the_beginning(database: Database) {

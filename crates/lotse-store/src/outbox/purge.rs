@@ -20,7 +20,7 @@ pub async fn purge_ended(tx: &mut Tx, limit: u32) -> Result<u64, StoreError> {
 }
 
 /// What was found overdue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overdue {
     /// Batches that were looked at.
     pub batches: usize,
