@@ -134,6 +134,8 @@ reasons! {
         "das Protokoll dieses Knotens ist gesperrt, weil seine Unversehrtheit in Zweifel steht"
     67 OwnCardExpired "OWN_CARD_EXPIRED" Retryable level 1 "this agency's own card has expired or is not installed"
         "die eigene Karte ist abgelaufen oder nicht eingesetzt"
+    68 ClockJumpedAhead "CLOCK_JUMPED_AHEAD" Retryable level 1 "this node's clock jumped ahead, or after a long stop nothing has confirmed it yet"
+        "die Uhr dieses Knotens ist vorgesprungen, oder nach langem Stillstand hat sie noch nichts bestätigt"
     80 SealInvalid "SEAL_INVALID" Final level 1 "the seal does not verify with a sealing key of the sender's card"
         "das Siegel lässt sich mit keinem Siegelschlüssel aus der Karte des Absenders bestätigen"
     81 BatchReused "BATCH_REUSED" Final level 1 "a batch with this id and another root was already received"

@@ -1,13 +1,16 @@
-//! What stops releases at this node: doubt about the log, or a clock that stepped back. Duties go on.
+//! What stops releases at this node: doubt about the log, or about the clock. Duties go on. What cannot be undone and follows
+//! from the time alone waits for a time that nothing speaks against.
+
+mod clock;
 
 use std::sync::Mutex;
-use std::time::Duration;
 
+use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
-use lotse_core::time::Timestamp;
+use lotse_core::time::{Reading, Timestamp};
 
-/// How far the clock may step back before releases stop.
-pub const MAX_STEP_BACK: Duration = Duration::from_secs(120);
+use clock::ClockWatch;
+pub use clock::{ClockDoubt, MAX_STEP_BACK, PeerClock, ProvenTime};
 
 /// What stops releases.
 #[derive(Default)]
@@ -16,8 +19,7 @@ pub struct Holds(Mutex<State>);
 #[derive(Default)]
 struct State {
     log: Option<String>,
-    latest: Option<Timestamp>,
-    stepped_back: bool,
+    clock: ClockWatch,
 }
 
 impl Holds {
@@ -32,40 +34,50 @@ impl Holds {
         self.lock().log.clone()
     }
 
-    /// Looks at the clock: remembers the latest time seen and notices a step back.
-    pub fn observe(&self, now: Timestamp) {
-        let mut state = self.lock();
-        let latest = state.latest.map_or(now, |latest| latest.max(now));
-        if now.plus(MAX_STEP_BACK) < latest && !state.stepped_back {
-            tracing::error!("the clock stepped back by more than 120 seconds: no releases until `lotse clock confirm`");
-            state.stepped_back = true;
-        }
-        state.latest = Some(latest);
+    /// Compares the clock at a start with the newest entry of the log, and with the last time at which it was trusted.
+    pub fn begin(&self, newest_entry: Option<Timestamp>, trusted: Option<Timestamp>, now: Reading) {
+        self.lock().clock.begin(newest_entry, trusted, now);
     }
 
-    /// Tells whether the clock stepped back.
-    pub fn clock_stepped_back(&self) -> bool {
-        self.lock().stepped_back
+    /// Looks at the clock and notices when somebody has set it.
+    pub fn observe(&self, now: Reading) {
+        self.lock().clock.observe(now);
+    }
+
+    /// Compares the clock with a peer's.
+    pub fn compare(&self, peer: &AgencyId, its: PeerClock, now: Reading) {
+        let mut state = self.lock();
+        state.clock.observe(now);
+        state.clock.compare(peer, its, now);
+    }
+
+    /// Returns what speaks against the clock.
+    pub fn clock_doubt(&self) -> Option<ClockDoubt> {
+        self.lock().clock.doubt()
+    }
+
+    /// Returns the present time for what cannot be undone; none while the clock may run ahead. The only way to such a time.
+    pub fn prove(&self, now: Reading) -> Option<ProvenTime> {
+        let mut state = self.lock();
+        state.clock.observe(now);
+        state.clock.prove(now)
     }
 
     /// Takes the present time as right.
-    pub fn confirm_clock(&self, now: Timestamp) {
-        let mut state = self.lock();
-        state.stepped_back = false;
-        state.latest = Some(now);
+    pub fn confirm_clock(&self, now: Reading) {
+        self.lock().clock.confirm(now);
+    }
+
+    /// Tells once after a doubt about the clock has ended: what got its next time from a wrong clock is to be looked at again.
+    pub fn take_ended_doubt(&self) -> bool {
+        self.lock().clock.take_ended_doubt()
     }
 
     /// Says why nothing may be released now, if so.
-    pub fn objection(&self, now: Timestamp) -> Option<Reason> {
-        self.observe(now);
-        let state = self.lock();
-        if state.log.is_some() {
-            Some(Reason::LogHold)
-        } else if state.stepped_back {
-            Some(Reason::ClockSteppedBack)
-        } else {
-            None
-        }
+    pub fn objection(&self, now: Reading) -> Option<Reason> {
+        let mut state = self.lock();
+        state.clock.observe(now);
+        if state.log.is_some() { Some(Reason::LogHold) } else { state.clock.objection() }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -77,27 +89,13 @@ impl Holds {
 mod tests {
     use super::*;
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_micros(seconds * 1_000_000)
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_stops_releases_until_it_is_confirmed() {
-        let holds = Holds::default();
-        assert_eq!(holds.objection(at(1000)), None);
-        assert_eq!(holds.objection(at(880)), None, "120 seconds are tolerated");
-        assert_eq!(holds.objection(at(879)), Some(Reason::ClockSteppedBack));
-        assert_eq!(holds.objection(at(2000)), Some(Reason::ClockSteppedBack));
-        holds.confirm_clock(at(879));
-        assert_eq!(holds.objection(at(879)), None);
-    }
-
     #[test]
     fn a_log_in_doubt_stops_releases() {
-        let holds = Holds::default();
+        let (holds, now) =
+            (Holds::default(), Reading { wall: Timestamp::from_micros(1), uptime: std::time::Duration::ZERO });
         holds.hold_log("root differs".into());
         holds.hold_log("later".into());
-        assert_eq!(holds.objection(at(1)), Some(Reason::LogHold));
+        assert_eq!(holds.objection(now), Some(Reason::LogHold));
         assert_eq!(holds.log_hold().as_deref(), Some("root differs"));
     }
 }

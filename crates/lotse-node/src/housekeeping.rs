@@ -1,4 +1,4 @@
-//! What time does by itself: consents and items expire, leases end, a clock that steps back is noticed, and withdrawals that a
+//! What time does by itself: consents and items expire, leases end, a clock that somebody set is noticed, and withdrawals that a
 //! crash interrupted take effect.
 
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use crate::action::expire_consents::expire_consents;
 use crate::action::expire_items::expire_items;
 use crate::action::purge_ended::purge_ended;
 use crate::action::purge_sent::purge_sent;
+use crate::action::remember_clock::remember_clock;
+use crate::action::retry_waiting::retry_waiting;
 use crate::action::withdraw_consent::finish_pending;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -24,24 +26,58 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How often content is destroyed whose lease has ended. Reading refuses it at once.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often it is written that the clock is trusted. A stop that looks longer by it is no harm.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
 /// Keeps house until the node stops.
 pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut purged, mut leases) = (Instant::now(), Leases::default());
+    let mut clock = ClockRound::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        node.holds.observe(node.now());
+        node.observe_clock();
         let purge = purged.elapsed() >= PURGE_INTERVAL;
         if purge {
             purged = Instant::now();
         }
+        if let Err(failure) = clock.keep(&node).await {
+            tracing::error!(%failure, "what follows from a clock that is right again did not finish; it goes on in a second");
+        }
         if let Err(failure) = keep(&node, &mut leases, purge).await {
             tracing::error!(%failure, "housekeeping did not finish; it goes on in a second");
         }
+    }
+}
+
+/// What follows from a clock that is trusted.
+#[derive(Default)]
+struct ClockRound {
+    remembered: Option<Instant>,
+    has_retried: bool,
+}
+
+impl ClockRound {
+    /// Writes that the clock is trusted. At a start, and when a doubt has ended, what waits is tried again: the clock may have been
+    /// wrong when its next attempt was written.
+    async fn keep(&mut self, node: &Arc<Node>) -> Result<(), Failure> {
+        if node.holds.take_ended_doubt() {
+            (self.has_retried, self.remembered) = (false, None);
+        }
+        if !self.has_retried {
+            retry_waiting(node).await?;
+            self.has_retried = true;
+        }
+        let is_due = self.remembered.is_none_or(|at| at.elapsed() >= CLOCK_INTERVAL);
+        if let Some(now) = node.proven_now().filter(|_| is_due && node.holds.clock_doubt().is_none()) {
+            remember_clock(node, now).await?;
+            self.remembered = Some(Instant::now());
+        }
+        Ok(())
     }
 }
 
@@ -72,4 +108,34 @@ async fn destroy(node: &Arc<Node>) -> Result<(), Failure> {
         tracing::info!("bytes of destroyed content stay in the write-ahead log while somebody reads an old snapshot");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use lotse_core::time::{DAY, Timestamp};
+    use lotse_store::meta;
+
+    use super::*;
+    use crate::testing::TestNode;
+
+    async fn trusted_at(node: &TestNode) -> Option<Timestamp> {
+        node.store.read("trusted", |tx| Box::pin(meta::clock_trusted_at(tx))).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_a_time_that_is_trusted_is_remembered_for_the_next_start() {
+        let (node, mut clock) = (TestNode::new("jc.example").await, ClockRound::default());
+        let first = node.now();
+        clock.keep(&node).await.unwrap();
+        assert_eq!(trusted_at(&node).await, Some(first));
+        node.clock.jump(DAY);
+        node.observe_clock();
+        ClockRound::default().keep(&node).await.unwrap();
+        assert_eq!(trusted_at(&node).await, Some(first), "another start of the wrong clock finds the last good time");
+        node.clock.turn_back(DAY);
+        node.clock.turn(Duration::from_secs(5));
+        node.observe_clock();
+        clock.keep(&node).await.unwrap();
+        assert_eq!(trusted_at(&node).await, Some(node.now()), "the end of the doubt is remembered at once");
+    }
 }

@@ -14,7 +14,7 @@ use lotse_store::vault::Vault;
 use crate::config::Config;
 use crate::federation::FederationCache;
 use crate::head_store::HeadStore;
-use crate::hold::Holds;
+use crate::hold::{ClockDoubt, Holds, ProvenTime};
 use crate::key_file::NodeKeyFile;
 use crate::link::Links;
 use crate::recent::RecentDeliveries;
@@ -94,5 +94,22 @@ impl Node {
     /// Returns the present time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Looks at the clock and notices when somebody has set it.
+    pub fn observe_clock(&self) {
+        self.holds.observe(self.clock.reading());
+    }
+
+    /// Returns the present time for what cannot be undone: to end, expire or destroy what has become old. None while the clock may
+    /// run ahead: it waits then.
+    pub fn proven_now(&self) -> Option<ProvenTime> {
+        self.holds.prove(self.clock.reading())
+    }
+
+    /// Tells whether the clock jumped ahead: nothing is signed or written then that others would keep with a wrong time.
+    pub fn clock_jumped_ahead(&self) -> bool {
+        self.observe_clock();
+        self.holds.clock_doubt() == Some(ClockDoubt::JumpedAhead)
     }
 }

@@ -15,7 +15,7 @@ use lotse_core::random::Random;
 use lotse_core::time::{Clock, ENDS_SOON, Timestamp};
 use lotse_store::counter::{self, Counter};
 use lotse_store::vault::Vault;
-use lotse_store::{Opener, Store, StoreOptions, log};
+use lotse_store::{Opener, Store, StoreOptions, log, meta};
 use services::Services;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -178,7 +178,8 @@ async fn assemble(
     };
     let begun = sequencer.start().await.context("the log cannot be compared with the head store")?;
     let holds = Holds::default();
-    newest_entry(&store, begun.generation).await?.into_iter().for_each(|at| holds.observe(at));
+    let (newest, trusted) = last_times(&store, begun.generation).await?;
+    holds.begin(newest, trusted, overrides.clock.reading());
     if let Some(doubt) = &begun.doubt {
         holds.hold_log(doubt.to_string());
     }
@@ -204,15 +205,17 @@ async fn assemble(
     })
 }
 
-/// Returns the time of the newest log entry: a clock that stepped back while the node was stopped is noticed by it.
-async fn newest_entry(store: &Store, generation: u32) -> anyhow::Result<Option<Timestamp>> {
-    let read = store.read("newest entry", move |tx| {
+/// Reads the time of the newest log entry and the last time at which the clock was trusted: by them a clock is noticed that stepped
+/// back, or ran ahead, while the node was stopped.
+async fn last_times(store: &Store, generation: u32) -> anyhow::Result<(Option<Timestamp>, Option<Timestamp>)> {
+    let read = store.read("last times", move |tx| {
         Box::pin(async move {
             let next = counter::read(tx, &Counter::Leaf).await?;
-            log::find(tx, generation, next.saturating_sub(1)).await
+            let newest = log::find(tx, generation, next.saturating_sub(1)).await?;
+            Ok((newest.map(|leaf| leaf.entry.at), meta::clock_trusted_at(tx).await?))
         })
     });
-    Ok(read.await?.map(|leaf| leaf.entry.at))
+    Ok(read.await?)
 }
 
 /// Says which secret files others may read. They are used all the same: a node that does not start helps nobody.

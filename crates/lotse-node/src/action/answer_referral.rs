@@ -64,7 +64,8 @@ pub struct Answered {
 /// # Errors
 /// `NOT_FOUND` (also past its holding time), `IDEMPOTENCY_KEY_REUSED`, `TRANSITION_NOT_ALLOWED`, `FEEDBACK_NOT_ALLOWED`,
 /// `NO_AGREEMENT`, `AGREEMENT_SUSPENDED`, `NO_CLAUSE`; what stops every release to its owner now: `PEER_UNKNOWN`, `PEER_SUSPENDED`,
-/// `PEER_CARD_EXPIRED`, `OWN_CARD_EXPIRED`, `LOG_HOLD`, `CLOCK_STEPPED_BACK`, `CLOCK_SKEW`.
+/// `PEER_CARD_EXPIRED`, `OWN_CARD_EXPIRED`, `LOG_HOLD`, `CLOCK_STEPPED_BACK`,
+/// `CLOCK_JUMPED_AHEAD`, `CLOCK_SKEW`.
 pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> Result<Answered, Failure> {
     let begun = node.telemetry.begin();
     let job = Arc::new((node.clone(), submission));

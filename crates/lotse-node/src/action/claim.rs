@@ -106,6 +106,15 @@ enum Verdict {
     End(Vec<Reason>),
 }
 
+impl Verdict {
+    /// Lets an item wait that would end, as long as the time by which it ends is in doubt.
+    fn postpone_end(&mut self) {
+        if let Verdict::End(_) = self {
+            *self = Verdict::Wait(vec![Reason::ClockJumpedAhead]);
+        }
+    }
+}
+
 /// On what ground an item may go.
 enum Granted {
     Referral(Box<(Permit, Towards)>),
@@ -114,7 +123,11 @@ enum Granted {
 
 impl Claim {
     async fn due(&self, tx: &mut Tx) -> Result<Claimed, StoreError> {
-        let at = self.node.now();
+        if self.node.clock_jumped_ahead() {
+            // The next attempt would be written with a time that may be weeks away.
+            return Ok(Claimed { looked: true, objection: Some(Reason::ClockJumpedAhead), ..Claimed::default() });
+        }
+        let (at, proven) = (self.node.now(), self.node.proven_now());
         let found = outbox::due(tx, &self.peer, at, MAX_BATCH as u32).await?;
         if found.is_empty() {
             return Ok(Claimed::default());
@@ -124,12 +137,15 @@ impl Claim {
         let mut federation = self.node.federation.get();
         let mut before = Numbers::default();
         let (verdicts, counters, numbers) = loop {
-            let verdicts: Vec<Verdict> = match guard::releasable(&self.node, &federation, &self.peer, at) {
+            let mut verdicts: Vec<Verdict> = match guard::releasable(&self.node, &federation, &self.peer, at) {
                 Ok(_) => items.iter().map(|item| self.decide(&federation, &consents, item, at)).collect(),
                 Err(reason) => {
                     items.iter().map(|item| overdue(item, at).unwrap_or(Verdict::Wait(vec![reason]))).collect()
                 }
             };
+            if proven.is_none() {
+                verdicts.iter_mut().for_each(Verdict::postpone_end);
+            }
             let numbers = Numbers::of(&verdicts);
             let counters = counter::take(tx, &numbers.less(&before).wanted(&self.peer)).await?;
             if counters.after(&Counter::Federation) == federation.version {
@@ -138,7 +154,7 @@ impl Claim {
             before = numbers;
             federation = Arc::new(Federation::load(tx, &self.node.agency).await?);
         };
-        expire(tx, &self.node, &consents.overdue(at)).await?;
+        expire(tx, &self.node, &consents.overdue(proven)).await?;
         self.write(tx, &federation, items, verdicts, &counters, &numbers, at).await
     }
 

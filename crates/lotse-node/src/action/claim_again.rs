@@ -55,6 +55,9 @@ struct Claim {
 
 impl Claim {
     async fn run(&self, tx: &mut Tx) -> Result<Option<Again>, StoreError> {
+        if self.node.clock_jumped_ahead() {
+            return Ok(None);
+        }
         let at = self.node.now();
         let Some(lapsed) = batch::lapsed(tx, &self.peer, at).await? else { return Ok(None) };
         let ids: Vec<Id> = lapsed.items.iter().map(|item| item.record_id).collect();

@@ -1,19 +1,19 @@
-//! Confirms that the clock is right although it stepped back.
+//! Confirms that the clock is right although it stepped back, jumped ahead or was not compared.
 
 use std::sync::Arc;
 
+use crate::action::retry_waiting::retry_waiting;
 use crate::entry::{self, EntryKind};
 use crate::failure::Failure;
 use crate::federation::Act;
 use crate::node::Node;
 
-/// Takes the present time as right, so that releases go on.
+/// Takes the present time as right, so that releases and expiry go on, also of what would still wait by a clock that was wrong.
 pub async fn confirm_clock(node: &Arc<Node>, act: Act) -> Result<(), Failure> {
-    let now = node.now();
+    let now = node.clock.reading();
     entry::record(node, "confirm_clock", vec![(EntryKind::AdminActed, act.draft())]).await?;
     node.holds.confirm_clock(now);
-    node.signals.all_due();
-    Ok(())
+    retry_waiting(node).await
 }
 
 #[cfg(test)]
@@ -27,11 +27,16 @@ mod tests {
     #[tokio::test]
     async fn a_confirmed_clock_lets_releases_go_on_and_is_logged() {
         let node = TestNode::new("jc.example").await;
-        assert_eq!(node.holds.objection(node.now()), None);
+        let objection = || node.holds.objection(node.node.clock.reading());
+        assert_eq!(objection(), None);
         node.clock.turn_back(DAY);
-        assert_eq!(node.holds.objection(node.now()), Some(Reason::ClockSteppedBack));
+        assert_eq!(objection(), Some(Reason::ClockSteppedBack));
         confirm_clock(&node, admin()).await.unwrap();
-        assert_eq!(node.holds.objection(node.now()), None);
+        assert_eq!(objection(), None);
+        node.clock.jump(DAY);
+        assert_eq!(objection(), Some(Reason::ClockJumpedAhead));
+        confirm_clock(&node, admin()).await.unwrap();
+        assert_eq!(objection(), None);
         assert_eq!(node.log().await.last(), Some(&EntryKind::AdminActed));
     }
 }

@@ -2,9 +2,10 @@
 
 use lotse_core::consent::ConsentState;
 use lotse_core::id::{AgencyId, Id};
-use lotse_core::time::Timestamp;
 use lotse_store::consent::{self, Towards};
 use lotse_store::{StoreError, Tx};
+
+use crate::hold::ProvenTime;
 
 /// Consents as they stand towards the recipient, found by subject.
 #[derive(Default)]
@@ -30,8 +31,9 @@ impl Consents {
         Ok(Consents(towards))
     }
 
-    /// Returns the consents whose time is over and that nobody has committed as expired yet.
-    pub fn overdue(&self, at: Timestamp) -> Vec<Id> {
+    /// Returns the consents whose time is over and that nobody has committed as expired yet; none without a proven time.
+    pub fn overdue(&self, now: Option<ProvenTime>) -> Vec<Id> {
+        let Some(at) = now.map(ProvenTime::at) else { return Vec::new() };
         let given = |towards: &&Towards| towards.consent.state == ConsentState::Given;
         self.0.iter().filter(given).map(|t| &t.consent).filter(|c| c.expires_at <= at).map(|c| c.id).collect()
     }

@@ -5,6 +5,7 @@ mod answers;
 mod content;
 mod faults;
 mod guesses;
+mod jumps;
 mod later;
 pub(crate) mod pair;
 mod receipts;

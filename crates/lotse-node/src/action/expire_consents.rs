@@ -13,17 +13,18 @@ use crate::node::Node;
 /// Consents that one transaction expires.
 const AT_ONCE: u32 = 256;
 
-/// Expires all consents whose time is over; returns how many changes there were, counted per recipient.
+/// Expires all consents whose time is over; returns how many changes there were, counted per recipient. None while the clock may
+/// run ahead: an expired consent stays expired.
 pub async fn expire_consents(node: &Arc<Node>) -> Result<usize, Failure> {
     let mut changes = 0;
-    loop {
-        let (at, shared) = (node.now(), node.clone());
+    while let Some(now) = node.proven_now() {
+        let shared = node.clone();
         let (found, touched) = node
             .store
             .transact("expire_consents", move |tx| {
                 let node = shared.clone();
                 Box::pin(async move {
-                    let due = consent::due_to_expire(tx, at, AT_ONCE).await?;
+                    let due = consent::due_to_expire(tx, now.at(), AT_ONCE).await?;
                     Ok((due.len(), expire(tx, &node, &due).await?.len()))
                 })
             })

@@ -15,21 +15,22 @@ use lotse_store::{StoreError, Tx, log};
 
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::Failure;
+use crate::hold::ProvenTime;
 use crate::node::Node;
 
 /// Items that one transaction ends.
 const AT_ONCE: u32 = 256;
 
-/// Ends items whose time is over; returns how many.
+/// Ends items whose time is over; returns how many. None while the clock may run ahead.
 pub async fn expire_items(node: &Arc<Node>) -> Result<usize, Failure> {
     let mut ended = 0;
-    loop {
+    while let Some(now) = node.proven_now() {
         let shared = node.clone();
         let (found, newest) = node
             .store
             .transact("expire_items", move |tx| {
                 let node = shared.clone();
-                Box::pin(async move { expire(tx, &node).await })
+                Box::pin(async move { expire(tx, &node, now).await })
             })
             .await?;
         ended += found;
@@ -38,13 +39,14 @@ pub async fn expire_items(node: &Arc<Node>) -> Result<usize, Failure> {
             node.signals.log.notify_one();
         }
         if found < AT_ONCE as usize {
-            return Ok(ended);
+            break;
         }
     }
+    Ok(ended)
 }
 
-async fn expire(tx: &mut Tx, node: &Node) -> Result<(usize, Option<u64>), StoreError> {
-    let at = node.now();
+async fn expire(tx: &mut Tx, node: &Node, now: ProvenTime) -> Result<(usize, Option<u64>), StoreError> {
+    let at = now.at();
     let items = outbox::expired(tx, at, AT_ONCE).await?;
     if items.is_empty() {
         return Ok((0, None));

@@ -10,6 +10,7 @@ use lotse_store::outbox::{self, Waiting};
 use lotse_store::{StoreError, Tx};
 
 use crate::failure::Failure;
+use crate::hold::ClockDoubt;
 use crate::node::Node;
 
 /// How a node is.
@@ -23,8 +24,8 @@ pub struct NodeStatus {
     pub checkpoint_size: u64,
     /// Why the log is on hold.
     pub log_hold: Option<String>,
-    /// Whether the clock stepped back.
-    pub clock_stepped_back: bool,
+    /// What speaks against the clock.
+    pub clock_doubt: Option<ClockDoubt>,
     /// Items that wait, by peer.
     pub waiting: BTreeMap<AgencyId, Waiting>,
     /// What needs a human, a sentence each.
@@ -36,14 +37,14 @@ pub async fn get_status(node: &Arc<Node>) -> Result<NodeStatus, Failure> {
     let generation = node.generation;
     let read = node.store.read("get_status", move |tx| Box::pin(read(tx, generation)));
     let (log_size, checkpoint_size, waiting) = read.await?;
-    node.holds.observe(node.now());
+    node.observe_clock();
     let card = node.federation.get().own.as_ref().map(|own| (own.card.version, own.card.valid_until));
     Ok(NodeStatus {
         card,
         log_size,
         checkpoint_size,
         log_hold: node.holds.log_hold(),
-        clock_stepped_back: node.holds.clock_stepped_back(),
+        clock_doubt: node.holds.clock_doubt(),
         waiting,
         alarms: alarms(node, card),
     })
@@ -68,7 +69,8 @@ fn by_peer(waiting: Vec<Waiting>) -> BTreeMap<AgencyId, Waiting> {
 
 fn alarms(node: &Node, card: Option<(u64, Timestamp)>) -> Vec<String> {
     let now = node.now();
-    let mut alarms = node.links.alarms();
+    let mut alarms: Vec<String> = node.holds.clock_doubt().map(|doubt| doubt.sentence().into()).into_iter().collect();
+    alarms.extend(node.links.alarms());
     match card {
         None => alarms.push("no card is installed: draft, sign and install one".into()),
         Some((_, until)) if until <= now => {

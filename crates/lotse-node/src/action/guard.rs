@@ -25,7 +25,7 @@ pub fn releasable<'a>(
     if !federation.own.as_ref().is_some_and(|own| own.card.is_valid_at(at)) {
         return Err(Reason::OwnCardExpired);
     }
-    if let Some(reason) = node.holds.objection(at) {
+    if let Some(reason) = node.holds.objection(node.clock.reading()) {
         return Err(reason);
     }
     if node.links.skewed(peer) { Err(Reason::ClockSkew) } else { Ok(known) }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use lotse_store::custody;
 
 use crate::failure::Failure;
+use crate::hold::ProvenTime;
 use crate::node::Node;
 
 /// Copies of which one transaction destroys the content: leases end together, as consents do on the last day of a year.
@@ -16,10 +17,12 @@ const AT_ONCE: u32 = 256;
 const STEPS: usize = 256;
 
 /// Purges what may no longer be held; returns how many copies went. The old bytes go when the write-ahead log is emptied.
+/// While the clock may run ahead no copy goes.
 pub async fn purge_ended(node: &Arc<Node>) -> Result<u64, Failure> {
     let mut purged = 0;
     for _ in 0..STEPS {
-        let step = step(node).await?;
+        let Some(now) = node.proven_now() else { break };
+        let step = step(node, now).await?;
         purged += step;
         if step < u64::from(AT_ONCE) {
             break;
@@ -28,8 +31,8 @@ pub async fn purge_ended(node: &Arc<Node>) -> Result<u64, Failure> {
     Ok(purged)
 }
 
-async fn step(node: &Arc<Node>) -> Result<u64, Failure> {
-    let at = node.now();
+async fn step(node: &Arc<Node>, now: ProvenTime) -> Result<u64, Failure> {
+    let at = now.at();
     let taken_until = at.minus(node.config.custody.payload_life());
     let job = node.clone();
     let purge = node.store.transact("purge", move |tx| {

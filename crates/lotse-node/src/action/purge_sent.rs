@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lotse_store::outbox;
+use lotse_store::outbox::{self, Overdue};
 
 use crate::failure::Failure;
 use crate::node::Node;
@@ -19,6 +19,7 @@ const BATCHES_AT_ONCE: u32 = 16;
 const STEPS: usize = 256;
 
 /// Purges what is not needed any more; returns of how many items. The old bytes go when the write-ahead log is emptied.
+/// What goes by time stays while the clock may run ahead.
 pub async fn purge_sent(node: &Arc<Node>) -> Result<u64, Failure> {
     let mut purged = 0;
     for _ in 0..STEPS {
@@ -37,12 +38,15 @@ struct Step {
 }
 
 async fn step(node: &Arc<Node>) -> Result<Step, Failure> {
-    let (at, job) = (node.now(), node.clone());
+    let (now, job) = (node.proven_now(), node.clone());
     let step = node.store.transact("purge sent", move |tx| {
         let node = job.clone();
         Box::pin(async move {
             let ended = outbox::purge_ended(tx, ENDED_AT_ONCE).await?;
-            let overdue = outbox::purge_overdue(tx, at, BATCHES_AT_ONCE).await?;
+            let overdue = match now {
+                Some(now) => outbox::purge_overdue(tx, now.at(), BATCHES_AT_ONCE).await?,
+                None => Overdue::default(),
+            };
             let purged = ended + overdue.purged;
             if purged > 0 {
                 node.signals.content_gone.store(true, Ordering::Release);

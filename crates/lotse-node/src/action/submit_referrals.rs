@@ -194,7 +194,7 @@ impl Job {
             taken_before = wanted;
             federation = Arc::new(Federation::load(tx, &self.node.agency).await?);
         };
-        expire(tx, &self.node, &towards.overdue(at)).await?;
+        expire(tx, &self.node, &towards.overdue(self.node.proven_now())).await?;
         self.write(tx, &federation, &fresh, verdicts, counters, at).await.map(|(shipment, fresh_results)| {
             let results = self.answers(&known, &fresh, fresh_results);
             Outcome { results, shipment }

@@ -38,7 +38,11 @@ use envelope::{Envelope, encrypt, read};
 use judge::{Taking, Verdict};
 
 /// Takes a batch from a peer, whose identity TLS has proven. Refuses it as a whole only if its seal or its form is wrong.
+/// While the clock has jumped ahead nothing is taken: a receipt would be signed with the wrong time.
 pub async fn take_batch(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) -> Result<proto::Receipt, Failure> {
+    if node.clock_jumped_ahead() {
+        return Err(Failure { kind: ErrorKind::Unavailable, causes: vec![Reason::ClockJumpedAhead.into()] });
+    }
     let job = Job::open(node, peer, batch).map_err(|reason| whole(node, peer, reason))?;
     let begun = node.telemetry.begin();
     let job = Arc::new(job);

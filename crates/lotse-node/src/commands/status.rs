@@ -29,10 +29,15 @@ impl Status {
 fn description(status: &GetStatusResponse) -> String {
     let until = status.card_valid_until.as_ref().and_then(wire::time::parse);
     let until = until.map_or("unknown".to_string(), |until| until.date().to_string());
-    let releases = match (status.log_hold.as_str(), status.clock_stepped_back) {
-        ("", false) => "go out".to_string(),
-        ("", true) => "STOPPED: the clock stepped back; check it, then `lotse clock confirm`".to_string(),
-        (why, _) => format!("STOPPED: the log is on hold ({why}); see `lotse log resume`"),
+    let releases = match status.log_hold.as_str() {
+        "" if status.clock_stepped_back => {
+            "STOPPED: the clock stepped back; check it, then `lotse clock confirm`".to_string()
+        }
+        "" if status.clock_jumped_ahead => {
+            "STOPPED: the clock jumped ahead; check it, then `lotse clock confirm`".to_string()
+        }
+        "" => "go out".to_string(),
+        why => format!("STOPPED: the log is on hold ({why}); see `lotse log resume`"),
     };
     let mut text = format!(
         "{agency}, lotse {version}

@@ -4,7 +4,8 @@ use lotse_core::id::AgencyId;
 use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
 
-use crate::link::SKEW_ALARM_US;
+use crate::hold::{ClockDoubt, PeerClock};
+use crate::link::{SKEW_ALARM_US, SKEW_LIMIT_US};
 use crate::node::Node;
 use crate::wire::envelope::SCHEMA_LEVEL;
 
@@ -22,6 +23,7 @@ pub fn hello(node: &Node, peer: &AgencyId) -> proto::Hello {
         schema_level: SCHEMA_LEVEL,
         catching_up: false,
         card_version: federation.own.as_ref().map_or(0, |own| own.card.version),
+        clock_in_doubt: matches!(node.holds.clock_doubt(), Some(ClockDoubt::SteppedBack | ClockDoubt::JumpedAhead)),
     }
 }
 
@@ -36,6 +38,12 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
     if difference.unsigned_abs() > SKEW_ALARM_US {
         tracing::warn!(%peer, difference_ms = difference / 1000, "the clocks of the two nodes are far apart");
     }
+    let clock = match hello.clock_in_doubt {
+        true => PeerClock::InDoubt,
+        false if difference.unsigned_abs() <= SKEW_LIMIT_US => PeerClock::Agrees,
+        false => PeerClock::Differs,
+    };
+    node.holds.compare(peer, clock, node.clock.reading());
     node.links.update(peer, |link| {
         link.clock_difference_us = difference;
         link.last_seen = Some(Timestamp::from_micros(now.micros()));

@@ -60,8 +60,14 @@ pub(super) async fn clocks_apart() -> Vec<Reason> {
 pub(super) async fn clock_stepped_back() -> Vec<Reason> {
     let pair = consented().await;
     pair.clock.turn(DAY); // the cards began a minute before the first day's start
-    pair.owner.holds.observe(pair.owner.now());
+    pair.owner.observe_clock();
     pair.clock.turn_back(Duration::from_secs(121));
+    submitted(&pair).await
+}
+
+pub(super) async fn clock_jumped_ahead() -> Vec<Reason> {
+    let pair = consented().await;
+    pair.clock.jump(Duration::from_secs(121));
     submitted(&pair).await
 }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Instruments;
 use crate::action::get_status::{NodeStatus, get_status};
 use crate::failure::Failure;
+use crate::hold::ClockDoubt;
 use crate::node::Node;
 use crate::tls::Credentials;
 
@@ -45,7 +46,8 @@ async fn look(node: &Arc<Node>, instruments: &Instruments) -> Result<(), Failure
     waiting(instruments, node, &status, &oldest);
     instruments.log_size.record(status.log_size, &[]);
     instruments.log_signed_size.record(status.checkpoint_size, &[]);
-    for (cause, holds) in [("log", status.log_hold.is_some()), ("clock", status.clock_stepped_back)] {
+    let stops_releases = matches!(status.clock_doubt, Some(ClockDoubt::SteppedBack | ClockDoubt::JumpedAhead));
+    for (cause, holds) in [("log", status.log_hold.is_some()), ("clock", stops_releases)] {
         instruments.holds.record(holds.into(), &[KeyValue::new("cause", cause)]);
     }
     instruments.alarms.record(status.alarms.len() as u64, &[]);

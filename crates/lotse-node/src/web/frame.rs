@@ -8,6 +8,7 @@ use super::language::code;
 use super::moment;
 use super::reader::Reader;
 use super::visit::{By, Visit};
+use crate::hold::ClockDoubt;
 use crate::node::Node;
 
 /// Where a page stands in the navigation.
@@ -161,7 +162,20 @@ fn holds(visit: &Visit) -> Markup {
                 }
             }
         }
-        @if holds.clock_stepped_back() {
+        @if holds.clock_doubt() == Some(ClockDoubt::JumpedAhead) {
+            div .alarm role="status" {
+                p {
+                    strong { (visit.say("Die Uhr ist vorgesprungen. ", "The clock jumped ahead. ")) }
+                    (visit.say(
+                        "Nichts wird übermittelt, nichts läuft ab, bis die Zeit wieder stimmt oder die Administration sie bestätigt \
+                         (lotse clock confirm).",
+                        "Nothing is released and nothing expires until the time is right again or the administrators confirm it \
+                         (lotse clock confirm).",
+                    ))
+                }
+            }
+        }
+        @if holds.clock_doubt() == Some(ClockDoubt::SteppedBack) {
             div .alarm role="status" {
                 p {
                     strong { (visit.say("Die Uhr ist zurückgesprungen. ", "The clock stepped back. ")) }

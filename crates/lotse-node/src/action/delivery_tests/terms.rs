@@ -41,12 +41,12 @@ async fn an_expired_consent_releases_nothing_and_stays_expired() {
     pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await;
     pair.clock.turn(DAY * 181);
     expire_consents(&pair.owner).await.unwrap();
-    pair.owner.holds.observe(pair.owner.now());
+    pair.owner.observe_clock();
     pair.clock.turn_back(DAY * 180);
     let refused =
         pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
     assert_eq!(refused.reason(), Reason::ClockSteppedBack);
-    pair.owner.holds.confirm_clock(pair.owner.now());
+    pair.owner.holds.confirm_clock(pair.owner.node.clock.reading());
     let refused =
         pair.submit(&[pair.handover("key-3", "person-1")], Timing::AtOnce).await.results[0].clone().unwrap_err();
     assert_eq!(refused.reason(), Reason::ConsentExpired);

@@ -22,6 +22,12 @@ pub(super) fn examine(place: &Place, stored: &Stored, live: Option<&Live>) -> Ve
         findings.push(Finding::problem(Area::Clock, "own", seen, confirm.clone()));
     } else if live.is_some_and(|live| live.status.clock_stepped_back) {
         findings.push(Finding::problem(Area::Clock, "own", "it stepped back: nothing is released", confirm.clone()));
+    } else if live.is_some_and(|live| live.status.clock_jumped_ahead) {
+        let seen = "it jumped ahead: nothing is released and nothing expires";
+        findings.push(Finding::problem(Area::Clock, "own", seen, confirm.clone()));
+    } else if live.is_some_and(|live| live.status.clock_uncompared) {
+        let seen = "the node was stopped for long and no peer has confirmed its clock yet: nothing expires";
+        findings.push(Finding::warning(Area::Clock, "own", seen, confirm.clone()));
     } else {
         findings.push(Finding::ok(Area::Clock, "own", format!("{}, not behind the log", place.now)));
     }

@@ -9,6 +9,7 @@ use lotse_store::outbox::Waiting;
 use crate::action::get_status::NodeStatus;
 use crate::action::list_agreements::{AgreementStanding, ListedAgreement};
 use crate::federation::{Federation, Peer};
+use crate::hold::ClockDoubt;
 use crate::node::Node;
 use crate::wire;
 
@@ -23,7 +24,9 @@ pub(super) fn status(node: &Node, status: NodeStatus) -> proto::GetStatusRespons
         log_size: status.log_size,
         checkpoint_size: status.checkpoint_size,
         log_hold: status.log_hold.unwrap_or_default(),
-        clock_stepped_back: status.clock_stepped_back,
+        clock_stepped_back: status.clock_doubt == Some(ClockDoubt::SteppedBack),
+        clock_jumped_ahead: status.clock_doubt == Some(ClockDoubt::JumpedAhead),
+        clock_uncompared: status.clock_doubt == Some(ClockDoubt::Uncompared),
         items_due: status.waiting.values().map(|waiting| waiting.due).sum(),
         items_in_doubt: status.waiting.values().map(|waiting| waiting.in_doubt).sum(),
         alarms: status.alarms,
