@@ -5,8 +5,11 @@ mod allowance;
 mod calls;
 mod connect;
 mod connection;
+mod counts;
+mod dial;
 mod grpc;
 mod line;
+mod newcomers;
 mod pages;
 mod share;
 mod status;
@@ -16,9 +19,10 @@ mod unread;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use accept::{Accepted, Counts, Limits, Port, network};
+pub use accept::{Accepted, Limits, Port, network};
 pub use connect::{Addresses, ConnectError, Connector, Unreachable, never_sent};
 pub use connection::{ConnectInfo, Connection};
+pub use counts::{Counts, Limit, OverLimit, PortCounts};
 pub use grpc::{Caller, MAX_MESSAGE_BYTES, caller, serve};
 pub use line::Line;
 pub use pages::serve_pages;

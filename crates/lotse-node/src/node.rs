@@ -12,6 +12,7 @@ use lotse_store::Store;
 use lotse_store::vault::Vault;
 
 use crate::config::Config;
+use crate::edge::PortCounts;
 use crate::federation::FederationCache;
 use crate::head_store::HeadStore;
 use crate::hold::{ClockDoubt, Holds, ProvenTime};
@@ -80,6 +81,8 @@ pub struct Node {
     pub holds: Holds,
     /// What is known of the connections to peers.
     pub links: Links,
+    /// What happened at the ports.
+    pub ports: PortCounts,
     /// What was delivered in the last moments.
     pub recent: RecentDeliveries,
     /// Who may look at the pages without a certificate.

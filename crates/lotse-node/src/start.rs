@@ -197,6 +197,7 @@ async fn assemble(
         federation: FederationCache::default(),
         holds,
         links: Links::default(),
+        ports: Default::default(),
         recent: RecentDeliveries::default(),
         sessions: Sessions::default(),
         signals: Signals::default(),

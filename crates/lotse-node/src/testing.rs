@@ -334,6 +334,7 @@ fn node(
         federation: Default::default(),
         holds,
         links: Links::default(),
+        ports: Default::default(),
         recent: RecentDeliveries::default(),
         sessions: Default::default(),
         signals: Signals::default(),

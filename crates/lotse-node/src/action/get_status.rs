@@ -9,6 +9,7 @@ use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{self, Waiting};
 use lotse_store::{StoreError, Tx};
 
+use crate::edge::OverLimit;
 use crate::failure::Failure;
 use crate::hold::ClockDoubt;
 use crate::node::Node;
@@ -81,6 +82,7 @@ fn alarms(node: &Node, card: Option<(u64, Timestamp)>) -> Vec<String> {
         }
         Some(_) => {}
     }
+    alarms.extend(node.ports.over_limit(now).iter().map(OverLimit::sentence));
     let federation = node.federation.get();
     let expired = federation.peers.iter().filter(|(_, peer)| !peer.card.card.is_valid_at(now));
     alarms.extend(expired.map(|(agency, _)| format!("the card of {agency} has expired: nothing is released to it")));

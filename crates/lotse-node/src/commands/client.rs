@@ -112,6 +112,12 @@ pub fn explained(status: Status) -> anyhow::Error {
     if let Some(unreachable) = Unreachable::find(&status).filter(|unreachable| unreachable.is_another_agency()) {
         return OtherNode(unreachable.address.clone()).into();
     }
+    if let Some(unreachable) = Unreachable::find(&status).filter(|unreachable| unreachable.is_hung_up()) {
+        return anyhow!(
+            "{unreachable}: something listens there and closed the connection during the handshake; a node does so that has too many \
+             connections: its journal names the limit and the caller; or another program has this port: see `agency` below [listen]"
+        );
+    }
     let details = status.get_error_details();
     match details.error_info() {
         Some(info) => anyhow!("{} [{}]", status.message(), info.metadata.get("reasons").unwrap_or(&info.reason)),
@@ -244,6 +250,27 @@ mod tests {
         assert!(told.starts_with("the node refuses the certificate of this command: "), "{told}");
         assert!(!refuses_certificate("received fatal alert: ProtocolVersion"), "another service may answer so");
         node.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_node_that_hangs_up_during_the_handshake_is_told_apart_from_one_that_does_not_run() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("node").display().to_string();
+        let busy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = busy.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((refused, _)) = busy.accept().await {
+                drop(refused)
+            }
+        });
+        let line =
+            "lotse init --agency jc.example --name Jobcenter --kind jobcenter_ge --peer-address lotse.jc.example:8443";
+        let words = line.split(' ').chain(["--listen-agency", &address, "--folder", &path]);
+        run(words.collect::<Vec<_>>(), &context()).await.unwrap();
+        let mut node = admin(&Folder::new(&path), &context().clock).unwrap();
+        let told = explained(node.get_status(GetStatusRequest {}).await.unwrap_err()).to_string();
+        assert!(told.starts_with(&format!("cannot connect to {address}: ")), "{told}");
+        assert!(told.contains("too many connections") && !told.contains("start it with"), "{told}");
     }
 
     #[tokio::test]

@@ -5,13 +5,13 @@
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lotse_core::time::Clock;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -19,13 +19,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{ConnectInfo, Connection};
+use super::counts::{Counts, Limit};
 use super::grpc::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
-use super::share::{Share, Shares};
+use super::newcomers::{Newcomer, Newcomers};
+use super::share::Shares;
+use crate::federation::Throttle;
 use crate::identity::{Role, Side};
 use crate::tls::{Credentials, Door, Refusal, Standing, TlsError, TrustStore};
 
 /// How long the loop rests when the system gives no connection, for instance for want of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// What is told once a minute while the system gives no connection.
+const NO_CONNECTION: &str = "the system gives no connection";
 
 /// What a port bears.
 #[derive(Clone, Debug)]
@@ -43,10 +49,12 @@ pub struct Limits {
     pub unfinished_bytes_per_caller: usize,
     /// Bytes of answers to one caller that are not sent, over all its connections; what would be more ends with OVERLOADED.
     pub unread_bytes_per_caller: usize,
-    /// Handshakes at the same time; more wait.
+    /// Handshakes that have not ended; with one more the oldest of the network that has most is cut.
     pub handshakes: usize,
-    /// Handshakes at the same time from one address, waiting ones included; more are refused.
-    pub handshakes_per_address: usize,
+    /// Handshakes of one network that have not ended; with one more the oldest is cut.
+    pub handshakes_per_network: usize,
+    /// How long a caller may take to its first byte.
+    pub first_byte: Duration,
     /// How long a handshake may take.
     pub handshake: Duration,
     /// After such a silence the caller is asked for a sign of life.
@@ -71,8 +79,9 @@ impl Default for Limits {
             calls_per_connection: 512,
             unfinished_bytes_per_caller: 64 * 1024 * 1024,
             unread_bytes_per_caller: 64 * 1024 * 1024,
-            handshakes: 256,
-            handshakes_per_address: 128,
+            handshakes: 512,
+            handshakes_per_network: 64,
+            first_byte: Duration::from_secs(3),
             handshake: Duration::from_secs(10),
             silence: KEEPALIVE_INTERVAL,
             sign_of_life: KEEPALIVE_TIMEOUT,
@@ -81,17 +90,6 @@ impl Default for Limits {
             grace: Duration::from_secs(30),
         }
     }
-}
-
-/// What happened at a port since it was opened.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Connections that passed the handshake.
-    pub accepted: AtomicU64,
-    /// Handshakes that failed or took too long.
-    pub failed: AtomicU64,
-    /// Connections refused because of a limit.
-    pub over_limit: AtomicU64,
 }
 
 /// A connection that was accepted.
@@ -112,10 +110,25 @@ struct Doorway {
     limits: Limits,
     counts: Arc<Counts>,
     connections: Arc<Semaphore>,
-    handshakes: Semaphore,
-    addresses: Arc<Shares<IpAddr>>,
+    newcomers: Arc<Newcomers>,
     callers: Arc<Shares<Box<str>>>,
     strangers: Arc<Shares<IpAddr>>,
+    /// What was said in the last minute.
+    said: Throttle,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+enum HandshakeError {
+    /// A probe of the port, for instance.
+    #[error("it was closed, or its time was over, before its first byte")]
+    Silent,
+    #[error("its time was over")]
+    Late,
+    #[error(transparent)]
+    Failed(#[from] std::io::Error),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 impl Port {
@@ -134,10 +147,10 @@ impl Port {
             clock,
             counts: Arc::default(),
             connections: Arc::new(Semaphore::new(limits.connections)),
-            handshakes: Semaphore::new(limits.handshakes),
-            addresses: Shares::new(limits.handshakes_per_address),
+            newcomers: Newcomers::new(limits.handshakes, limits.handshakes_per_network),
             callers: Shares::new(limits.connections_per_caller),
             strangers: Shares::new(limits.connections_per_address),
+            said: Throttle::default(),
             limits,
         };
         Ok(Port { listener, doorway: Arc::new(doorway) })
@@ -165,7 +178,9 @@ impl Port {
             match accepted {
                 Ok((tcp, remote)) => self.doorway.clone().admit(tcp, remote, &tasks, handle.clone()),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections");
+                    if let Some(times) = self.doorway.said.count(NO_CONNECTION, self.doorway.clock.now()) {
+                        tracing::warn!(%error, times, "cannot accept connections");
+                    }
                     sleep(ACCEPT_REST).await;
                 }
             }
@@ -185,48 +200,47 @@ impl Doorway {
         H: Fn(Accepted) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let permit = self.connections.clone().try_acquire_owned().ok();
-        let (Some(permit), Some(address)) = (permit, self.addresses.take(network(remote.ip()))) else {
-            self.counts.over_limit.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
+        let newcomer = self.newcomers.admit(network(remote.ip()));
         tasks.spawn(async move {
-            if let Some(connection) = self.welcome(tcp, remote, permit, address).await {
+            if let Some(connection) = self.welcome(tcp, remote, newcomer).await {
                 handle(connection).await;
             }
         });
     }
 
-    async fn welcome(
-        &self,
-        tcp: TcpStream,
-        remote: SocketAddr,
-        permit: OwnedSemaphorePermit,
-        _address: Share<IpAddr>,
-    ) -> Option<Accepted> {
-        let stream = match timeout(self.limits.handshake, self.handshake(tcp)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return self.failed(remote, &error),
-            Err(elapsed) => return self.failed(remote, &elapsed),
+    /// Makes the handshake, which no limit of known callers waits for: only who has passed it takes one of their connections.
+    async fn welcome(&self, tcp: TcpStream, remote: SocketAddr, newcomer: Newcomer) -> Option<Accepted> {
+        let handshake = timeout(self.limits.handshake, self.handshake(tcp));
+        let passed = tokio::select! {
+            () = newcomer.sent_away() => {
+                self.refuse(Limit::Handshakes, &newcomer.network().to_string());
+                return None;
+            }
+            passed = handshake => passed.unwrap_or(Err(HandshakeError::Late)),
         };
-        let standing = match self.standing(&stream) {
-            Ok(standing) => standing,
-            Err(refusal) => return self.failed(remote, &refusal),
+        let passed = passed.and_then(|stream| Ok((self.standing(&stream)?, stream)));
+        let (standing, stream) = match passed {
+            Ok(passed) => passed,
+            Err(error) => {
+                self.failed(newcomer.network(), &error);
+                return None;
+            }
         };
-        let Some(share) = self.share(standing.as_deref(), remote) else {
-            self.counts.over_limit.fetch_add(1, Ordering::Relaxed);
-            return None;
-        };
+        drop(newcomer);
+        let held = self.held(standing.as_deref(), remote)?;
         self.counts.accepted.fetch_add(1, Ordering::Relaxed);
         // The server asks the caller to leave between 0.9 and 1.1 of the age; this is the end for who does not.
         let end = self.limits.max_age.mul_f64(1.1) + self.limits.grace;
-        Some(Connection::new(stream, ConnectInfo { remote, standing }, end, Box::new((permit, share))))
+        Some(Connection::new(stream, ConnectInfo { remote, standing }, end, held))
     }
 
-    async fn handshake(&self, tcp: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        let _permit = self.handshakes.acquire().await.map_err(std::io::Error::other)?;
+    async fn handshake(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeError> {
+        match timeout(self.limits.first_byte, tcp.peek(&mut [0])).await {
+            Err(_) | Ok(Ok(0)) => return Err(HandshakeError::Silent),
+            Ok(peeked) => peeked?,
+        };
         tcp.set_nodelay(true)?;
-        TlsAcceptor::from(self.config.clone()).accept(tcp).await
+        Ok(TlsAcceptor::from(self.config.clone()).accept(tcp).await?)
     }
 
     fn standing(&self, stream: &TlsStream<TcpStream>) -> Result<Option<Arc<Standing>>, Refusal> {
@@ -237,18 +251,41 @@ impl Doorway {
         Ok(Some(Arc::new(standing)))
     }
 
-    fn share(&self, standing: Option<&Standing>, remote: SocketAddr) -> Option<Box<dyn Send>> {
-        match standing {
-            None => Some(Box::new(self.strangers.take(network(remote.ip()))?)),
-            Some(standing) => Some(Box::new(self.callers.take(caller(standing))?)),
+    /// Takes what a known caller's connection holds, or refuses it.
+    fn held(&self, standing: Option<&Standing>, remote: SocketAddr) -> Option<Box<dyn Send>> {
+        let network = network(remote.ip());
+        let name = standing.map_or_else(|| network.to_string().into(), caller);
+        let Ok(permit) = self.connections.clone().try_acquire_owned() else {
+            self.refuse(Limit::Connections, &name);
+            return None;
+        };
+        let (share, limit): (Option<Box<dyn Send>>, Limit) = match standing {
+            None => (self.strangers.take(network).map(|share| Box::new(share) as Box<dyn Send>), Limit::Network),
+            Some(_) => (self.callers.take(name.clone()).map(|share| Box::new(share) as Box<dyn Send>), Limit::Caller),
+        };
+        if share.is_none() {
+            self.refuse(limit, &name);
+        }
+        share.map(|share| Box::new((permit, share)) as Box<dyn Send>)
+    }
+
+    /// Counts a connection that a limit refuses, and says so once a minute for each caller.
+    fn refuse(&self, limit: Limit, caller: &str) {
+        let now = self.clock.now();
+        self.counts.refuse(limit, caller, now);
+        if let Some(times) = self.said.count(&format!("{limit:?} {caller}"), now) {
+            tracing::warn!(door = ?self.door, limit = limit.name(), caller, times, "connections over a limit are refused");
         }
     }
 
-    /// Why a certificate was refused was logged by the verifier, with the name it claims; this covers everything else.
-    fn failed(&self, remote: SocketAddr, error: &dyn std::error::Error) -> Option<Accepted> {
+    /// Counts a handshake that failed, and says so once a minute for each network. The verifier says why it refused a certificate.
+    fn failed(&self, network: IpAddr, error: &HandshakeError) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(%remote, %error, "handshake failed");
-        None
+        if matches!(error, HandshakeError::Silent) {
+            tracing::debug!(door = ?self.door, %network, "a connection that said nothing");
+        } else if let Some(times) = self.said.count(&format!("failed {network}"), self.clock.now()) {
+            tracing::info!(door = ?self.door, %network, %error, times, "handshake failed");
+        }
     }
 }
 

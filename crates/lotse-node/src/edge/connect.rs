@@ -12,13 +12,14 @@ use lotse_core::time::Clock;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::{ClientConfig, OtherError};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use super::connection::{ConnectInfo, Connection};
+use super::dial::{Attempt, first_answer};
 use super::grpc::{CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW_BYTES};
 use super::line::Line;
 use crate::identity::Side;
@@ -118,7 +119,8 @@ impl Connector {
         let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(|_| ConnectError::Endpoint)?;
         Ok(endpoint
             .origin(origin)
-            .connect_timeout(CONNECT_TIMEOUT)
+            // The call has its own limit, which names the addresses that were tried.
+            .connect_timeout(2 * CONNECT_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
@@ -127,13 +129,13 @@ impl Connector {
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .connect_with_connector_lazy(tower::service_fn(move |_| {
                 let call = call.clone();
-                async move { call.open().await.map(TokioIo::new).map_err(|cause| call.tried(cause)) }
+                async move { call.open().await.map(TokioIo::new).map_err(io::Error::from) }
             })))
     }
 
     /// Opens one connection without gRPC on it, to see what the other end says.
     pub async fn open(&self, endpoint: &str, expected: &AgencyId) -> io::Result<Connection<TlsStream<TcpStream>>> {
-        self.call(None, endpoint, expected).map_err(io::Error::other)?.open().await
+        Ok(self.call(None, endpoint, expected).map_err(io::Error::other)?.open().await?)
     }
 
     fn call(&self, line: Option<Line>, endpoint: &str, expected: &AgencyId) -> Result<Call, ConnectError> {
@@ -157,11 +159,27 @@ pub fn never_sent(status: &Status) -> bool {
 
 /// Why no connection could be opened, and where that was tried: who makes a call over a channel has no other way to learn that.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot connect to {address}: {cause}")]
+#[error("cannot connect to {address}: {}", list(address, attempts))]
 pub struct Unreachable {
     /// Host and port that were tried.
     pub address: String,
-    cause: io::Error,
+    attempts: Vec<Attempt>,
+}
+
+/// Names what came of each address; of one that was given as address, only the cause.
+fn list(address: &str, attempts: &[Attempt]) -> String {
+    match attempts {
+        [] => "it has no address that may be called".into(),
+        [attempt] if attempt.address.is_none_or(|tried| tried.to_string() == address) => attempt.cause.to_string(),
+        attempts => attempts.iter().map(Attempt::to_string).collect::<Vec<_>>().join("; "),
+    }
+}
+
+impl From<Unreachable> for io::Error {
+    fn from(unreachable: Unreachable) -> io::Error {
+        let kind = unreachable.attempts.first().map_or(io::ErrorKind::PermissionDenied, |first| first.cause.kind());
+        io::Error::new(kind, unreachable)
+    }
 }
 
 impl Unreachable {
@@ -180,11 +198,17 @@ impl Unreachable {
 
     /// Tells whether somebody answered there who is not the agency that was called.
     pub fn is_another_agency(&self) -> bool {
-        let Some(rustls::Error::Other(OtherError(refusal))) = self.cause.get_ref().and_then(|e| e.downcast_ref())
-        else {
-            return false;
+        let is_other = |attempt: &Attempt| match attempt.cause.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(rustls::Error::Other(OtherError(refusal))) => refusal.downcast_ref() == Some(&Refusal::OtherAgency),
+            _ => false,
         };
-        refusal.downcast_ref() == Some(&Refusal::OtherAgency)
+        self.attempts.iter().any(is_other)
+    }
+
+    /// Tells whether somebody answered there and hung up before the handshake had ended: a node does so that has too many connections.
+    pub fn is_hung_up(&self) -> bool {
+        let hung_up = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+        self.attempts.iter().any(|attempt| hung_up.contains(&attempt.cause.kind()))
     }
 }
 
@@ -217,16 +241,23 @@ struct Call {
 }
 
 impl Call {
-    async fn open(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {
-        timeout(CONNECT_TIMEOUT, self.handshake()).await.map_err(io::Error::from)?
+    async fn open(&self) -> Result<Connection<TlsStream<TcpStream>>, Unreachable> {
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let found = timeout_at(deadline, self.look_up()).await.unwrap_or_else(|elapsed| Err(elapsed.into()));
+        let unreachable = |attempts| Unreachable { address: self.target.authority.to_string(), attempts };
+        let addresses = found.map_err(|cause| unreachable(vec![Attempt { address: None, cause }]))?;
+        first_answer(&addresses, deadline, |address| self.handshake(address)).await.map_err(unreachable)
     }
 
-    fn tried(&self, cause: io::Error) -> io::Error {
-        io::Error::new(cause.kind(), Unreachable { address: self.target.authority.to_string(), cause })
+    /// Finds the addresses of the host that may be called.
+    async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
+        let host = self.target.name.to_str();
+        let found = lookup_host((host.as_ref(), self.target.port)).await?;
+        Ok(found.filter(|address| self.connector.addresses.allow(address.ip())).collect())
     }
 
-    async fn handshake(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {
-        let (tcp, remote) = self.dial().await?;
+    async fn handshake(&self, remote: SocketAddr) -> io::Result<Connection<TlsStream<TcpStream>>> {
+        let tcp = TcpStream::connect(remote).await?;
         tcp.set_nodelay(true)?;
         let stream = TlsConnector::from(self.config.clone()).connect(self.target.name.clone(), tcp).await?;
         let chain = stream.get_ref().1.peer_certificates().ok_or_else(|| io::Error::other(Refusal::NoCertificate))?;
@@ -239,21 +270,6 @@ impl Call {
             Some(tie) => connection.tied(tie),
             None => connection,
         })
-    }
-
-    async fn dial(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let mut last =
-            io::Error::new(io::ErrorKind::PermissionDenied, "the endpoint has no address that may be called");
-        for address in lookup_host((self.target.name.to_str().as_ref(), self.target.port)).await? {
-            if !self.connector.addresses.allow(address.ip()) {
-                continue;
-            }
-            match TcpStream::connect(address).await {
-                Ok(tcp) => return Ok((tcp, address)),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 }
 

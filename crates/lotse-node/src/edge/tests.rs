@@ -13,7 +13,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use prost::bytes::{Buf, BufMut};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{NamedService, StreamingService, UnaryService};
@@ -22,7 +23,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::StatusExt;
 
-use super::{Addresses, Connector, Counts, Limits, caller, never_sent, serve};
+use super::{Addresses, Connector, Counts, Limit, Limits, caller, never_sent, serve};
 use crate::identity::Role;
 use crate::tls::tests::kit::World;
 use crate::tls::{Door, TrustStore};
@@ -242,7 +243,7 @@ async fn a_caller_has_only_so_many_connections() {
     who(&two).await.unwrap();
     who(&three).await.unwrap_err();
     who(&one).await.unwrap();
-    assert!(counts.over_limit.load(Ordering::Relaxed) >= 1);
+    assert!(counts.over_limit() >= 1);
 }
 
 #[tokio::test]
@@ -265,17 +266,73 @@ async fn a_port_has_only_so_many_connections() {
     who(&one).await.unwrap();
     who(&two).await.unwrap_err();
     who(&one).await.unwrap();
-    assert!(counts.over_limit.load(Ordering::Relaxed) >= 1);
+    assert!(counts.over_limit() >= 1);
 }
 
 #[tokio::test]
 async fn who_is_silent_in_the_handshake_is_sent_away_and_others_are_served() {
     let limits = Limits { handshake: Duration::from_millis(500), ..Limits::default() };
     let (world, counts) = open(limits).await;
-    let mut silent = TcpStream::connect(world.address).await.unwrap();
+    let mut silent = strangers(&world, 1, 1, &[0x16, 0x03, 0x01]).await.pop().unwrap();
     who(&channel(&world)).await.unwrap();
     let mut byte = [0; 1];
     assert!(!matches!(silent.read(&mut byte).await, Ok(1..)));
+    assert_eq!(counts.failed.load(Ordering::Relaxed), 1);
+}
+
+/// Opens connections from as many addresses of this machine, and says so much on each.
+async fn strangers(world: &World, count: usize, addresses: u8, say: &[u8]) -> Vec<TcpStream> {
+    let mut opened = Vec::new();
+    for number in 0..count {
+        let socket = TcpSocket::new_v4().unwrap();
+        let from = [127, 0, 0, 2 + (number % usize::from(addresses)) as u8];
+        socket.bind((from, 0).into()).unwrap();
+        let mut tcp = socket.connect(world.address).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut tcp, say).await.unwrap();
+        opened.push(tcp);
+    }
+    opened
+}
+
+#[tokio::test]
+async fn silent_connections_from_several_addresses_keep_nobody_waiting() {
+    let (world, _) = open(Limits::default()).await;
+    // The first bytes of a handshake that never goes on.
+    for say in [b"".as_slice(), &[0x16, 0x03, 0x01]] {
+        let silent = strangers(&world, 257, 4, say).await;
+        let begun = Instant::now();
+        who(&channel(&world)).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2), "an honest caller waits for silent ones");
+        drop(silent);
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_of_the_own_address_give_way_and_take_no_connection_of_known_callers() {
+    let limits = Limits { handshakes: 8, handshakes_per_network: 4, connections: 1, ..Limits::default() };
+    let (world, counts) = open(limits).await;
+    let from_here = async || {
+        let mut opened = Vec::new();
+        for _ in 0..16 {
+            opened.push(TcpStream::connect(world.address).await.unwrap());
+        }
+        opened
+    };
+    let _silent = from_here().await;
+    let known = channel(&world);
+    who(&known).await.unwrap();
+    let _more = from_here().await;
+    who(&known).await.unwrap();
+    assert!(counts.refused(Limit::Handshakes) >= 24, "{}", counts.refused(Limit::Handshakes));
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_sent_away_after_the_time_for_the_first_byte() {
+    let (world, counts) = open(Limits { first_byte: Duration::from_millis(200), ..Limits::default() }).await;
+    let mut silent = TcpStream::connect(world.address).await.unwrap();
+    let mut byte = [0; 1];
+    let ended = tokio::time::timeout(Duration::from_secs(5), silent.read(&mut byte)).await.unwrap();
+    assert!(!matches!(ended, Ok(1..)));
     assert_eq!(counts.failed.load(Ordering::Relaxed), 1);
 }
 
@@ -318,6 +375,21 @@ async fn endpoints_inside_the_own_machine_are_not_called() {
     for address in ["10.1.2.3", "192.168.0.1", "2001:db8::1", "fd12::1"] {
         assert!(Addresses::Routed.allow(address.parse().unwrap()), "{address}");
     }
+}
+
+#[tokio::test]
+async fn a_failed_call_names_the_addresses_that_were_tried() {
+    let (world, _) = open(Limits::default()).await;
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let tried = async |endpoint: String| {
+        let failed = connector(&world).open(&endpoint, &world.own.id).await.err().unwrap();
+        failed.to_string()
+    };
+    let literal = tried(closed.to_string()).await;
+    assert!(literal.starts_with(&format!("cannot connect to {closed}: Connection refused")), "{literal}");
+    let named = tried(format!("localhost:{}", closed.port())).await;
+    assert!(named.starts_with(&format!("cannot connect to localhost:{}: ", closed.port())), "{named}");
+    assert!(named.contains(&format!("{closed}: Connection refused")), "{named}");
 }
 
 #[tokio::test]

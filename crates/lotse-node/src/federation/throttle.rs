@@ -13,9 +13,10 @@ const WINDOW: Duration = Duration::from_secs(60);
 const MAX_KEYS: usize = 4096;
 
 /// Refusals that were logged lately, by who and what.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Throttle(Mutex<HashMap<String, Logged>>);
 
+#[derive(Debug)]
 struct Logged {
     at: Timestamp,
     unlogged: u64,

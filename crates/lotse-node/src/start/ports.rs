@@ -76,6 +76,7 @@ fn run(
 ) -> anyhow::Result<()> {
     let port = Port::new(listener, door, credentials, node.clock.clone(), node.config.listen.limits())?;
     let name = if door == Door::Peer { "peer port" } else { "agency port" };
+    node.ports.add(name, port.counts());
     lifecycle.spawn(Stage::Serving, name, |stop| serve(port, routes, stop));
     Ok(())
 }
@@ -87,6 +88,7 @@ fn run_pages(
     (listener, router): (TcpListener, Router),
 ) -> anyhow::Result<()> {
     let port = Port::new(listener, Door::Pages, credentials, node.clock.clone(), node.config.listen.limits())?;
+    node.ports.add("pages port", port.counts());
     lifecycle.spawn(Stage::Serving, "pages port", |stop| serve_pages(port, router, stop));
     Ok(())
 }

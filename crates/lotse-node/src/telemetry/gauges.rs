@@ -1,6 +1,6 @@
 //! What is read from time to time: what waits, how the log stands, what ends soon.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Instruments;
 use crate::action::get_status::{NodeStatus, get_status};
+use crate::edge::Limit;
 use crate::failure::Failure;
 use crate::hold::ClockDoubt;
 use crate::node::Node;
@@ -21,7 +22,7 @@ use crate::tls::Credentials;
 /// Reads until the node stops.
 pub async fn run(node: Arc<Node>, credentials: Arc<Credentials>, stop: CancellationToken) {
     let every = Duration::from_secs(node.config.telemetry.interval_seconds.get().into());
-    let (mut ticks, mut commits) = (interval(every), 0);
+    let (mut ticks, mut commits, mut refused) = (interval(every), 0, HashMap::new());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -32,10 +33,20 @@ pub async fn run(node: Arc<Node>, credentials: Arc<Credentials>, stop: Cancellat
         let total = node.store.counters().commits;
         instruments.commits.add(total.saturating_sub(commits), &[]);
         commits = total;
+        connections(instruments, &node, &mut refused);
         ends(instruments, "certificate", credentials.identity().not_after(), node.now());
         if let Err(failure) = look(&node, instruments).await {
             tracing::warn!(%failure, "the state of the node could not be read for its metrics");
         }
+    }
+}
+
+/// Adds what the ports refused since the last look.
+fn connections(instruments: &Instruments, node: &Node, before: &mut HashMap<(&'static str, Limit), u64>) {
+    for (port, limit, total) in node.ports.refused() {
+        let seen = before.insert((port, limit), total).unwrap_or(0);
+        let labels = [KeyValue::new("port", port), KeyValue::new("limit", limit.name())];
+        instruments.connections_refused.add(total - seen, &labels);
     }
 }
 

@@ -40,6 +40,7 @@ pub struct Instruments {
     calls: Histogram<f64>,
     works: Histogram<f64>,
     pub(super) commits: Counter<u64>,
+    pub(super) connections_refused: Counter<u64>,
     pub(super) due: Gauge<u64>,
     pub(super) in_doubt: Gauge<u64>,
     pub(super) oldest: Gauge<f64>,
@@ -68,6 +69,10 @@ impl Instruments {
             calls: seconds("rpc.server.call.duration", "calls at the node's ports, to the end of the answer"),
             works: seconds("lotse.store.work.duration", "works of the store from hand-over to durable, by name"),
             commits: counter("lotse.store.commits", "commits of the store that had something to write"),
+            connections_refused: counter(
+                "lotse.connections.refused",
+                "connections refused by a limit, by port and limit",
+            ),
             due: gauge("lotse.outbox.due", "items that wait to be released, by peer"),
             in_doubt: gauge("lotse.outbox.in_doubt", "items released and not yet answered for, by peer"),
             oldest: exact("lotse.outbox.oldest_age", "age of what has been due or in doubt longest, by peer", "s"),

@@ -8,7 +8,8 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{LogFormat, TelemetrySection};
 
 /// What is written if the configuration does not say.
-const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,hyper=warn,rustls=warn";
+/// What rustls warns of in messages is what a client does that sends an address as the name it calls, once for each connection.
+const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,hyper=warn,rustls=warn,rustls::msgs=error";
 
 /// Starts writing messages.
 pub fn install(section: &TelemetrySection) -> anyhow::Result<()> {

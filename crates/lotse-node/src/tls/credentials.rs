@@ -209,7 +209,12 @@ impl Credentials {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .map_err(TlsError::Setup)?
-            .with_client_cert_verifier(Arc::new(CallerVerifier { door, own, trust: self.trust.clone() }))
+            .with_client_cert_verifier(Arc::new(CallerVerifier {
+                door,
+                own,
+                trust: self.trust.clone(),
+                said: Default::default(),
+            }))
             .with_cert_resolver(self.clone());
         config.alpn_protocols = match door {
             Door::Peer | Door::Agency => vec![b"h2".to_vec()],

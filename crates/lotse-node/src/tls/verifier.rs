@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use lotse_core::id::AgencyId;
+use lotse_core::time::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::verify_tls13_signature;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerIncompatible, SignatureScheme};
 
+use crate::federation::Throttle;
 use crate::identity::{Identity, Role, Side};
 use crate::tls::admission::{Door, Refusal};
 use crate::tls::provider::LEAF_SIGNATURES;
@@ -20,6 +22,8 @@ pub(super) struct CallerVerifier {
     pub(super) door: Door,
     pub(super) own: AgencyId,
     pub(super) trust: Arc<TrustStore>,
+    /// What was said in the last minute.
+    pub(super) said: Throttle,
 }
 
 impl CallerVerifier {
@@ -33,8 +37,19 @@ impl CallerVerifier {
             true => Ok(()),
             false => Err(Refusal::NotAdmitted),
         };
-        verify(&self.trust, leaf, above, Side::Client, now, allowed)
+        let identity = Identity::from_certificate(leaf, Side::Client)?;
+        let verdict = verify(&self.trust, &identity, (leaf, above), Side::Client, now, allowed);
+        if let Err(refusal) = &verdict
+            && let Some(times) = self.said.count(identity.agency().as_str(), at(now))
+        {
+            tracing::info!(claimed = %identity, %refusal, times, "certificate refused");
+        }
+        verdict
     }
+}
+
+fn at(now: UnixTime) -> Timestamp {
+    Timestamp::from_micros(i64::try_from(now.as_secs()).unwrap_or(i64::MAX).saturating_mul(1_000_000))
 }
 
 /// Verifies the node that was called: it must be the expected agency's, whatever the host name.
@@ -55,25 +70,25 @@ impl NodeVerifier {
             true => Ok(()),
             false => Err(Refusal::OtherAgency),
         };
-        verify(&self.trust, leaf, above, Side::Server, now, allowed)
+        let identity = Identity::from_certificate(leaf, Side::Server)?;
+        let verdict = verify(&self.trust, &identity, (leaf, above), Side::Server, now, allowed);
+        if let Err(refusal) = &verdict {
+            tracing::info!(claimed = %identity, %refusal, "certificate refused");
+        }
+        verdict
     }
 }
 
 fn verify(
     trust: &TrustStore,
-    leaf: &CertificateDer<'_>,
-    above: &[CertificateDer<'_>],
+    identity: &Identity,
+    (leaf, above): (&CertificateDer<'_>, &[CertificateDer<'_>]),
     side: Side,
     now: UnixTime,
     allowed: impl FnOnce(&Identity) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let identity = Identity::from_certificate(leaf, side)?;
     let chain: Vec<_> = std::iter::once(leaf).chain(above).cloned().collect();
-    let verdict = allowed(&identity).and_then(|()| trust.load().verify(&identity, &chain, side, now));
-    if let Err(refusal) = &verdict {
-        tracing::info!(claimed = %identity, %refusal, "certificate refused");
-    }
-    verdict
+    allowed(identity).and_then(|()| trust.load().verify(identity, &chain, side, now))
 }
 
 impl ClientCertVerifier for CallerVerifier {

@@ -242,7 +242,12 @@ impl World {
 
     /// What the port's verifier says to a certificate.
     pub(crate) fn verdict(&self, card: &Card) -> Result<(), Refusal> {
-        let verifier = CallerVerifier { door: self.door, own: self.own.id.clone(), trust: self.trust.clone() };
+        let verifier = CallerVerifier {
+            door: self.door,
+            own: self.own.id.clone(),
+            trust: self.trust.clone(),
+            said: Default::default(),
+        };
         verifier.admit(&card.chain[0], &card.chain[1..], UnixTime::now())
     }
 
