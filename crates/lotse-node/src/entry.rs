@@ -21,7 +21,7 @@ use crate::node::Node;
 use crate::telemetry::trace::TraceId;
 
 pub use lotse_proto::exchange::v1::log_entry::Detail;
-pub use lotse_proto::exchange::v1::{BatchSummary, Decision, Direction, EntryKind, LogStart};
+pub use lotse_proto::exchange::v1::{AdminAct, BatchSummary, Decision, Direction, EntryKind, LogStart};
 
 /// Longest text of an entry, bytes: all of them together fit a bundle's 16 bits of length, and a page of entries one message.
 const MAX_TEXT_BYTES: usize = 2048;
@@ -70,8 +70,10 @@ pub struct Draft {
     pub trace_id: Vec<u8>,
     /// More, by kind.
     pub detail: Option<Detail>,
-    /// What the administrator gave as reason, or which RPC was denied.
+    /// The reason that the administrator gave, the RPC that was denied, or more about the kind.
     pub remark: String,
+    /// The act of an administrator.
+    pub admin_act: AdminAct,
 }
 
 impl Draft {
@@ -118,6 +120,7 @@ impl Draft {
             detail: self.detail.map(bounded_detail),
             left_out: numbers(self.left_out),
             remark: bounded(self.remark),
+            admin_act: self.admin_act as i32,
         };
         Entry {
             at,

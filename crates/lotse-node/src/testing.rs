@@ -226,10 +226,15 @@ impl TestNode {
 
     /// Reads the kinds of the entries in the log, in order.
     pub(crate) async fn log(&self) -> Vec<crate::entry::EntryKind> {
+        self.log_entries().await.iter().map(lotse_proto::exchange::v1::LogEntry::kind).collect()
+    }
+
+    /// Reads the entries of the log.
+    pub(crate) async fn log_entries(&self) -> Vec<lotse_proto::exchange::v1::LogEntry> {
         let generation = self.node.generation;
         let read = self.store.read("test_log", move |tx| Box::pin(lotse_store::log::read(tx, generation, 0, 10_000)));
         let leaves = read.await.unwrap();
-        leaves.iter().map(|leaf| leaf.entry.kind.try_into().unwrap()).collect()
+        leaves.iter().map(|leaf| prost::Message::decode(leaf.entry.bytes.as_slice()).unwrap()).collect()
     }
 
     /// Takes the head store's folder.

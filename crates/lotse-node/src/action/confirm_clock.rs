@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::action::retry_waiting::retry_waiting;
-use crate::entry::{self, EntryKind};
+use crate::entry::{self, AdminAct, Draft, EntryKind};
 use crate::failure::Failure;
 use crate::federation::Act;
 use crate::node::Node;
@@ -11,7 +11,8 @@ use crate::node::Node;
 /// Takes the present time as right, so that releases and expiry go on, also of what would still wait by a clock that was wrong.
 pub async fn confirm_clock(node: &Arc<Node>, act: Act) -> Result<(), Failure> {
     let now = node.clock.reading();
-    entry::record(node, "confirm_clock", vec![(EntryKind::AdminActed, act.draft())]).await?;
+    let draft = Draft { admin_act: AdminAct::ClockConfirmed, ..act.draft() };
+    entry::record(node, "confirm_clock", vec![(EntryKind::AdminActed, draft)]).await?;
     node.holds.confirm_clock(now);
     retry_waiting(node).await
 }

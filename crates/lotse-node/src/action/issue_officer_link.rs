@@ -5,15 +5,12 @@ use std::sync::Arc;
 use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
 
-use crate::entry::{self, Draft, EntryKind};
+use crate::entry::{self, AdminAct, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::federation::Act;
 use crate::identity::{Role, SpiffeId};
 use crate::node::Node;
 use crate::session::Token;
-
-/// What the log says of it.
-const REMARK: &str = "one-time link for the officers' pages";
 
 /// A link that was made.
 pub struct OfficerLink {
@@ -35,7 +32,7 @@ pub async fn issue_officer_link(node: &Arc<Node>, name: &str, act: Act) -> Resul
         return Err(Failure::new(ErrorKind::Refused, Reason::NotGranted, message));
     }
     let officer = officer(node, name)?;
-    let draft = Draft { on_behalf_of: officer.to_string(), remark: REMARK.into(), ..act.draft() };
+    let draft = Draft { on_behalf_of: officer.to_string(), admin_act: AdminAct::OfficerLinkMade, ..act.draft() };
     entry::record(node, "issue_officer_link", vec![(EntryKind::AdminActed, draft)]).await?;
     let made = node.sessions.offer(officer.clone(), node.now(), node.random.as_ref());
     let too_many = "too many links are open: wait until some of them are used or have ended";

@@ -4,9 +4,12 @@ use lotse_core::agreement::words::Language;
 
 use super::EntryKind;
 
+/// Number above which no kind is looked for. Kinds are numbered with gaps.
+const LAST_NUMBER: i32 = 255;
+
 /// Lists all kinds.
 pub fn all() -> impl Iterator<Item = EntryKind> {
-    (1..).map_while(|number| EntryKind::try_from(number).ok())
+    (1..=LAST_NUMBER).filter_map(|number| EntryKind::try_from(number).ok())
 }
 
 /// Names a kind.
@@ -42,6 +45,10 @@ pub fn name(kind: EntryKind, language: Language) -> &'static str {
         EntryKind::AdminActed => ("Administration hat gehandelt", "administrator acted"),
         EntryKind::Alarm => ("Alarm", "alarm"),
         EntryKind::Fetched => ("Datensätze abgeholt", "records fetched"),
+        EntryKind::NodeStarted => ("Knoten gestartet", "node started"),
+        EntryKind::GrantChanged => ("Rechte eines Fachverfahrens geändert", "grant of a system changed"),
+        EntryKind::CertificateIssued => ("Zertifikat ausgestellt", "certificate issued"),
+        EntryKind::CertificateRevoked => ("Zertifikat gesperrt", "certificate revoked"),
     })
 }
 
@@ -54,7 +61,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_name_of_its_own_in_both_languages() {
         for language in [Language::German, Language::English] {
-            assert!(all().count() > 25);
+            assert!(all().count() > 32);
             assert_eq!(all().map(|kind| name(kind, language)).collect::<BTreeSet<_>>().len(), all().count());
         }
     }

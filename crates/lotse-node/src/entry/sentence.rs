@@ -8,7 +8,7 @@ use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1::LogEntry;
 
-use super::{BatchSummary, Detail, Direction, EntryKind, LogStart};
+use super::{AdminAct, BatchSummary, Detail, Direction, EntryKind, LogStart};
 
 /// Says in one sentence what an entry tells.
 pub fn sentence(entry: &LogEntry, language: Language) -> String {
@@ -74,7 +74,7 @@ pub fn facts(entry: &LogEntry, language: Language) -> Vec<Fact> {
         (("Prüfsumme", "Digest"), hex::encode(&entry.digest)),
         (("Handelnd", "Actor"), entry.actor.clone()),
         (("Im Auftrag von", "On behalf of"), entry.on_behalf_of.clone()),
-        (("Angegebener Grund", "Remark"), entry.remark.clone()),
+        (remark_name(entry.kind()), entry.remark.clone()),
         more,
     ];
     let told = told.into_iter().filter(|(_, value)| !value.is_empty());
@@ -141,9 +141,44 @@ fn both(entry: &LogEntry) -> (&'static str, &'static str) {
         }
         EntryKind::Denied => ("Ein Aufruf wurde verweigert", "A call was denied"),
         EntryKind::OfficerLooked => ("Das Protokoll wurde eingesehen", "An officer read the log"),
-        EntryKind::AdminActed => ("Die Administration hat gehandelt", "An administrator acted"),
+        EntryKind::AdminActed => act_sentence(entry.admin_act()),
         EntryKind::Alarm => ("Ein Alarm, der einen Menschen braucht", "An alarm that needs a human"),
-        EntryKind::Fetched => ("Ein Fachverfahren hat Datensätze abgeholt", "A system fetched records"),
+        EntryKind::Fetched => {
+            ("Ein Fachverfahren hat Datensätze abgeholt: {taken}", "A system fetched records: {taken}")
+        }
+        EntryKind::NodeStarted => ("Der Knoten wurde gestartet", "The node was started"),
+        EntryKind::GrantChanged => {
+            ("Die Rechte eines Fachverfahrens wurden geändert", "The grant of a system was changed")
+        }
+        EntryKind::CertificateIssued => ("Ein Zertifikat wurde ausgestellt", "A certificate was issued"),
+        EntryKind::CertificateRevoked => ("Ein Zertifikat wurde gesperrt", "A certificate was revoked"),
+    }
+}
+
+/// Names the remark of an entry.
+fn remark_name(kind: EntryKind) -> (&'static str, &'static str) {
+    match kind {
+        EntryKind::NodeStarted => ("Programmfassung", "Version of the program"),
+        EntryKind::GrantChanged => ("Darf ab jetzt", "May from now on"),
+        EntryKind::CertificateIssued | EntryKind::CertificateRevoked => ("Zertifikat", "Certificate"),
+        _ => ("Angegebener Grund", "Remark"),
+    }
+}
+
+fn act_sentence(act: AdminAct) -> (&'static str, &'static str) {
+    match act {
+        AdminAct::Unspecified => ("Die Administration hat gehandelt", "An administrator acted"),
+        AdminAct::ClockConfirmed => {
+            ("Die Administration hat die Uhr bestätigt", "An administrator confirmed that the clock is right")
+        }
+        AdminAct::OfficerLinkMade => (
+            "Die Administration hat einen Einmal-Link zu den Seiten ausgestellt",
+            "An administrator made a one-time link to the officers' pages",
+        ),
+        AdminAct::OfficerSessionsEnded => (
+            "Die Administration hat die Sitzungen einer Person an den Seiten beendet",
+            "An administrator ended an officer's sessions at the pages",
+        ),
     }
 }
 
@@ -192,7 +227,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_a_whole_sentence_in_both_languages() {
-        for kind in (0..40).filter_map(|number| EntryKind::try_from(number).ok()) {
+        for kind in crate::entry::kind::all().chain([EntryKind::Unspecified]) {
             let detail = Some(Detail::Batch(BatchSummary { taken: 2, refused: 1, ..BatchSummary::default() }));
             let entry = LogEntry { detail, ..entry(kind) };
             let [german, english] = [Language::German, Language::English].map(|language| sentence(&entry, language));
@@ -201,6 +236,19 @@ mod tests {
                 assert!(text.ends_with('.') && !text.contains(['{', '}']), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn an_act_of_an_administrator_is_named_in_both_languages() {
+        let sentences = |language| {
+            let acts = (0..=255).filter_map(|number| AdminAct::try_from(number).ok());
+            let entries = acts.map(|act| LogEntry { admin_act: act as i32, ..entry(EntryKind::AdminActed) });
+            entries.map(|entry| sentence(&entry, language)).collect::<std::collections::BTreeSet<_>>()
+        };
+        let (german, english) = (sentences(Language::German), sentences(Language::English));
+        assert!(english.contains("An administrator confirmed that the clock is right."), "{english:?}");
+        assert_eq!(german.len(), english.len());
+        assert!(german.len() > 3 && german.is_disjoint(&english));
     }
 
     #[test]
