@@ -19,10 +19,13 @@ use std::time::Duration;
 
 use lotse_core::category::Category;
 use lotse_core::delivery::{DeliveryState, Outcome};
+use lotse_core::id::Id;
+use lotse_core::purpose::Purpose;
 use lotse_core::reason::Reason;
 use lotse_core::referral::{ReferralEvent, ReferralState};
 use lotse_core::release::Uncovered;
 use lotse_core::time::DAY;
+use lotse_proto::exchange::v1::LogEntry;
 use lotse_proto::record::v1::{Mobility, Referral};
 
 use super::cancel_referral::cancel_referral;
@@ -37,7 +40,7 @@ use super::record_receipt::{Recorded, record_receipt};
 use super::submit_referrals::Timing;
 use super::suspend_peer::{resume_peer, suspend_peer};
 use super::take_batch::take_batch;
-use crate::entry::EntryKind;
+use crate::entry::{Detail, EntryKind};
 use crate::testing::admin;
 use crate::wire::batch::{ReceiptItem, encode_item, parse_item};
 use pair::Pair;
@@ -351,6 +354,30 @@ async fn a_read_after_hold_until_is_refused_while_the_job_sleeps() {
     pair.clock.turn(DAY * 90);
     assert!(fetch().await.unwrap().records.is_empty());
     assert_eq!(super::purge_ended::purge_ended(&pair.holder).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_fetch_is_an_entry_that_names_system_owner_purpose_and_number() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let records = [pair.delivered("key-1", "person-1").await, pair.delivered("key-2", "person-1").await];
+    let all = lotse_core::set::Set::from_bits(i64::MAX);
+    let fetch = async |ids: &[Id]| fetch_records(&pair.holder, "akte", all, ids.to_vec()).await.unwrap();
+    let before = pair.holder.log().await.len();
+    fetch(&records).await;
+    fetch(&records[..1]).await;
+    fetch(&[Id::from_bytes([9; 16])]).await;
+    let entries = pair.holder.log_entries().await.split_off(before);
+    let fetched = |entry: &LogEntry| match &entry.detail {
+        Some(Detail::Batch(batch)) => (entry.kind(), batch.taken, entry.record_id.clone()),
+        _ => (entry.kind(), 0, Vec::new()),
+    };
+    let told: Vec<_> = entries.iter().map(fetched).collect();
+    let expected = [(EntryKind::Fetched, 2, Vec::new()), (EntryKind::Fetched, 1, records[0].to_vec())];
+    assert_eq!(told, expected, "nothing was handed to the third call");
+    let first = &entries[0];
+    assert!(first.actor.ends_with("/system/akte") && first.peer == pair.owner.agency.as_str(), "{first:?}");
+    assert_eq!(first.purpose, Purpose::Orientation.number());
 }
 
 /// The holder has two systems that receive for orientation, `akte` and `lesend`.

@@ -1,4 +1,5 @@
-//! Hands received records to a system: each with a token, committed before the content leaves the node.
+//! Hands received records to a system: each with a token, and one log entry for all of them, committed before the content leaves
+//! the node.
 
 use std::sync::Arc;
 
@@ -9,7 +10,9 @@ use lotse_store::import::{self, Fetched};
 use lotse_store::{StoreError, Tx};
 
 use crate::action::take_batch;
+use crate::entry::{self, BatchSummary, Detail, Draft, EntryKind};
 use crate::failure::Failure;
+use crate::identity::{Role, SpiffeId};
 use crate::node::Node;
 
 /// Most records of one fetch.
@@ -54,6 +57,9 @@ pub async fn fetch_records(
             Box::pin(async move { run(tx, &job.0, &job.1, purposes, &job.2).await })
         })
         .await?;
+    if !found.records.is_empty() {
+        node.signals.log.notify_one();
+    }
     Ok(found)
 }
 
@@ -89,6 +95,24 @@ async fn run(
         .collect();
     if !fetched.is_empty() {
         import::insert(tx, &fetched).await?;
+        entry::append(tx, node, vec![(EntryKind::Fetched, draft(node, system, &records))]).await?;
     }
     Ok(Found { records, left })
+}
+
+/// Makes the entry: the system, how many records, and the owner and purpose where all of them have the same.
+fn draft(node: &Node, system: &str, records: &[FetchedRecord]) -> Draft {
+    let actor = SpiffeId::new(node.agency.clone(), Role::System, system);
+    let first = records.first().map(|record| &record.held);
+    let owner = first.map(|held| &held.owner).filter(|owner| records.iter().all(|record| record.held.owner == **owner));
+    let purpose = first.map(|held| held.purpose).filter(|purpose| records.iter().all(|it| it.held.purpose == *purpose));
+    let only = first.filter(|_| records.len() == 1);
+    Draft {
+        peer: owner.cloned(),
+        purpose,
+        record_id: only.map(|held| held.record_id),
+        actor: actor.map(|actor| actor.to_string()).unwrap_or_default(),
+        detail: Some(Detail::Batch(BatchSummary { taken: records.len() as u32, ..BatchSummary::default() })),
+        ..Draft::default()
+    }
 }
