@@ -130,6 +130,11 @@ impl Folder {
         self.0.join("pki/revoked.crl")
     }
 
+    /// Returns the list of certificates that the small authority issued and revoked.
+    pub fn certificate_acts(&self) -> PathBuf {
+        self.0.join("pki/acts.ndjson")
+    }
+
     /// Returns the node's certificate.
     pub fn node_certificate(&self) -> PathBuf {
         self.0.join("pki/node.crt")

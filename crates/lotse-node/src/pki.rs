@@ -4,6 +4,7 @@
 //! built on it do not load the Ed25519 keys that rcgen writes.
 
 mod authority;
+pub mod certificate_act;
 pub mod files;
 pub mod revocation_list;
 

@@ -6,7 +6,7 @@ mod ports;
 mod services;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use services::Services;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::action::record_certificate_acts::record_certificate_acts;
+use crate::action::record_start::record_start;
 use crate::action::withdraw_consent::withdraw_remembered;
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::Config;
@@ -84,10 +86,13 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     if let Some(own) = &node.federation.get().own {
         card::check_keys(&own.card, &node.keys, node.now())?;
     }
+    record_start(&node).await.context("the start cannot be logged")?;
     let lifecycle = Lifecycle::default();
     lifecycle.spawn(Stage::Serving, "card version", |stop| card::remember_version(node.clone(), head.clone(), stop));
     lifecycle.spawn(Stage::Finishing, "sequencer", |stop| sequence(node.clone(), head, lock.clone(), stop));
     lifecycle.spawn(Stage::Serving, "certificates", |stop| credentials.clone().watch(node.clock.clone(), stop));
+    let acts = folder.certificate_acts();
+    lifecycle.spawn(Stage::Serving, "certificate acts", |stop| log_certificate_acts(node.clone(), acts, stop));
     if node.telemetry.is_on() {
         lifecycle.spawn(Stage::Serving, "gauges", |stop| gauges::run(node.clone(), credentials.clone(), stop));
     }
@@ -254,6 +259,21 @@ fn credentials(folder: &Folder, node: &Node) -> anyhow::Result<Arc<Credentials>>
         tracing::warn!(until = %identity.not_after(), "the node's certificate ends soon: renew it, `lotse cert issue --role node`");
     }
     Ok(credentials)
+}
+
+/// How often the list of issued and revoked certificates is read.
+const ACTS_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Logs the certificates that the small authority issues and revokes, until the node stops.
+async fn log_certificate_acts(node: Arc<Node>, list: PathBuf, stop: CancellationToken) {
+    loop {
+        if let Err(error) = record_certificate_acts(&node, &list).await {
+            tracing::error!(%error, list = %list.display(), "issued and revoked certificates cannot be logged");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(ACTS_INTERVAL)).await.is_none() {
+            return;
+        }
+    }
 }
 
 /// Signs the log until told to stop. Holds the folder as long: nobody else may sign meanwhile.

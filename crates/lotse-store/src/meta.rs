@@ -11,6 +11,10 @@ const GENERATION: &str = "generation";
 const RESTORE_POINT: &str = "restore_point";
 /// Name of the row with the last time at which nothing spoke against the clock.
 const CLOCK_TRUSTED_AT: &str = "clock_trusted_at";
+/// Name of the row with the grants of the agency's systems at the last start.
+const GRANTS: &str = "grants";
+/// Name of the row with the number of certificate acts that have their log entry.
+const CERTIFICATE_ACTS: &str = "certificate_acts";
 
 /// Reads the node's generation; nothing before its log has begun.
 pub async fn generation(tx: &mut Tx) -> Result<Option<u32>, StoreError> {
@@ -56,6 +60,29 @@ pub async fn closed_checkpoints(tx: &mut Tx, generation: u32) -> Result<Option<u
 /// Remembers how many checkpoints a generation had when it was closed, so that a removed one is noticed.
 pub async fn set_closed_checkpoints(tx: &mut Tx, generation: u32, count: u64) -> Result<(), StoreError> {
     write(tx, &checkpoints_of(generation), count.to_be_bytes().to_vec()).await
+}
+
+/// Reads the grants of the agency's systems at the last start, as the node wrote them; nothing before the first start.
+pub async fn grants(tx: &mut Tx) -> Result<Option<Vec<u8>>, StoreError> {
+    read(tx, GRANTS).await
+}
+
+/// Stores the grants of the agency's systems.
+pub async fn set_grants(tx: &mut Tx, grants: Vec<u8>) -> Result<(), StoreError> {
+    write(tx, GRANTS, grants).await
+}
+
+/// Reads how many certificate acts have their log entry.
+pub async fn certificate_acts(tx: &mut Tx) -> Result<u64, StoreError> {
+    let number = read(tx, CERTIFICATE_ACTS).await?.map(|bytes| bytes.try_into().map(u64::from_be_bytes));
+    let number =
+        number.transpose().map_err(|_| StoreError::Value("the stored number of certificate acts is not 8 bytes"))?;
+    Ok(number.unwrap_or(0))
+}
+
+/// Stores how many certificate acts have their log entry.
+pub async fn set_certificate_acts(tx: &mut Tx, count: u64) -> Result<(), StoreError> {
+    write(tx, CERTIFICATE_ACTS, count.to_be_bytes().to_vec()).await
 }
 
 fn checkpoints_of(generation: u32) -> String {

@@ -15,6 +15,17 @@ pub enum GrantedService {
     Inbox,
 }
 
+impl GrantedService {
+    /// Returns the name of the service in `lotse.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            GrantedService::Referral => "referral",
+            GrantedService::Consent => "consent",
+            GrantedService::Inbox => "inbox",
+        }
+    }
+}
+
 /// What one of the agency's systems may do: the one whose certificate is `spiffe://<agency>/system/<name>`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -157,6 +157,12 @@ async fn facts_read_as_they_were_written(database: Database) {
         writing!(store, tx => meta::set_generation(tx, generation)).unwrap();
         assert_eq!(reading!(store, tx => meta::generation(tx)), Some(generation));
     }
+    assert_eq!(reading!(store, tx => meta::grants(tx)), None);
+    writing!(store, tx => meta::set_grants(tx, b"akte".to_vec())).unwrap();
+    assert_eq!(reading!(store, tx => meta::grants(tx)), Some(b"akte".to_vec()));
+    assert_eq!(reading!(store, tx => meta::certificate_acts(tx)), 0);
+    writing!(store, tx => meta::set_certificate_acts(tx, 7)).unwrap();
+    assert_eq!(reading!(store, tx => meta::certificate_acts(tx)), 7);
     assert_eq!(reading!(store, tx => meta::closed_checkpoints(tx, 1)), None);
     writing!(store, tx => meta::set_closed_checkpoints(tx, 1, 9)).unwrap();
     assert_eq!(reading!(store, tx => meta::closed_checkpoints(tx, 1)), Some(9));

@@ -14,6 +14,7 @@ use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::folder::Folder;
 use crate::identity::{Role, SpiffeId};
+use crate::pki::certificate_act::{self, CertificateAct, CertificateActKind};
 use crate::pki::files::{write_key, write_public};
 use crate::pki::{Authority, HostName, Leaf};
 
@@ -65,6 +66,8 @@ pub struct IssuedFiles {
     pub id: SpiffeId,
     /// Until when it is valid.
     pub not_after: Timestamp,
+    /// Its serial number.
+    pub serial: Vec<u8>,
 }
 
 impl Issue {
@@ -72,7 +75,17 @@ impl Issue {
         let folder = self.folder.folder();
         let config = Config::load(&folder)?;
         let request = Request { role: self.role, name: &self.name, days: self.days };
-        let issued = issue(&folder, &config, &request, context.clock.now(), &*context.random)?;
+        let now = context.clock.now();
+        let issued = issue(&folder, &config, &request, now, &*context.random)?;
+        let act = CertificateAct {
+            act: CertificateActKind::Issued,
+            at: now.to_string(),
+            identity: issued.id.to_string(),
+            serial: hex::encode(&issued.serial),
+        };
+        let list = folder.certificate_acts();
+        let logged = certificate_act::append(&list, &[act]);
+        logged.with_context(|| format!("the certificate was issued; cannot note it in {}", list.display()))?;
         context.terminal.line(format_args!(
             "{}\n  certificate  {}\n  key          {}\n  valid until  {}",
             issued.id,
@@ -110,7 +123,7 @@ pub fn issue(
     // The key first: until the certificate follows, a reload finds no pair and keeps the old one.
     write_key(&key, &issued.key_pem)?;
     write_public(&certificate, &issued.certificate_pem)?;
-    Ok(IssuedFiles { certificate, key, id, not_after })
+    Ok(IssuedFiles { certificate, key, id, not_after, serial: issued.serial })
 }
 
 /// Loads the small authority of a folder.

@@ -18,6 +18,7 @@ use super::issue::authority;
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::identity::{Identity, Role, Side};
+use crate::pki::certificate_act::{self, CertificateAct, CertificateActKind};
 use crate::pki::files::write_public;
 use crate::pki::revocation_list::{self, PublishedList};
 use crate::pki::{Authority, RevocationList, Revoked};
@@ -50,20 +51,30 @@ impl Revoke {
             RevocationLists::None => folder.revocation_list(),
         };
         let (authority, now) = (authority(&folder)?, context.clock.now());
-        let mut revoked = Vec::new();
+        let (mut revoked, mut acts) = (Vec::new(), Vec::new());
+        let act = |serial: &[u8], identity: String| {
+            let serial = hex::encode(serial);
+            CertificateAct { act: CertificateActKind::Revoked, at: now.to_string(), identity, serial }
+        };
         for file in &self.certificate {
             let (serial, identity) = certificate(file, &authority)?;
             context.terminal.line(format_args!("revoked  {identity}, serial {}", hex::encode(&serial)))?;
             if identity.role() == Role::Node {
                 context.terminal.line(PEERS_DO_NOT_SEE)?;
             }
+            acts.push(act(&serial, identity.to_string()));
             revoked.push(serial);
         }
         for serial in &self.serial {
-            revoked.push(hex::decode(serial.replace(':', "")).with_context(|| format!("the serial number {serial}"))?);
+            let bytes = hex::decode(serial.replace(':', "")).with_context(|| format!("the serial number {serial}"))?;
+            acts.push(act(&bytes, String::new()));
+            revoked.push(bytes);
             context.terminal.line(format_args!("revoked  serial {serial}"))?;
         }
         let until = publish(&path, &authority, revoked, now)?;
+        let list = folder.certificate_acts();
+        let logged = certificate_act::append(&list, &acts);
+        logged.with_context(|| format!("the certificates are revoked; cannot note it in {}", list.display()))?;
         context.terminal.line(format_args!(
             "{} counts until {}: sign it anew before, `lotse cert revoke`; an expired list refuses every certificate.",
             path.display(),

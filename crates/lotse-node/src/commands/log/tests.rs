@@ -70,19 +70,20 @@ async fn a_stopped_nodes_log_is_listed_shown_and_verified() {
     let listed = desk.give("log list").await.unwrap();
     let lines: Vec<&str> = listed.lines().collect();
     assert!(lines[lines.len() - 1].ends_with("This log begins."), "{listed}");
-    assert!(lines[0].ends_with("The own card, version 1, was installed."), "{listed}");
+    assert!(lines[0].ends_with("The node was started."), "{listed}");
+    assert!(lines[1].ends_with("The own card, version 1, was installed."), "{listed}");
     let german = desk.give("log list --kind log-started --language de").await.unwrap();
     assert!(german.trim_end().ends_with("Dieses Protokoll beginnt."), "{german}");
     let shown = desk.give("log show 1").await.unwrap();
-    assert!(shown.contains("Signed: jc.example/exchange-log/1, 2 entries"), "{shown}");
+    assert!(shown.contains("Signed: jc.example/exchange-log/1, 3 entries"), "{shown}");
     let german = desk.give("log show 1 --language de").await.unwrap();
-    assert!(german.contains("Signiert: jc.example/exchange-log/1, 2 Einträge"), "{german}");
+    assert!(german.contains("Signiert: jc.example/exchange-log/1, 3 Einträge"), "{german}");
     for line in ["log show 700", "log prove 700 --out never"] {
         let unknown = desk.give(line).await.unwrap_err().to_string();
         assert!(unknown.starts_with("there is no entry 700 in this log: `lotse log list` shows"), "{line}: {unknown}");
     }
     let verified = desk.give("log verify").await.unwrap();
-    assert!(verified.contains("Generation 1: 2 entries, 2 of them under"), "{verified}");
+    assert!(verified.contains("Generation 1: 3 entries, 3 of them under"), "{verified}");
     assert!(verified.contains("Everything is as it was written"), "{verified}");
 }
 
@@ -158,13 +159,13 @@ async fn a_restored_node_resumes_with_the_root_key_at_hand() {
     fs::write(&database, &copy).unwrap();
     fs::remove_file(desk.folder().head().join("head.toml")).unwrap();
     let resumed = desk.give("log resume --reason restored").await.unwrap();
-    assert!(resumed.contains("The old log was in doubt: the database has a signed head of 2 entries"), "{resumed}");
+    assert!(resumed.contains("The old log was in doubt: the database has a signed head of 3 entries"), "{resumed}");
     assert!(resumed.contains("Generation 2 begins, card 2"), "{resumed}");
     desk.run_once().await;
     let verified = desk.give("log verify").await.unwrap();
-    assert!(verified.contains("Generation 1: 2 entries") && verified.contains("Generation 2: 2 entries"), "{verified}");
+    assert!(verified.contains("Generation 1: 3 entries") && verified.contains("Generation 2: 3 entries"), "{verified}");
     let listed = desk.give("log list").await.unwrap();
-    assert!(listed.lines().next().unwrap().ends_with("The own card, version 2, was installed."), "{listed}");
+    assert!(listed.lines().nth(1).unwrap().ends_with("The own card, version 2, was installed."), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,7 +199,7 @@ async fn a_running_nodes_log_is_read_with_an_officers_certificate_and_each_look_
     assert!(listed.lines().next().unwrap().ends_with("An officer read the log."), "{listed}");
     let paged = desk.give("log list --officer anna --limit 2").await.unwrap();
     assert_eq!(paged.lines().count(), 2, "{paged}");
-    let shown = desk.give("log show 2 --officer anna").await.unwrap();
+    let shown = desk.give("log show 5 --officer anna").await.unwrap();
     assert!(shown.contains("Actor: spiffe://jc.example/officer/anna"), "{shown}");
     let narrowed = desk.give("log list --officer anna --kind officer-looked").await.unwrap();
     assert_eq!(narrowed.lines().count(), 1, "all looks of a minute are one entry: {narrowed}");
@@ -235,9 +236,9 @@ async fn a_stopped_nodes_log_is_exported_and_verified_by_fingerprint_or_key() {
     let desk = Desk::new().await;
     let out = desk.path("export");
     let exported = desk.give(&format!("log export --out {out}")).await.unwrap();
-    assert!(exported.contains("2 entries of jc.example/exchange-log/1, 2 of them new"), "{exported}");
+    assert!(exported.contains("3 entries of jc.example/exchange-log/1, 3 of them new"), "{exported}");
     let verified = desk.verify_export(&out).await.unwrap();
-    assert!(verified.contains("Verified: 2 entries of jc.example/exchange-log/1"), "{verified}");
+    assert!(verified.contains("Verified: 3 entries of jc.example/exchange-log/1"), "{verified}");
     let again = desk.give(&format!("log export --out {out}")).await.unwrap();
     assert!(again.contains("0 of them new; new documents: 0"), "{again}");
     let vkey = fs::read_to_string(format!("{out}/log.vkey")).unwrap();
@@ -248,9 +249,9 @@ async fn a_stopped_nodes_log_is_exported_and_verified_by_fingerprint_or_key() {
     let other = fingerprint.replace(|digit: char| digit.is_ascii_digit(), "1");
     let refused = desk.give(&format!("verify {out} --fingerprint {other}")).await.unwrap_err();
     assert!(refused.to_string().contains("not signed by the root key with this fingerprint"), "{refused}");
-    fs::write(format!("{out}/tile/entries/000.p/2"), "other").unwrap();
+    fs::write(format!("{out}/tile/entries/000.p/3"), "other").unwrap();
     let (printed, ended) = desk.ended(&format!("verify {out} --fingerprint {fingerprint}")).await;
-    assert!(printed.contains("FINDING: tile/entries/000.p/2: "), "{printed}");
+    assert!(printed.contains("FINDING: tile/entries/000.p/3: "), "{printed}");
     ended.unwrap_err();
 }
 
@@ -289,7 +290,7 @@ async fn an_export_that_was_cut_back_to_an_older_head_shows_against_a_newer_one(
     desk.give(&format!("log export --out {second}")).await.unwrap();
     let verify = format!("--fingerprint {} --since", desk.fingerprint());
     let continued = desk.give(&format!("verify {second} {verify} {first}/checkpoint")).await.unwrap();
-    assert!(continued.contains("The log continues the older one of 2 entries"), "{continued}");
+    assert!(continued.contains("The log continues the older one of 3 entries"), "{continued}");
     let (printed, ended) = desk.ended(&format!("verify {first} {verify} {second}/checkpoint")).await;
     assert!(
         printed.contains("FINDING: checkpoint: has fewer entries than the checkpoint that it should continue"),
@@ -303,7 +304,7 @@ async fn an_export_that_was_interrupted_says_so_and_is_completed_by_the_next() {
     let desk = Desk::new().await;
     let out = desk.path("export");
     desk.give(&format!("log export --out {out}")).await.unwrap();
-    for left in ["INCOMPLETE", "tile/0/000.p/1", "tile/entries/000.p/2.new"] {
+    for left in ["INCOMPLETE", "tile/0/000.p/1", "tile/entries/000.p/3.new"] {
         fs::write(format!("{out}/{left}"), "").unwrap();
     }
     let (printed, ended) = desk.ended(&format!("verify {out} --fingerprint {}", desk.fingerprint())).await;
@@ -327,7 +328,7 @@ async fn an_export_that_the_nodes_log_does_not_continue_is_left_as_it_is() {
     let url = format!("sqlite://{}", desk.folder().database().display());
     tamper::flip_entry_bit(&url, 1, 300);
     let refused = desk.give(&format!("log export --out {out}")).await.unwrap_err();
-    assert!(refused.to_string().contains("the log does not continue the exported one of 2 entries"), "{refused}");
+    assert!(refused.to_string().contains("the log does not continue the exported one of 3 entries"), "{refused}");
     desk.verify_export(&out).await.unwrap();
     let empty = desk.path("empty");
     let refused = desk.give(&format!("log export --out {empty}")).await.unwrap_err();
