@@ -106,7 +106,7 @@ impl Config {
 
     /// Reads a text. The error names the line and says what to do.
     pub fn parse(text: &str) -> Result<Config, String> {
-        let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        let config: Config = toml::from_str(text).map_err(|error| explained(text, &error))?;
         let mut names = BTreeSet::new();
         match config.systems.iter().find(|system| !names.insert(&system.name)) {
             Some(twice) => Err(format!("the system {} stands twice: put its grants into one [[system]]", twice.name)),
@@ -118,6 +118,44 @@ impl Config {
     pub fn system(&self, name: &str) -> Option<&SystemSection> {
         self.systems.iter().find(|system| system.name == name)
     }
+}
+
+/// Says where in a text something is wrong, and what. Neither the line nor a value is repeated: a password may stand there, and the
+/// message goes into the journal.
+fn explained(text: &str, error: &toml::de::Error) -> String {
+    let message = without_values(error.message()).replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return message };
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    match key(line) {
+        Some(key) => format!("line {number}, {key}: {message}"),
+        None => format!("line {number}: {message}"),
+    }
+}
+
+/// Returns the key of a line, or the name of a section.
+fn key(line: &str) -> Option<&str> {
+    let key = match line.split_once('=') {
+        Some((key, _)) => key.trim(),
+        None => line.trim().trim_start_matches('[').strip_suffix(']')?.trim_end_matches(']'),
+    };
+    let is_key = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    (is_key && !key.is_empty()).then_some(key)
+}
+
+/// Leaves out each value that a message quotes.
+fn without_values(message: &str) -> String {
+    let text = message.split_once("string \"").map(|(before, rest)| (before, "a text", rest, '"'));
+    let variant = message.split_once("unknown variant `").map(|(before, rest)| (before, "unknown word", rest, '`'));
+    let Some((before, word, rest, quote)) = text.or(variant) else { return message.to_owned() };
+    let mut is_escaped = false;
+    let ends = |letter: char| {
+        let was_escaped = is_escaped;
+        is_escaped = letter == '\\' && !was_escaped;
+        letter == quote && !was_escaped
+    };
+    let after = rest.split_once(ends).map(|(_, after)| after).unwrap_or_default();
+    format!("{before}{word}{}", without_values(after))
 }
 
 /// Reads a text as a type that refuses wrong ones.

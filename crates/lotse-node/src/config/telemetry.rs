@@ -70,6 +70,9 @@ impl TryFrom<String> for Endpoint {
 
     fn try_from(text: String) -> Result<Endpoint, &'static str> {
         let uri: Uri = text.parse().map_err(|_| "write for instance \"http://127.0.0.1:4317\"")?;
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("leave user and password out of the address");
+        }
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
         match uri.scheme_str() {
@@ -120,7 +123,14 @@ mod tests {
         {
             assert!(parse(good).is_ok(), "{good}");
         }
-        for bad in ["http://otel.example:4317", "http://10.0.0.7:4317", "otel.example:4317", "grpc://127.0.0.1", ""] {
+        for bad in [
+            "http://otel.example:4317",
+            "http://10.0.0.7:4317",
+            "otel.example:4317",
+            "grpc://127.0.0.1",
+            "https://user:word@otel.example",
+            "",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(parse("https://otel.example").unwrap().is_encrypted());

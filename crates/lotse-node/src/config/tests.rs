@@ -75,6 +75,27 @@ fn a_mistake_is_told_with_its_line() {
     assert!(Config::parse(&twice).unwrap_err().contains("twice"));
 }
 
+#[test]
+fn no_message_repeats_a_password_or_its_line() {
+    for addition in [
+        "[database]\nurl = \"postgres://lotse:geheim@db/lotse\"",
+        "[database]\nurl = \"postgres://lotse@db/lotse?password=geheim\"",
+        "[database]\nurl = \"postgres://lotse:geheim@db/lotse",
+        "[database]\nurl = postgres://lotse:geheim@db/lotse",
+        "[database]\npassword = \"geheim\"",
+        "[database]\nreplicas = \"geheim\"",
+        "database = \"postgres://lotse:geheim@db/lotse\"",
+        "database = \"ge\\\"heim, expected geheim\"",
+        "[telemetry]\nlog_format = \"geheim\"",
+        "[telemetry]\nendpoint = \"https://user:geheim@collector\"",
+        "[listen]\npages = \"geheim\"",
+    ] {
+        let error = Config::parse(&format!("{}{addition}\n", SHORT.trim_start())).unwrap_err();
+        assert!(!error.contains("geheim") && !error.contains("heim"), "{error}");
+        assert!(error.contains("line "), "{error}");
+    }
+}
+
 fn system_entry() -> &'static str {
     "[[system]]\nname = \"a\"\nservices = []\npurposes = []\n"
 }
