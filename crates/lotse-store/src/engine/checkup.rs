@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection};
 use tokio::task::spawn_blocking;
 
 use super::target::Target;
@@ -42,7 +42,10 @@ pub async fn check_up(url: &str) -> Result<Checkup, StoreError> {
             let checked = spawn_blocking(move || check_up_sqlite(&path)).await;
             checked.map_err(|error| StoreError::Open(error.to_string()))?
         }
-        Target::Postgres(options) => check_up_postgres(&options).await.map_err(StoreError::from_sqlx),
+        Target::Postgres(options) => {
+            let connection = postgres::connect(&options).await?;
+            check_up_postgres(connection).await.map_err(StoreError::from_sqlx)
+        }
     }
 }
 
@@ -55,12 +58,7 @@ pub async fn check_tables(url: &str) -> Result<(), StoreError> {
             let applied = applied.await.map_err(|error| StoreError::Open(error.to_string()))??;
             compare(&sqlite::MIGRATIONS, applied)
         }
-        Target::Postgres(options) => {
-            let mut connection = options.connect().await.map_err(StoreError::from_sqlx)?;
-            let applied = applied_postgres(&mut connection).await.map_err(StoreError::from_sqlx)?;
-            connection.close().await.map_err(StoreError::from_sqlx)?;
-            compare(&postgres::MIGRATIONS, applied)
-        }
+        Target::Postgres(options) => compare(&postgres::MIGRATIONS, applied_on_server(&options).await?),
     };
     let refused = match (unknown.first(), missing.first()) {
         (None, None) => return Ok(()),
@@ -73,6 +71,29 @@ pub async fn check_tables(url: &str) -> Result<(), StoreError> {
         ),
     };
     Err(StoreError::Open(refused))
+}
+
+/// Tells whether a database has tables of a node; one that is not there has none, and is not made.
+pub async fn has_tables(url: &str) -> Result<bool, StoreError> {
+    match Target::parse(url)? {
+        Target::Sqlite(path) if !path.exists() => Ok(false),
+        Target::Sqlite(path) => {
+            let failed = path.display().to_string();
+            let applied =
+                spawn_blocking(move || applied_sqlite(&sqlite::reader(&path)?).map_err(StoreError::from_sqlite));
+            let applied = applied.await.map_err(|error| StoreError::Open(error.to_string()))?;
+            let applied = applied.map_err(|error| StoreError::Open(format!("{failed}: {error}")))?;
+            Ok(!applied.is_empty())
+        }
+        Target::Postgres(options) => Ok(!applied_on_server(&options).await?.is_empty()),
+    }
+}
+
+async fn applied_on_server(options: &PgConnectOptions) -> Result<BTreeSet<i64>, StoreError> {
+    let mut connection = postgres::connect(options).await?;
+    let applied = applied_postgres(&mut connection).await.map_err(StoreError::from_sqlx)?;
+    connection.close().await.map_err(StoreError::from_sqlx)?;
+    Ok(applied)
 }
 
 fn check_up_sqlite(path: &Path) -> Result<Checkup, StoreError> {
@@ -103,8 +124,7 @@ fn ask_sqlite(connection: &rusqlite::Connection) -> Result<Checkup, rusqlite::Er
     })
 }
 
-async fn check_up_postgres(options: &PgConnectOptions) -> Result<Checkup, sqlx::Error> {
-    let mut connection = options.connect().await?;
+async fn check_up_postgres(mut connection: PgConnection) -> Result<Checkup, sqlx::Error> {
     let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?;
     let checksums: String = sqlx::query_scalar("SHOW data_checksums").fetch_one(&mut connection).await?;
     let commit: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut connection).await?;

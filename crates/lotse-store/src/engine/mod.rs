@@ -24,7 +24,7 @@ mod value;
 mod watch;
 mod writer;
 
-pub use checkup::{Checkup, check_tables, check_up};
+pub use checkup::{Checkup, check_tables, check_up, has_tables};
 pub use counters::{Counters, WorkCounters};
 pub use error::StoreError;
 pub use faults::{Fault, Faults};

@@ -24,11 +24,70 @@ const CONNECTION_WAIT: Duration = Duration::from_secs(10);
 /// A connection that rested longer is tested before use.
 const REST: Duration = Duration::from_secs(5);
 
+/// Parameters of a URL. sqlx prints those that it does not know, with their values, and goes on.
+const PARAMETERS: [&str; 17] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
+/// Refuses a URL with a parameter that is not known, and repeats nothing of it: what is misspelt may be a password.
+fn known_parameters(url: &str) -> Result<&str, StoreError> {
+    let parameters = url.split_once('?').map(|(_, parameters)| parameters).unwrap_or_default();
+    let mut names = parameters.split('&').map(|parameter| parameter.split('=').next().unwrap_or_default());
+    let is_known = |name: &str| name.is_empty() || PARAMETERS.contains(&name) || name.starts_with("options[");
+    if names.all(is_known) {
+        return Ok(url);
+    }
+    let known: Vec<&str> = PARAMETERS.into_iter().filter(|name| *name != "password").collect();
+    let why = format!("the postgres URL has a parameter that is not known: use {}", known.join(", "));
+    Err(StoreError::Open(why))
+}
+
+/// Names a database by server, name and user, without the password.
+fn describe(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or(options.get_username());
+    let user = options.get_username();
+    match options.get_socket() {
+        Some(socket) => format!("the database {database} of {user} at {}", socket.display()),
+        None => format!("the database {database} of {user} at {}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// Says of which database an error of its connection is.
+pub(super) fn failed_at(options: &PgConnectOptions, error: sqlx::Error) -> StoreError {
+    match StoreError::from_sqlx(error) {
+        StoreError::Database { code, message } => {
+            StoreError::Database { code, message: format!("{}: {message}", describe(options)) }
+        }
+        other => other,
+    }
+}
+
+/// Opens one connection.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    options.connect().await.map_err(|error| failed_at(options, error))
+}
+
 /// Options of every connection. The error never quotes the URL, which may hold a password.
 pub(super) fn connection(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options = PgConnectOptions::from_str(url).map_err(|_| {
-        StoreError::Open("the postgres URL is not well formed: postgres://user@host/database".to_owned())
-    })?;
+    let malformed = "the postgres URL is not well formed: postgres://user@host/database";
+    let options = PgConnectOptions::from_str(known_parameters(url)?);
+    let options = options.map_err(|_| StoreError::Open(malformed.to_owned()))?;
     Ok(options
         .application_name("lotse")
         .statement_cache_capacity(KEPT_STATEMENTS)
@@ -55,7 +114,7 @@ pub(super) fn readers(connect: PgConnectOptions, options: &StoreOptions) -> PgPo
 
 /// Opens a connection that writes; the node's holds the lock of the database.
 pub(super) async fn writer(options: &PgConnectOptions, opener: Opener) -> Result<PgConnection, StoreError> {
-    let mut connection = options.connect().await.map_err(StoreError::from_sqlx)?;
+    let mut connection = connect(options).await?;
     if let Opener::Node { patience } = opener {
         lock_postgres(&mut connection, patience).await?;
     }

@@ -103,7 +103,7 @@ impl Target {
 pub(super) async fn begin_reading(pool: &PgPool) -> Result<Link, StoreError> {
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into_sql_str();
     let begun = pool.begin_with(begin).await.map(Connection::PostgresReader);
-    begun.map(Link::new).map_err(StoreError::from_sqlx)
+    begun.map(Link::new).map_err(|error| postgres::failed_at(&pool.connect_options(), error))
 }
 
 impl Readers {

@@ -246,7 +246,25 @@ async fn an_unknown_url_is_refused_with_the_forms_that_are_known() {
         let error = Store::open(url, StoreOptions::default()).await.err().expect("refused");
         assert!(error.to_string().contains("sqlite:///"), "{error}");
     }
-    let secret = "postgres://user:geheim@host:port/x";
-    let error = Store::open(secret, StoreOptions::default()).await.err().expect("refused");
-    assert!(!error.to_string().contains("geheim"), "{error}");
+    for secret in [
+        "postgres://user:geheim@host:port/x",
+        "postgres://user@host/x?passwort=geheim",
+        "postgres://user@host/x?geheim",
+    ] {
+        let error = Store::open(secret, StoreOptions::default()).await.err().expect("refused");
+        assert!(!error.to_string().contains("geheim"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_named_without_the_password() {
+    let url = "postgres://lotse:geheim@127.0.0.1:1/akten";
+    let options = StoreOptions { readers: Some(1), ..StoreOptions::default() };
+    let mut told = vec![Store::open(url, options.clone()).await.err(), crate::check_up(url).await.err()];
+    told.extend([crate::check_tables(url).await.err(), crate::has_tables(url).await.err()]);
+    for error in told {
+        let message = error.expect("nobody listens").to_string();
+        assert!(message.contains("the database akten of lotse at 127.0.0.1:1"), "{message}");
+        assert!(!message.contains("geheim"), "{message}");
+    }
 }
