@@ -9,6 +9,7 @@ mod card_file;
 pub mod commands;
 pub mod config;
 pub mod courier;
+mod database;
 pub mod desk;
 pub mod edge;
 pub mod entry;

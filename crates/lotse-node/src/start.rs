@@ -6,7 +6,7 @@ mod ports;
 mod services;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,17 +14,16 @@ use anyhow::{Context as _, bail};
 use lotse_core::random::Random;
 use lotse_core::time::{Clock, ENDS_SOON, Timestamp};
 use lotse_store::counter::{self, Counter};
-use lotse_store::vault::Vault;
 use lotse_store::{Opener, Store, StoreOptions, log, meta};
 use services::Services;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use crate::action::record_certificate_acts::record_certificate_acts;
 use crate::action::record_start::record_start;
 use crate::action::withdraw_consent::withdraw_remembered;
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::Config;
+use crate::database;
 use crate::federation::{self, FederationCache};
 use crate::folder::{Folder, FolderLock};
 use crate::head_store::HeadStore;
@@ -156,10 +155,11 @@ async fn assemble(
     head: Arc<HeadStore>,
 ) -> anyhow::Result<Node> {
     let path = config.files.node_keys(folder);
-    let keys = NodeKeyFile::read(&path).with_context(|| from_backup("the keys that the node signs with", &path))?;
+    let keys =
+        NodeKeyFile::read(&path).with_context(|| database::from_backup("the keys that the node signs with", &path))?;
     let keys = NodeKeys::from(keys);
     card::check_folder(folder, &config.agency.id, &keys, overrides.clock.now())?;
-    let vault = vault(folder, &config)?;
+    let vault = database::vault(folder, &config)?;
     let (clock, random) = (&overrides.clock, &overrides.random);
     let telemetry = Telemetry::open(&config.telemetry, folder, &config.agency.id, clock, random)?;
     let options = StoreOptions {
@@ -169,9 +169,7 @@ async fn assemble(
         observer: telemetry.work_observer(),
         ..StoreOptions::default()
     };
-    let url = config.database.url(folder);
-    let store =
-        Store::open(&url, options).await.with_context(|| format!("the database of {}", folder.path().display()))?;
+    let store = database::open(folder, &config, &vault, options).await?;
     let sequencer = Sequencer {
         store: &store,
         head: &head,
@@ -235,17 +233,6 @@ fn warn_of_open_keys(folder: &Folder, config: &Config) {
             tracing::warn!(%file, mode, "other users may read this key: chmod 600 it, and exchange it if somebody may have (deploy/KEYS.md)");
         }
     }
-}
-
-fn from_backup(what: &str, path: &Path) -> String {
-    format!("cannot read {what}: put {} back from its backup, nothing replaces it", path.display())
-}
-
-fn vault(folder: &Folder, config: &Config) -> anyhow::Result<Vault> {
-    let path = config.files.vault_keys(folder);
-    let name = || from_backup("the keys of the database", &path);
-    let text = Zeroizing::new(fs::read_to_string(&path).with_context(name)?);
-    Vault::load(&text).with_context(name)
 }
 
 fn credentials(folder: &Folder, node: &Node) -> anyhow::Result<Arc<Credentials>> {

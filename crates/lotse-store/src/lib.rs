@@ -18,6 +18,7 @@ pub mod custody;
 pub mod import;
 pub mod inbox;
 pub mod log;
+pub mod mark;
 pub mod meta;
 pub mod outbox;
 pub mod peer;

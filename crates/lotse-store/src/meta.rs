@@ -89,12 +89,12 @@ fn checkpoints_of(generation: u32) -> String {
     format!("checkpoints/{generation}")
 }
 
-async fn read(tx: &mut Tx, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) async fn read(tx: &mut Tx, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let row = tx.fetch_optional("SELECT value FROM meta WHERE name = $1", [name.into()]).await?;
     row.map(|row| row.get(0)).transpose()
 }
 
-async fn write(tx: &mut Tx, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
+pub(crate) async fn write(tx: &mut Tx, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
     let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     tx.execute(sql, [name.into(), value.into()]).await.map(|_| ())
 }

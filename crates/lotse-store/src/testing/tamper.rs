@@ -2,6 +2,7 @@
 
 use lotse_core::id::{Digest, Id};
 use rusqlite::{Connection, ToSql, params};
+use sqlx::{Connection as _, PgConnection};
 
 /// The changes. `{a}` and `{b}` are two entries, `{t}` and `{u}` two tiles, `{c}` and `{d}` two checkpoints, by row number; `{n}` is a
 /// number from 1 on, `{x}` a random one.
@@ -191,6 +192,21 @@ pub fn break_content(url: &str, record_id: &Id) {
 /// Puts another frozen head and digest into a released item, as an earlier version or a foreign hand would have them.
 pub fn replace_envelope(url: &str, record_id: &Id, head: &[u8], digest: &Digest) {
     change_item(url, "head = ?2, envelope_digest = ?3", params![record_id.as_bytes(), head, digest.as_bytes()]);
+}
+
+/// Takes the mark away, as a database from before there were marks has none.
+pub async fn forget_mark(url: &str) {
+    let sql = "DELETE FROM meta WHERE name LIKE 'mark/%'";
+    if url.starts_with("sqlite://") {
+        let database = open(url);
+        assert_eq!(database.execute(sql, []).expect("the rows are deleted"), 3);
+        database.close().expect("the file closes");
+    } else {
+        let mut connection = PgConnection::connect(url).await.expect("the server answers");
+        let deleted = sqlx::query(sql).execute(&mut connection).await.expect("the rows are deleted");
+        assert_eq!(deleted.rows_affected(), 3);
+        connection.close().await.expect("the connection closes");
+    }
 }
 
 /// Changes one row of the outbox. The first parameter is its record id.

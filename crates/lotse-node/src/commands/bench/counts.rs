@@ -11,6 +11,7 @@ use prost::Message;
 
 use super::site::Site;
 use crate::config::Config;
+use crate::database;
 use crate::head_store::HeadStore;
 use crate::key_file::NodeKeyFile;
 use crate::sequencer::check::{Writer, verify_stored};
@@ -43,7 +44,7 @@ pub(super) async fn holding(site: &Site) -> anyhow::Result<Holding> {
     let keys = [NodeKeyFile::read(&config.files.node_keys(&site.folder))?.log.key.public()];
     let head = HeadStore::open(&config.files.head_store(&site.folder))?.load()?;
     let bytes = database_bytes(site)?;
-    let store = Store::open(&config.database.url(&site.folder), StoreOptions::default()).await?;
+    let store = database::open_existing(&site.folder, &config, StoreOptions::default()).await?;
     let agency = site.agency.clone();
     let verify = store.read("verify", move |tx| {
         Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), Writer::Stopped).await })

@@ -5,10 +5,11 @@ use lotse_core::log::proof::TreeHead;
 use lotse_core::time::Timestamp;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{self, Oldest, Waiting};
-use lotse_store::{Store, StoreError, StoreOptions, Tx, log, meta};
+use lotse_store::{StoreError, StoreOptions, Tx, log, meta};
 
 use super::finding::{Area, Finding};
 use super::place::Place;
+use crate::database::{self, ForeignDatabase};
 use crate::federation::Federation;
 
 /// What stands in the database.
@@ -33,23 +34,29 @@ impl Stored {
     pub(super) async fn read(place: &Place, findings: &mut Vec<Finding>) -> Option<Stored> {
         match read(place).await {
             Ok(stored) => Some(stored),
+            Err(error) if error.is::<ForeignDatabase>() => {
+                let seen =
+                    error.downcast_ref().map_or_else(String::new, |foreign: &ForeignDatabase| foreign.seen.clone());
+                findings.push(Finding::problem(Area::Database, "mark", seen, ForeignDatabase::WAY_OUT.into()));
+                None
+            }
             Err(error) => {
                 let todo =
                     "what the database says above comes first; card, log, peers and agreements were not looked at";
-                findings.push(Finding::problem(Area::Database, "tables", error.to_string(), todo.into()));
+                findings.push(Finding::problem(Area::Database, "tables", format!("{error:#}"), todo.into()));
                 None
             }
         }
     }
 }
 
-async fn read(place: &Place) -> Result<Stored, StoreError> {
-    let url = place.config.database.url(&place.folder);
-    let store = Store::open_to_read(&url, &StoreOptions { readers: Some(1), ..StoreOptions::default() })?;
+async fn read(place: &Place) -> anyhow::Result<Stored> {
+    let options = StoreOptions { readers: Some(1), ..StoreOptions::default() };
+    let store = database::open_to_read(&place.folder, &place.config, &options).await?;
     let own = place.config.agency.id.clone();
     let stored = store.read("doctor", move |tx| Box::pin(async move { look(tx, &own).await })).await;
     store.close().await;
-    stored
+    Ok(stored?)
 }
 
 async fn look(tx: &mut Tx, own: &AgencyId) -> Result<Stored, StoreError> {

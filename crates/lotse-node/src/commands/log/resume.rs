@@ -2,23 +2,27 @@
 //! steps: the first drafts the card, the second takes it back signed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use lotse_core::card::{Card, KnownCard, judge};
 use lotse_core::id::Digest;
-use lotse_store::Store;
+use lotse_store::{Opener, Store, StoreOptions};
 
-use super::source::open_to_write;
 use crate::action::resume_log::{self, Resumed, next_generation, resume_log};
 use crate::card_file::{self, CardFile};
 use crate::commands::card::draft::{Before, draft};
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
+use crate::database;
 use crate::folder::Folder;
 use crate::head_store::HeadStore;
 use crate::key_file::{NodeKeyFile, read_root};
 use crate::sequencer::Sequencer;
+
+/// How long one work may take: what is not signed yet is carried to the new generation in one transaction, however much it is.
+const LONGEST_WORK: Duration = Duration::from_secs(600);
 
 /// Begins a new generation on a stopped node, after a restore or any doubt about its log.
 #[derive(Args)]
@@ -47,9 +51,10 @@ impl Resume {
         let folder = self.folder.folder();
         let _lock = folder.lock()?;
         let config = Config::load(&folder)?;
+        let options = StoreOptions { opener: Opener::node(), longest_work: LONGEST_WORK, ..StoreOptions::default() };
         let desk = Desk {
             keys: NodeKeyFile::read(&config.files.node_keys(&folder))?,
-            store: open_to_write(&folder, &config).await?,
+            store: database::open_existing(&folder, &config, options).await?,
             head: HeadStore::open(&config.files.head_store(&folder))?,
             config,
             folder,

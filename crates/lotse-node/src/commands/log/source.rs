@@ -1,8 +1,6 @@
 //! Where the log is read: through the running node, or from the folder of a stopped one.
 
-use std::path::Path;
-
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use lotse_core::id::AgencyId;
 use lotse_core::key::PublicKey;
 use lotse_proto::audit::v1::audit_service_client::AuditServiceClient;
@@ -10,7 +8,7 @@ use lotse_proto::audit::v1::{
     GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse, GetSealsRequest, GetSealsResponse,
     ListEntriesRequest, ListEntriesResponse, ReadEntriesRequest,
 };
-use lotse_store::{Opener, Store, StoreOptions, check_tables, meta};
+use lotse_store::{Store, StoreOptions, meta};
 use tonic::transport::Channel;
 
 use crate::action::get_checkpoint::get_checkpoint;
@@ -20,6 +18,7 @@ use crate::action::list_entries::list_entries;
 use crate::action::read_entries::read_entries;
 use crate::commands::{Context, client};
 use crate::config::Config;
+use crate::database;
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::{ErrorKind, Failure};
 use crate::folder::{Folder, FolderLock};
@@ -54,7 +53,7 @@ impl Source {
         }
         let lock = folder.lock()?;
         let config = Config::load(folder)?;
-        let store = open_to_read(folder, &config).await?;
+        let store = database::open_to_read(folder, &config, &StoreOptions::default()).await?;
         let generation = store.read("generation", |tx| Box::pin(meta::generation(tx))).await?;
         let key = NodeKeyFile::read(&config.files.node_keys(folder))?.log.key.public();
         let generation = generation.context("the log has not begun: start the node once with `lotse run`")?;
@@ -152,28 +151,4 @@ impl StoppedLog {
     fn generation(&self, asked: u32) -> u32 {
         if asked == 0 { self.generation } else { asked }
     }
-}
-
-/// Opens the database of a folder to write as its node.
-pub(super) async fn open_to_write(folder: &Folder, config: &Config) -> anyhow::Result<Store> {
-    let options = StoreOptions { opener: Opener::node(), ..StoreOptions::default() };
-    Store::open(&url(folder, config)?, options).await.context("the node's database")
-}
-
-/// Opens the database of a folder to read. It is not changed: tables of another version are refused, not brought up to date.
-pub(super) async fn open_to_read(folder: &Folder, config: &Config) -> anyhow::Result<Store> {
-    let url = url(folder, config)?;
-    check_tables(&url).await.context("the node's database")?;
-    Store::open_to_read(&url, &StoreOptions::default()).context("the node's database")
-}
-
-/// Returns the URL of a folder's database; one that is not there is not made.
-fn url(folder: &Folder, config: &Config) -> anyhow::Result<String> {
-    let url = config.database.url(folder);
-    if let Some(path) = url.strip_prefix("sqlite://")
-        && !Path::new(path).exists()
-    {
-        bail!("there is no database at {path}: start the node once with `lotse run`");
-    }
-    Ok(url)
 }

@@ -4,12 +4,13 @@ use anyhow::bail;
 use clap::Args;
 use lotse_core::card::KeyUse;
 use lotse_core::key::PublicKey;
+use lotse_store::StoreOptions;
 use serde_json::json;
 
-use super::source::open_to_read;
 use crate::card_file;
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
 use crate::config::Config;
+use crate::database;
 use crate::folder::Folder;
 use crate::head_store::HeadStore;
 use crate::key_file::NodeKeyFile;
@@ -45,7 +46,7 @@ impl Verify {
 /// Verifies the log of a folder.
 async fn verify(folder: &Folder, writer: Writer) -> anyhow::Result<Report> {
     let config = Config::load(folder)?;
-    let store = open_to_read(folder, &config).await?;
+    let store = database::open_to_read(folder, &config, &StoreOptions::default()).await?;
     let keys = log_keys(folder, &config)?;
     let head = HeadStore::look(&config.files.head_store(folder))?; // before the snapshot of the database
     let agency = config.agency.id;
