@@ -38,6 +38,18 @@ pub struct Cause {
     pub field: Option<String>,
 }
 
+impl Cause {
+    /// Names the item of a list that it is about, by the item's index.
+    pub fn name_item(&mut self, list: &str, index: usize) {
+        let named = format!("{list}[{index}]");
+        for text in self.field.iter_mut().chain([&mut self.message]) {
+            if text.starts_with(list) {
+                text.replace_range(..list.len(), &named);
+            }
+        }
+    }
+}
+
 impl From<Refusal> for Cause {
     fn from(refusal: Refusal) -> Cause {
         let message = match refusal.category {

@@ -60,7 +60,10 @@ class Refused(Exception):
 
 def refusal(error):
     """Returns what a failed call says, or None if it was no answer of the node (broken connection, deadline)."""
-    status = rpc_status.from_call(error)
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:  # the library put a status of its own in place of the node's, for instance because that was too long
+        return None
     for detail in status.details if status else []:
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info) and info.domain == "lotse":

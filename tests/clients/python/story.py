@@ -148,6 +148,12 @@ def a_refusal_names_its_reason(jobcenter, employment):
         malformed.referral.identity.birth_date = "1.4.1990"
         refused = refusal_of(lambda: sender.submit(malformed))
         assert refused.field.endswith("identity.birth_date") and "1.4.1990" not in refused.sentence, refused
+        for number in range(50):
+            malformed.referral.education.items.add(title="x", country="Syrien", completed_on="1999")
+            malformed.referral.work_history.items.add(occupation="Koch", kldb="123", country="Deutschland")
+        refused = refusal_of(lambda: sender.submit(malformed))
+        assert refused.reasons == ["FIELD_INVALID"] and " more" in refused.sentence, refused
+        assert "education.items[0].country" in refused.sentence, refused
 
 
 def a_withdrawn_consent_covers_nothing_more(jobcenter, employment):

@@ -97,6 +97,15 @@ impl Findings {
         }
     }
 
+    /// Checks each item of a list, as many as it may have; what is found names the item by its index.
+    pub fn each<T>(&mut self, list: &str, items: &[T], mut check: impl FnMut(&mut Findings, &T)) {
+        for (index, item) in items.iter().take(MAX_ITEMS).enumerate() {
+            let before = self.0.len();
+            check(self, item);
+            self.0[before..].iter_mut().for_each(|cause| cause.name_item(list, index));
+        }
+    }
+
     /// Checks a language tag (BCP 47); empty is allowed.
     pub fn language(&mut self, field: &str, tag: &str) {
         let subtag =
@@ -174,6 +183,21 @@ mod tests {
         let fields: Vec<_> = failure.causes.iter().map(|cause| cause.field.as_deref().unwrap()).collect();
         assert_eq!(fields, ["a", "b", "c", "d"]);
         assert_eq!(failure.reason(), Reason::FieldMissing);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_item_of_a_list_names_its_index() {
+        let mut all = Findings::default();
+        all.each("a.items", &["good", "", "x\u{7}"], |f, item| f.required_text("a.items.title", item, 10));
+        all.each("a.codes", &[1, 0], |f, &code| f.required_code("a.codes", code, true));
+        all.text("a.items.title", "\u{7}", 10);
+        let failure = all.finish(Some(())).unwrap_err();
+        let fields: Vec<_> = failure.causes.iter().map(|cause| cause.field.as_deref().unwrap()).collect();
+        assert_eq!(fields, ["a.items[1].title", "a.items[2].title", "a.codes[1]", "a.items.title"]);
+        assert!(failure.causes.iter().all(|cause| cause.message.starts_with(cause.field.as_deref().unwrap())));
+        let mut many = Findings::default();
+        many.each("a.codes", &[0; 1000], |f, &code| f.required_code("a.codes", code, true));
+        assert_eq!(many.0.len(), MAX_ITEMS, "what is beyond the limit is not looked at");
     }
 
     #[test]

@@ -120,23 +120,23 @@ fn work_permission(s: &proto::WorkPermission, f: &mut Findings) {
 fn education(s: &proto::Education, f: &mut Findings) {
     f.code("referral.education.school_degree", proto::SchoolDegree::try_from(s.school_degree).is_ok());
     f.items("referral.education.items", s.items.len());
-    for item in &s.items {
+    f.each("referral.education.items", &s.items, |f, item| {
         f.text("referral.education.items.title", &item.title, 200);
         f.text("referral.education.items.institution", &item.institution, 200);
         country("referral.education.items.country", &item.country, f);
         f.date("referral.education.items.completed_on", &item.completed_on);
-    }
+    });
 }
 
 fn work_history(s: &proto::WorkHistory, f: &mut Findings) {
     f.items("referral.work_history.items", s.items.len());
-    for item in &s.items {
+    f.each("referral.work_history.items", &s.items, |f, item| {
         f.text("referral.work_history.items.occupation", &item.occupation, 200);
         f.digits("referral.work_history.items.kldb", &item.kldb, 5..=5);
         country("referral.work_history.items.country", &item.country, f);
         f.date("referral.work_history.items.from", &item.from);
         f.date("referral.work_history.items.until", &item.until);
-    }
+    });
 }
 
 fn country(field: &str, code: &str, f: &mut Findings) {
@@ -148,18 +148,20 @@ fn country(field: &str, code: &str, f: &mut Findings) {
 
 fn languages(s: &proto::Languages, f: &mut Findings) {
     f.items("referral.languages.items", s.items.len());
-    for item in &s.items {
+    f.each("referral.languages.items", &s.items, |f, item| {
         f.required_text("referral.languages.items.tag", &item.tag, 35);
         f.language("referral.languages.items.tag", &item.tag);
         f.code("referral.languages.items.level", proto::LanguageLevel::try_from(item.level).is_ok());
-    }
+    });
 }
 
 fn skills(s: &proto::Skills, f: &mut Findings) {
     f.items("referral.skills.target_kldb", s.target_kldb.len());
     f.items("referral.skills.labels", s.labels.len());
-    s.target_kldb.iter().for_each(|code| f.digits("referral.skills.target_kldb", code, 1..=5));
-    s.labels.iter().for_each(|label| f.required_text("referral.skills.labels", label, 200));
+    f.each("referral.skills.target_kldb", &s.target_kldb, |f, code| {
+        f.digits("referral.skills.target_kldb", code, 1..=5);
+    });
+    f.each("referral.skills.labels", &s.labels, |f, label| f.required_text("referral.skills.labels", label, 200));
 }
 
 fn mobility(s: &proto::Mobility, f: &mut Findings) {
@@ -167,7 +169,9 @@ fn mobility(s: &proto::Mobility, f: &mut Findings) {
         f.invalid("referral.mobility.max_commute_minutes", "at most 1440");
     }
     f.items("referral.mobility.driving_licences", s.driving_licences.len());
-    s.driving_licences.iter().for_each(|class| f.required_text("referral.mobility.driving_licences", class, 8));
+    f.each("referral.mobility.driving_licences", &s.driving_licences, |f, class| {
+        f.required_text("referral.mobility.driving_licences", class, 8);
+    });
 }
 
 fn household(s: &proto::Household, f: &mut Findings) {
@@ -178,8 +182,9 @@ fn household(s: &proto::Household, f: &mut Findings) {
 
 fn benefits(s: &proto::Benefits, f: &mut Findings) {
     f.items("referral.benefits.kinds", s.kinds.len());
-    let known = |&number: &i32| (number, proto::BenefitKind::try_from(number).is_ok());
-    s.kinds.iter().map(known).for_each(|(number, known)| f.required_code("referral.benefits.kinds", number, known));
+    f.each("referral.benefits.kinds", &s.kinds, |f, &number| {
+        f.required_code("referral.benefits.kinds", number, proto::BenefitKind::try_from(number).is_ok());
+    });
     f.date("referral.benefits.since", &s.since);
 }
 
@@ -195,9 +200,9 @@ fn disability_status(s: &proto::DisabilityStatus, f: &mut Findings) {
 
 fn health(s: &proto::Health, f: &mut Findings) {
     f.items("referral.health.restrictions", s.restrictions.len());
-    let known = |&number: &i32| (number, proto::HealthRestriction::try_from(number).is_ok());
-    let restrictions = s.restrictions.iter().map(known);
-    restrictions.for_each(|(number, known)| f.required_code("referral.health.restrictions", number, known));
+    f.each("referral.health.restrictions", &s.restrictions, |f, &number| {
+        f.required_code("referral.health.restrictions", number, proto::HealthRestriction::try_from(number).is_ok());
+    });
     if s.hours_per_day > 24 {
         f.invalid("referral.health.hours_per_day", "at most 24");
     }
@@ -205,8 +210,9 @@ fn health(s: &proto::Health, f: &mut Findings) {
 
 fn youth_help(s: &proto::YouthHelp, f: &mut Findings) {
     f.items("referral.youth_help.kinds", s.kinds.len());
-    let known = |&number: &i32| (number, proto::YouthHelpKind::try_from(number).is_ok());
-    s.kinds.iter().map(known).for_each(|(number, known)| f.required_code("referral.youth_help.kinds", number, known));
+    f.each("referral.youth_help.kinds", &s.kinds, |f, &number| {
+        f.required_code("referral.youth_help.kinds", number, proto::YouthHelpKind::try_from(number).is_ok());
+    });
 }
 
 /// Checks a free text: the only place where line breaks are allowed.

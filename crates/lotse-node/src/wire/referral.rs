@@ -154,10 +154,10 @@ fn services(services: &[i32], f: &mut Findings) {
     } else if services.len() > 12 {
         f.too_large("referral.requested_services", "at most 12 services");
     }
-    for &number in services {
+    f.each("referral.requested_services", services, |f, &number| {
         let known = proto::RequestedService::try_from(number).is_ok();
         f.required_code("referral.requested_services", number, known);
-    }
+    });
 }
 
 /// Leaves categories out of an encoded referral.
