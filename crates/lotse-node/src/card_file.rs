@@ -1,19 +1,17 @@
 //! Card files: a seal in the JSON form of DSSE. A draft is a seal without signatures.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use lotse_core::card::{Card, KeyUse};
+use lotse_core::id::AgencyId;
 use lotse_core::key::SigningKey;
 use lotse_core::seal::{DocumentType, Seal};
 
 use crate::foreign::one_line;
 use crate::pki::files::write_public;
+use crate::plain_file::{self, DOCUMENT_BYTES};
 use crate::wire;
-
-/// The largest card file that is read, bytes.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A card and the seal that carries it.
 #[derive(Clone, Debug)]
@@ -27,10 +25,7 @@ pub(crate) struct CardFile {
 /// Reads a card file, signed or not.
 pub(crate) fn read(path: &Path) -> anyhow::Result<CardFile> {
     let name = || format!("cannot read the card {}", path.display());
-    if fs::metadata(path).with_context(name)?.len() > MAX_FILE_BYTES {
-        bail!("{} is too large for a card", path.display());
-    }
-    parse(&fs::read_to_string(path).with_context(name)?).with_context(|| path.display().to_string())
+    parse(&plain_file::read_text(path, DOCUMENT_BYTES).with_context(name)?).with_context(|| path.display().to_string())
 }
 
 /// Reads the text of a card file, signed or not.
@@ -45,7 +40,16 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<CardFile> {
     }
 }
 
-/// Writes a card file.
+/// Writes a card to where somebody asked for it. What is there is replaced only if it is a card of the same agency: a slip must not
+/// cost a key or another agency's card.
+pub(crate) fn write_out(path: &Path, seal: &Seal, agency: &AgencyId) -> anyhow::Result<()> {
+    if path.exists() && !read(path).is_ok_and(|found| found.card.agency == *agency) {
+        bail!("{} is there already and is no card of {agency}: name another file with --out", path.display());
+    }
+    write(path, seal)
+}
+
+/// Writes a card file in place of what is there.
 pub(crate) fn write(path: &Path, seal: &Seal) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(seal)? + "\n";
     write_public(path, &text).with_context(|| format!("cannot write {}", path.display()))

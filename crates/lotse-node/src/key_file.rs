@@ -10,12 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use lotse_core::key::SigningKey;
 use lotse_core::random::{self, Random};
 use lotse_core::time::Timestamp;
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::PrivateKeyDer;
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::pem_file::{self, PemError};
 use crate::pki::files::write_key;
+use crate::plain_file::{self, DOCUMENT_BYTES};
 
 /// What stands before the 32 bytes of an Ed25519 key in PKCS#8 (RFC 8410, section 7).
 const PKCS8_HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
@@ -30,6 +31,14 @@ pub enum KeyFileError {
         path: PathBuf,
         /// What the system said; the text has it already.
         cause: io::Error,
+    },
+    /// A part of it cannot be read.
+    #[error("cannot read the key file {path}, {fault}")]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        fault: PemError,
     },
     /// It is no root key.
     #[error("{0} is no root key: give the PEM file with the Ed25519 key (PKCS#8) that `lotse init` made")]
@@ -66,9 +75,11 @@ pub fn create_root(path: &Path, random: &dyn Random) -> Result<SigningKey, KeyFi
 
 /// Reads a root key.
 pub fn read_root(path: &Path) -> Result<SigningKey, KeyFileError> {
-    let pem = fs::read(path).map(Zeroizing::new).map_err(|cause| io_error(path, cause))?;
+    let pem = plain_file::read(path, DOCUMENT_BYTES).map(Zeroizing::new).map_err(|cause| io_error(path, cause))?;
     let no_root_key = || KeyFileError::NoRootKey(path.to_owned());
-    let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| no_root_key())?;
+    let keys = pem_file::private_keys(&pem);
+    let keys = keys.map_err(|fault| KeyFileError::Pem { path: path.to_owned(), fault })?;
+    let [PrivateKeyDer::Pkcs8(der)] = &keys[..] else { return Err(no_root_key()) };
     let seed = der.secret_pkcs8_der().strip_prefix(&PKCS8_HEAD).ok_or_else(no_root_key)?;
     Ok(SigningKey::from_seed(seed.try_into().map_err(|_| no_root_key())?))
 }
@@ -137,7 +148,8 @@ impl NodeKeyFile {
 
     /// Reads the file.
     pub fn read(path: &Path) -> Result<NodeKeyFile, KeyFileError> {
-        let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|cause| io_error(path, cause))?;
+        let text =
+            plain_file::read_text(path, DOCUMENT_BYTES).map(Zeroizing::new).map_err(|cause| io_error(path, cause))?;
         // The parser's error would quote the file.
         let text: Text = toml::from_str(&text).map_err(|_| KeyFileError::NoNodeKeys(path.to_owned()))?;
         let key = |text: TextKey| text.read().ok_or_else(|| KeyFileError::NoNodeKeys(path.to_owned()));
@@ -162,6 +174,9 @@ fn io_error(path: &Path, cause: io::Error) -> KeyFileError {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::pki_types::pem::PemObject;
 
     use super::*;
     use crate::ambient::SystemRandom;

@@ -26,7 +26,9 @@ pub mod key_file;
 pub mod lifecycle;
 pub mod link;
 pub mod node;
+mod pem_file;
 pub mod pki;
+mod plain_file;
 pub mod proof_file;
 pub mod pulse;
 #[cfg(test)]

@@ -8,7 +8,6 @@ mod show;
 mod sign;
 mod suspend;
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
@@ -20,6 +19,7 @@ use lotse_core::id::Id;
 use lotse_proto::admin::v1::{AgreementState, AgreementSummary, GetAgreementResponse};
 
 use super::{Context, FolderArgument};
+use crate::plain_file::{self, DOCUMENT_BYTES};
 use crate::wire;
 
 /// Writes, checks, offers, seals and shows cooperation agreements, stops and resumes releases under them.
@@ -74,7 +74,8 @@ impl Language {
 
 /// Reads the text of an agreement; every finding is told with file and line.
 fn read(path: &Path) -> anyhow::Result<Draft> {
-    let source = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let source =
+        plain_file::read_text(path, DOCUMENT_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
     text::parse(&source).map_err(|findings| {
         let line = |finding: &text::TextError| format!("\n{}:{}: {}", path.display(), finding.line, finding.message);
         anyhow!("this is no agreement yet:{}", findings.iter().map(line).collect::<String>())

@@ -1,6 +1,5 @@
 //! `lotse explain`: would this referral be sent, and why (not)? Nothing is sent.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -10,7 +9,9 @@ use lotse_proto::agency::v1::{PreviewReferralRequest, PreviewReferralResponse, R
 
 use super::{Context, FolderArgument, OutputArgument, client};
 use crate::config::{Config, GrantedService};
+use crate::edge::MAX_MESSAGE_BYTES;
 use crate::folder::Folder;
+use crate::plain_file;
 
 /// Explains the decision about a referral without sending it.
 #[derive(Args)]
@@ -44,7 +45,8 @@ impl Explain {
 
     fn handover(&self) -> anyhow::Result<ReferralHandover> {
         let file = self.file.display();
-        let bytes = fs::read(&self.file).with_context(|| format!("cannot read {file}"))?;
+        let bytes =
+            plain_file::read(&self.file, MAX_MESSAGE_BYTES as u64).with_context(|| format!("cannot read {file}"))?;
         // The parser's error names field and line; it does not quote what stands there.
         serde_json::from_slice(&bytes).with_context(|| {
             format!(

@@ -12,12 +12,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, RevokedCertParams, SanType, SerialNumber,
 };
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::identity::{Role, SpiffeId};
+use crate::pem_file::{self, PemError};
 
 /// How long a root certificate made here is valid.
 pub const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3650);
@@ -25,6 +25,9 @@ pub const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3650);
 /// Why a certificate could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
+    /// A part of the authority's certificate cannot be read.
+    #[error("the authority's certificate cannot be read, {0}")]
+    Pem(#[from] PemError),
     /// Making or reading a key, certificate or list failed.
     #[error("cannot make or read the certificate: {0}")]
     Certificate(#[from] rcgen::Error),
@@ -148,7 +151,8 @@ impl Authority {
 
     /// Loads a root from its certificate and key (PEM).
     pub fn from_pem(certificate: &str, key: &str) -> Result<Authority, PkiError> {
-        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|_| PkiError::NoCertificate)?;
+        let found = pem_file::certificates(certificate.as_bytes())?;
+        let der = found.into_iter().next().ok_or(PkiError::NoCertificate)?;
         Ok(Authority {
             issuer: Issuer::from_ca_cert_der(&der, KeyPair::from_pem(key)?)?,
             certificate: der,

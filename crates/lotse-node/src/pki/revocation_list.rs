@@ -1,17 +1,17 @@
 //! Revocation lists as they stand in a file (RFC 5280, section 5): read, so that the next one can say more.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 use lotse_core::time::Timestamp;
 use rustls::pki_types::CertificateRevocationListDer;
-use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::time::ASN1Time;
 
 use super::Revoked;
+use crate::pem_file::{self, PEM_BYTES};
+use crate::plain_file;
 
 /// One list of a file.
 #[derive(Clone, Debug)]
@@ -31,8 +31,8 @@ pub struct PublishedList {
 /// Reads the lists of a file (PEM).
 pub fn read(path: &Path) -> anyhow::Result<Vec<PublishedList>> {
     let name = || format!("cannot read the revocation lists of {}", path.display());
-    let pem = fs::read(path).with_context(name)?;
-    let lists = CertificateRevocationListDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().with_context(name)?;
+    let pem = plain_file::read(path, PEM_BYTES).with_context(name)?;
+    let lists = pem_file::revocation_lists(&pem).with_context(name)?;
     lists.into_iter().map(|der| parse(der).with_context(name)).collect()
 }
 

@@ -1,10 +1,9 @@
 //! The way to the collector: OTLP over gRPC, batched, with a limit on what waits. What does not fit is dropped.
 
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use lotse_core::id::AgencyId;
 use lotse_core::time::Clock;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
@@ -19,6 +18,8 @@ use super::trace::TraceId;
 use super::watched::Watched;
 use crate::config::{Endpoint, TelemetrySection};
 use crate::folder::Folder;
+use crate::pem_file::{self, PEM_BYTES};
+use crate::plain_file;
 
 /// How long the collector may take to answer. What it has not answered then is lost.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -107,8 +108,15 @@ fn tls(section: &TelemetrySection, endpoint: &Endpoint, folder: &Folder) -> anyh
     }
     let bundle = section.bundle.as_ref().context("[telemetry] bundle: name the authorities of the collector (PEM)")?;
     let path = folder.path().join(bundle);
-    let pem = fs::read(&path).with_context(|| format!("[telemetry] bundle: cannot read {}", path.display()))?;
-    Ok(Some(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))))
+    let name = || format!("[telemetry] bundle: cannot read {}", path.display());
+    let pem = plain_file::read(&path, PEM_BYTES).with_context(name)?;
+    let found = pem_file::certificates(&pem).with_context(name)?;
+    if found.is_empty() {
+        bail!("[telemetry] bundle: {} holds no certificate", path.display());
+    }
+    // Written anew: the parser behind the exporter skips what it does not recognise.
+    let authorities: String = found.iter().map(|der| pem_file::armoured("CERTIFICATE", der)).collect();
+    Ok(Some(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities))))
 }
 
 fn resource(agency: &AgencyId) -> Resource {

@@ -11,8 +11,7 @@ use arc_swap::ArcSwap;
 use lotse_core::id::AgencyId;
 use lotse_core::time::{Clock, Timestamp};
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
@@ -21,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::identity::{Identity, IdentityError, Role, Side, SpiffeId};
+use crate::pem_file::{self, PEM_BYTES, PemError};
+use crate::plain_file;
 use crate::tls::admission::{Door, Refusal};
 use crate::tls::provider::provider;
 use crate::tls::standing::unix;
@@ -78,6 +79,14 @@ pub enum TlsError {
         path: PathBuf,
         /// What the system said; the text has it already.
         cause: io::Error,
+    },
+    /// A part of a file cannot be read.
+    #[error("cannot read {path}, {fault}")]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        fault: PemError,
     },
     /// There were revocation lists, and they are gone: who was revoked would count again.
     #[error(
@@ -269,16 +278,19 @@ fn stamps(files: &TlsFiles) -> Result<Vec<Stamp>, TlsError> {
 fn read(files: &TlsFiles, now: Timestamp) -> Result<(Current, Bundle), TlsError> {
     let lists = files.revocation_lists.file()?.map(read_file).transpose()?;
     let bundle = Bundle::from_pem(&read_file(&files.bundle)?, lists.as_ref().map(|lists| lists.as_slice()))?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read_file(&files.chain)?)
-        .collect::<Result<_, _>>()
-        .map_err(|_| TlsError::NoCertificate(files.chain.clone()))?;
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        |fault| TlsError::Pem { path, fault }
+    };
+    let chain = pem_file::certificates(&read_file(&files.chain)?).map_err(unreadable(&files.chain))?;
     let leaf = chain.first().ok_or_else(|| TlsError::NoCertificate(files.chain.clone()))?;
     let identity = Identity::from_certificate(leaf, Side::Client)?;
     if identity.role() == Role::Node {
         Identity::from_certificate(leaf, Side::Server)?;
     }
     check_own(&bundle, &chain, now)?;
-    let key = PrivateKeyDer::from_pem_slice(&read_file(&files.key)?).map_err(|_| TlsError::NoKey(files.key.clone()))?;
+    let keys = pem_file::private_keys(&read_file(&files.key)?).map_err(unreadable(&files.key))?;
+    let key = keys.into_iter().next().ok_or_else(|| TlsError::NoKey(files.key.clone()))?;
     let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Mismatch)?;
     Ok((Current { identity, key: Arc::new(key), has_lists: lists.is_some() }, bundle))
 }
@@ -299,5 +311,7 @@ fn check_own(bundle: &Bundle, chain: &[CertificateDer<'_>], now: Timestamp) -> R
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    fs::read(path).map(Zeroizing::new).map_err(|cause| TlsError::Read { path: path.to_owned(), cause })
+    plain_file::read(path, PEM_BYTES)
+        .map(Zeroizing::new)
+        .map_err(|cause| TlsError::Read { path: path.to_owned(), cause })
 }

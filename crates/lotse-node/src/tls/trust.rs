@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lotse_core::id::AgencyId;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{
     CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, OwnedCertRevocationList, RevocationOptionsBuilder,
@@ -14,6 +13,7 @@ use webpki::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::identity::Side;
+use crate::pem_file::{self, PemError};
 
 /// How many root certificates a bundle may hold: an old and a new one, of more than one authority.
 const MAX_ANCHORS: usize = 8;
@@ -35,7 +35,13 @@ pub enum BundleError {
         "the bundle is too large: at most {MAX_ANCHORS} root certificates and {MAX_REVOCATION_LISTS} revocation lists"
     )]
     TooLarge,
-    /// A root certificate cannot be read or is no authority's.
+    /// A part of its certificates cannot be read.
+    #[error("the bundle of authorities cannot be read, {0}")]
+    Certificates(PemError),
+    /// A part of its revocation lists cannot be read.
+    #[error("the revocation lists cannot be read, {0}")]
+    Lists(PemError),
+    /// A root certificate is no authority's.
     #[error("a certificate of the bundle is no certificate authority's: give root certificates, not leaves")]
     NoAuthority,
     /// A revocation list cannot be read.
@@ -69,15 +75,12 @@ impl Bundle {
         })
     }
 
-    /// Reads root certificates and revocation lists (PEM). A text for lists that holds none is an error: to go without, give
+    /// Reads root certificates and revocation lists (PEM), all of them or none. A text for lists that holds none is an error: to go without, give
     /// no text.
     pub fn from_pem(anchors: &[u8], lists: Option<&[u8]>) -> Result<Bundle, BundleError> {
-        let anchors: Vec<_> =
-            CertificateDer::pem_slice_iter(anchors).collect::<Result<_, _>>().map_err(|_| BundleError::NoAuthority)?;
+        let anchors = pem_file::certificates(anchors).map_err(BundleError::Certificates)?;
         let lists_wanted = lists.is_some();
-        let lists: Vec<_> = CertificateRevocationListDer::pem_slice_iter(lists.unwrap_or_default())
-            .collect::<Result<_, _>>()
-            .map_err(|_| BundleError::RevocationList)?;
+        let lists = pem_file::revocation_lists(lists.unwrap_or_default()).map_err(BundleError::Lists)?;
         if lists_wanted && lists.is_empty() {
             return Err(BundleError::RevocationList);
         }

@@ -105,5 +105,9 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         }
         opened => opened.with_context(|| format!("cannot make {}", path.display()))?,
     };
-    Ok(file.write_all(text.as_bytes())?)
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.with_context(|| {
+        let _ = std::fs::remove_file(path); // a part of an agreement would be in the way of the next try
+        format!("cannot write {}", path.display())
+    })
 }

@@ -1,6 +1,5 @@
 //! `lotse agreement offer`: gives a text to the node, which sends it to all parties.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -9,6 +8,7 @@ use lotse_proto::admin::v1::OfferAgreementRequest;
 
 use super::{description, read};
 use crate::commands::{Context, FolderArgument, OutputArgument, client};
+use crate::plain_file::{self, DOCUMENT_BYTES};
 
 /// Stores an agreement at the node and offers it to all its parties. It counts when all have sealed it.
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Offer {
 impl Offer {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
         read(&self.file)?;
-        let source = fs::read_to_string(&self.file)?;
+        let source = plain_file::read_text(&self.file, DOCUMENT_BYTES)?;
         let mut node = client::admin(&self.folder.folder(), &context.clock)?;
         let answer = node.offer_agreement(OfferAgreementRequest { source }).await.map_err(client::explained)?;
         let answer = answer.into_inner();

@@ -1,6 +1,5 @@
 //! `lotse card draft`: the next version of the own card, from configuration and keys.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,14 +8,14 @@ use clap::Args;
 use lotse_core::card::{Card, CardKey, KeyUse, USUAL_VALIDITY};
 use lotse_core::key::PublicKey;
 use lotse_core::time::{BACKDATED, DAY, Timestamp};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::card_file;
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::folder::Folder;
 use crate::key_file::{NodeKey, NodeKeyFile};
+use crate::pem_file::{self, PEM_BYTES};
+use crate::plain_file;
 use crate::wire::envelope::SCHEMA_LEVEL;
 
 /// How long the keys of a card count: longer than the card, because duties go on after it has expired.
@@ -39,7 +38,10 @@ impl DraftCard {
         let installed = card_file::read(&folder.own_card()).context("the card that is installed now")?;
         let card = draft(&folder, &config, Before::Card(&installed.card), context.clock.now())?;
         let out = self.out.unwrap_or_else(|| folder.card_draft());
-        card_file::write(&out, &card_file::unsigned(&card))?;
+        if plain_file::are_same(&out, &folder.own_card()) {
+            bail!("{} is the card that is installed now: name another file with --out", out.display());
+        }
+        card_file::write_out(&out, &card_file::unsigned(&card), &card.agency)?;
         context.terminal.line(card_file::description(&card))?;
         context.terminal.line(format_args!(
             "\nWritten to {}. Take it to the root key: lotse card sign --key root.key {}",
@@ -116,8 +118,67 @@ fn retired_keys(card: &Card, present: &[CardKey], now: Timestamp) -> Vec<CardKey
 
 fn bundle(folder: &Folder, config: &Config) -> anyhow::Result<Vec<Vec<u8>>> {
     let path = config.files.tls(folder).bundle;
-    let pem = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.with_context(|| format!("{} is no PEM file of certificates", path.display()))?;
+    let name = || format!("cannot read {}", path.display());
+    let pem = plain_file::read(&path, PEM_BYTES).with_context(name)?;
+    let certificates = pem_file::certificates(&pem).with_context(name)?;
     Ok(certificates.into_iter().map(|certificate| certificate.to_vec()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use lotse_core::time::Clock;
+
+    use super::*;
+    use crate::ambient::SystemRandom;
+    use crate::commands::init::{InitOptions, init};
+    use crate::pki::Authority;
+    use crate::testing::ManualClock;
+    use crate::tls::{Credentials, TrustStore};
+
+    #[test]
+    fn every_authority_of_the_bundle_is_in_the_card_or_the_card_is_not_drafted() {
+        let (place, clock) = (tempfile::tempdir().unwrap(), ManualClock::new());
+        let folder = Folder::new(place.path().join("node"));
+        let options = InitOptions {
+            agency: "jc.example".parse().unwrap(),
+            name: "Jobcenter".into(),
+            kind: lotse_core::agency::AgencyKind::JobcenterGe,
+            peer_address: vec!["lotse.jc.example:8443".into()],
+            listen_peer: "127.0.0.1:0".parse().unwrap(),
+            listen_agency: "127.0.0.1:0".parse().unwrap(),
+            listen_pages: None,
+            system: Vec::new(),
+            allow_loopback: false,
+            database: None,
+            existing_pki: None,
+        };
+        init(&folder, &options, clock.now(), &SystemRandom).unwrap();
+        let config = Config::load(&folder).unwrap();
+        let installed = card_file::read(&folder.own_card()).unwrap().card;
+        let drafted = || draft(&folder, &config, Before::Card(&installed), clock.now());
+        let loaded =
+            || Credentials::load(config.files.tls(&folder), std::sync::Arc::new(TrustStore::default()), clock.now());
+        let present = fs::read_to_string(folder.ca_certificate()).unwrap();
+        let next = Authority::create(&"jc.example".parse().unwrap(), clock.now(), &SystemRandom).unwrap();
+        let next = next.certificate_pem();
+        for bundle in [format!("\u{feff}{next}{present}"), format!("  {}\u{feff}{present}", next.trim_end())] {
+            fs::write(folder.ca_certificate(), bundle).unwrap();
+            assert_eq!(drafted().unwrap().trust_bundle.len(), 2, "the new one is not lost");
+            loaded().unwrap();
+        }
+        fs::write(folder.ca_certificate(), format!("{}{present}", next.replacen("-----BEGIN", "----BEGIN", 1)))
+            .unwrap();
+        let refused = format!("{:#}", drafted().unwrap_err());
+        assert!(refused.contains("line 1: this is not how a section begins"), "{refused}");
+        let refused = loaded().unwrap_err().to_string();
+        assert!(refused.contains("the bundle of authorities cannot be read, line 1"), "{refused}");
+        fs::write(folder.ca_certificate(), &present).unwrap();
+        let chain = fs::read_to_string(folder.node_certificate()).unwrap();
+        fs::write(folder.node_certificate(), format!("{}{present}", chain.replacen("-----BEGIN", "----BEGIN", 1)))
+            .unwrap();
+        let refused = loaded().unwrap_err().to_string();
+        assert!(refused.contains("node.crt, line 1"), "an authority is not taken for the leaf: {refused}");
+    }
 }

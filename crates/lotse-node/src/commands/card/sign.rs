@@ -19,7 +19,8 @@ pub(crate) struct Sign {
     /// The draft; cards/own.draft in the folder unless given.
     #[arg(value_name = "DRAFT")]
     draft: Option<PathBuf>,
-    /// Where to write the signed card; the draft's name with the ending .card unless given.
+    /// Where to write the signed card. Unless given: cards/next.card in the folder for the draft that lies there, else beside the draft,
+    /// under its name with the ending .card.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -35,7 +36,7 @@ impl Sign {
             let beside_own = draft == folder.card_draft();
             if beside_own { folder.path().join("cards/next.card") } else { draft.with_extension("card") }
         });
-        card_file::write(&out, &seal)?;
+        card_file::write_out(&out, &seal, &card.agency)?;
         context.terminal.line(card_file::description(&card))?;
         context.terminal.line(format_args!(
             "\nSigned. Written to {}. Take it back to the node: lotse card install {}",

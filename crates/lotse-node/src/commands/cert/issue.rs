@@ -1,6 +1,5 @@
 //! `lotse cert issue`: a certificate for the node, a system, an officer or an administrator.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -14,9 +13,11 @@ use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::folder::Folder;
 use crate::identity::{Role, SpiffeId};
+use crate::pem_file::PEM_BYTES;
 use crate::pki::certificate_act::{self, CertificateAct, CertificateActKind};
 use crate::pki::files::{write_key, write_public};
 use crate::pki::{Authority, HostName, Leaf};
+use crate::plain_file::{self, DOCUMENT_BYTES};
 
 /// How long a certificate is valid unless asked otherwise, days.
 pub const DEFAULT_DAYS: u32 = 365;
@@ -134,8 +135,9 @@ pub(super) fn authority(folder: &Folder) -> anyhow::Result<Authority> {
             folder.ca_key().display()
         );
     }
-    let key = Zeroizing::new(fs::read_to_string(folder.ca_key())?);
-    let certificate = fs::read_to_string(folder.ca_certificate()).context("the authority's certificate pki/ca.crt")?;
+    let key = Zeroizing::new(plain_file::read_text(&folder.ca_key(), DOCUMENT_BYTES)?);
+    let certificate =
+        plain_file::read_text(&folder.ca_certificate(), PEM_BYTES).context("the authority's certificate pki/ca.crt")?;
     Ok(Authority::from_pem(&certificate, &key)?)
 }
 

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use lotse_core::time::{ENDS_SOON, Timestamp};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 
 use crate::commands::{Context, FolderArgument, OutputArgument};
 use crate::config::Config;
 use crate::identity::{Identity, Side};
+use crate::pem_file::{self, PEM_BYTES};
+use crate::plain_file;
 
 /// Lists the node's certificate and those that were issued here, with their ends.
 #[derive(Args)]
@@ -64,7 +64,8 @@ pub(crate) fn certificates(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 fn identity(path: &Path) -> anyhow::Result<Identity> {
     let name = || path.display().to_string();
-    let pem = fs::read(path).with_context(name)?;
-    let der = CertificateDer::from_pem_slice(&pem).with_context(name)?;
-    Identity::from_certificate(&der, Side::Client).with_context(name)
+    let pem = plain_file::read(path, PEM_BYTES).with_context(name)?;
+    let found = pem_file::certificates(&pem).with_context(name)?;
+    let der = found.first().with_context(|| format!("{} holds no certificate", path.display()))?;
+    Identity::from_certificate(der, Side::Client).with_context(name)
 }

@@ -1,16 +1,11 @@
 //! `lotse cert revoke`: a certificate that was lost or stolen counts no more for this node.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use lotse_core::time::{BACKDATED, DAY, Timestamp};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -18,10 +13,12 @@ use super::issue::authority;
 use crate::commands::{Context, FolderArgument};
 use crate::config::Config;
 use crate::identity::{Identity, Role, Side};
+use crate::pem_file::{self, PEM_BYTES};
 use crate::pki::certificate_act::{self, CertificateAct, CertificateActKind};
 use crate::pki::files::write_public;
 use crate::pki::revocation_list::{self, PublishedList};
 use crate::pki::{Authority, RevocationList, Revoked};
+use crate::plain_file;
 use crate::tls::RevocationLists;
 
 /// How long a list counts. It must be signed anew before, for an expired one refuses every certificate.
@@ -90,13 +87,14 @@ const PEERS_DO_NOT_SEE: &str = "         PEERS DO NOT SEE THIS LIST: they refuse
 /// Reads the serial number of a certificate that this authority issued.
 fn certificate(file: &Path, authority: &Authority) -> anyhow::Result<(Vec<u8>, Identity)> {
     let name = || format!("cannot read the certificate {}", file.display());
-    let pem = fs::read(file).with_context(name)?;
-    let der = CertificateDer::from_pem_slice(&pem).with_context(name)?;
-    let (_, certificate) = X509Certificate::from_der(&der).with_context(name)?;
+    let pem = plain_file::read(file, PEM_BYTES).with_context(name)?;
+    let found = pem_file::certificates(&pem).with_context(name)?;
+    let der = found.first().with_context(|| format!("{} holds no certificate", file.display()))?;
+    let (_, certificate) = X509Certificate::from_der(der).with_context(name)?;
     if certificate.issuer().as_raw() != subject(authority)? {
         bail!("{} was not issued by the authority of this folder: its own authority revokes it", file.display());
     }
-    let identity = Identity::from_certificate(&der, Side::Client).with_context(name)?;
+    let identity = Identity::from_certificate(der, Side::Client).with_context(name)?;
     Ok((certificate.raw_serial().to_vec(), identity))
 }
 
@@ -127,9 +125,7 @@ fn publish(path: &Path, authority: &Authority, serials: Vec<Vec<u8>>, now: Times
 
 /// Writes a list as PEM.
 fn armoured(list: &PublishedList) -> String {
-    let text = STANDARD.encode(&list.der);
-    let lines: Vec<&str> = (0..text.len()).step_by(64).map(|at| &text[at..text.len().min(at + 64)]).collect();
-    format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", lines.join("\n"))
+    pem_file::armoured("X509 CRL", &list.der)
 }
 
 #[cfg(test)]

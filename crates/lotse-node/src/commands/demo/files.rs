@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 
 use super::embedded::FILES;
+use crate::plain_file;
 
 /// The agreement, whose parties are the agencies.
 const AGREEMENT: &str = "agreement.toml";
@@ -240,11 +241,7 @@ fn read_folder(root: &Path, path: &str, depth: usize, texts: &mut BTreeMap<Strin
 
 fn read_text(path: &Path) -> anyhow::Result<String> {
     let name = || format!("cannot read {}", path.display());
-    let bytes = fs::metadata(path).with_context(name)?.len();
-    if bytes > FILE_BYTES {
-        bail!("{} has {bytes} bytes; the demonstration reads {FILE_BYTES} at most", path.display());
-    }
-    fs::read_to_string(path).with_context(name)
+    plain_file::read_text(path, FILE_BYTES).with_context(name)
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! The own card: installed, valid, and saying what configuration, keys and certificates say now.
 
-use std::fs;
-
 use lotse_core::card::Card;
 use lotse_core::time::ENDS_SOON;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::finding::{Area, Finding};
 use super::place::Place;
@@ -14,6 +10,8 @@ use crate::card_file;
 use crate::head_store::Head;
 use crate::key_file::NodeKeyFile;
 use crate::node::NodeKeys;
+use crate::pem_file::{self, PEM_BYTES};
+use crate::plain_file;
 
 /// Looks at the own card.
 pub(super) fn examine(place: &Place, stored: &Stored, head: Option<&Head>) -> Vec<Finding> {
@@ -102,8 +100,9 @@ fn deviations(place: &Place, card: &Card, stored: &Stored) -> Vec<(String, Strin
             found.push((seen, format!("put the right key file back, or {}", place.new_card())));
         }
     }
-    let bundle = fs::read(place.config.files.tls(&place.folder).bundle).unwrap_or_default();
-    let roots = CertificateDer::pem_slice_iter(&bundle).filter_map(Result::ok);
+    // A bundle that cannot be read is a finding of the certificates.
+    let bundle = plain_file::read(&place.config.files.tls(&place.folder).bundle, PEM_BYTES).unwrap_or_default();
+    let roots = pem_file::certificates(&bundle).unwrap_or_default();
     if roots.into_iter().any(|root| !card.trust_bundle.iter().any(|named| named.as_slice() == root.as_ref())) {
         let seen =
             "it does not name each authority of the bundle: peers refuse the certificates that one issues".to_string();

@@ -1,6 +1,5 @@
 //! Certificates: the authority's, the node's, and those that were issued here.
 
-use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lotse_core::time::{DAY, ENDS_SOON, Timestamp};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
@@ -20,7 +18,9 @@ use crate::commands::cert::issue;
 use crate::commands::cert::list::certificates;
 use crate::commands::client::{ADMIN_NAME, issued_files};
 use crate::identity::{Identity, Role, Side};
+use crate::pem_file::{self, PEM_BYTES};
 use crate::pki::revocation_list;
+use crate::plain_file;
 use crate::tls::{Bundle, Credentials, Refusal, Standing, TlsFiles, TrustStore};
 
 /// An authority that ends so soon is a warning: its successor has to reach all peers before.
@@ -93,7 +93,8 @@ fn authority(place: &Place, bundle: &Path) -> Vec<Finding> {
 }
 
 fn trust(place: &Place, files: &TlsFiles) -> anyhow::Result<Arc<TrustStore>> {
-    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let read =
+        |path: &Path| plain_file::read(path, PEM_BYTES).with_context(|| format!("cannot read {}", path.display()));
     let lists = files.revocation_lists.file()?.map(read).transpose()?;
     let bundle = Bundle::from_pem(&read(&files.bundle)?, lists.as_deref())?;
     let trust = Arc::new(TrustStore::default());
@@ -208,7 +209,6 @@ fn renewal(place: &Place, role: Role, name: &str) -> String {
 
 fn pem(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let name = || format!("cannot read {}", path.display());
-    let bytes = fs::read(path).with_context(name)?;
-    let found = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>().with_context(name)?;
+    let found = pem_file::certificates(&plain_file::read(path, PEM_BYTES).with_context(name)?).with_context(name)?;
     if found.is_empty() { Err(anyhow::anyhow!("{} holds no certificate", path.display())) } else { Ok(found) }
 }

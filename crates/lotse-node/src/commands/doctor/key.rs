@@ -1,6 +1,5 @@
 //! The keys: whether they can be read, by nobody else, and what should not lie here.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,6 +9,7 @@ use zeroize::Zeroizing;
 use super::finding::{Area, Finding};
 use super::place::Place;
 use crate::key_file::{NodeKeyFile, mode_for_others};
+use crate::plain_file::{self, DOCUMENT_BYTES};
 
 /// Looks at the key files.
 pub(super) fn examine(place: &Place) -> Vec<Finding> {
@@ -53,7 +53,7 @@ fn readable(place: &Place, path: &Path, read: anyhow::Result<()>) -> Finding {
 
 fn read_vault(path: &Path) -> anyhow::Result<()> {
     let name = || format!("cannot read {}", path.display());
-    let text = Zeroizing::new(fs::read_to_string(path).with_context(name)?);
+    let text = Zeroizing::new(plain_file::read_text(path, DOCUMENT_BYTES).with_context(name)?);
     Vault::load(&text).map(drop).with_context(name)
 }
 

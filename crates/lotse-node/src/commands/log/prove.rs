@@ -1,7 +1,6 @@
 //! `lotse log prove`: the proof that an entry is in the log, as a file.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -11,6 +10,8 @@ use lotse_proto::audit::v1::GetEntryRequest;
 use super::ReaderArguments;
 use crate::card_file;
 use crate::commands::Context;
+use crate::pki::files::write_public;
+use crate::plain_file::{self, DOCUMENT_BYTES};
 use crate::proof_file::ProofFile;
 
 /// Writes the proof that an entry is in the log, for `lotse verify` and other people's tools.
@@ -43,7 +44,7 @@ impl Prove {
         };
         let key = source.head(self.reader.generation).await?.verifier_key;
         let card = card_file::read(&self.reader.folder.folder().own_card())?.card;
-        fs::write(&self.out, proof.to_text()).with_context(|| format!("cannot write {}", self.out.display()))?;
+        write(&self.out, &proof)?;
         context.terminal.line(format_args!(
             "Written to {out}. Hand it over with your card, which `lotse peer card` writes, and tell the fingerprint by a second
 channel, for instance by telephone, unless they have both from you already. No node is needed to verify it:
@@ -55,5 +56,35 @@ Other tools for C2SP tlog-proof take the log's verifier key: {key}",
             agency = card.agency,
             fingerprint = card.root.fingerprint(),
         ))
+    }
+}
+
+/// Writes a proof; of what is there, only another proof is replaced.
+fn write(path: &Path, proof: &ProofFile) -> anyhow::Result<()> {
+    let is_proof = || plain_file::read_text(path, DOCUMENT_BYTES).is_ok_and(|text| ProofFile::parse(&text).is_ok());
+    if path.exists() && !is_proof() {
+        bail!("{} is there already and is no proof: name another file with --out", path.display());
+    }
+    write_public(path, &proof.to_text()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_proof_replaces_a_proof_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, card] = ["entry.proof", "own.card"].map(|name| folder.path().join(name));
+        let proof = |index| ProofFile { entry: vec![4], index, path: Vec::new(), checkpoint: "c".into() };
+        write(&path, &proof(1)).unwrap();
+        write(&path, &proof(2)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), proof(2).to_text());
+        fs::write(&card, "{}").unwrap();
+        let refused = write(&card, &proof(3)).unwrap_err().to_string();
+        assert!(refused.contains("name another file with --out"), "{refused}");
+        assert_eq!(fs::read_to_string(&card).unwrap(), "{}");
     }
 }

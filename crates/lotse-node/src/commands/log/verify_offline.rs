@@ -1,6 +1,5 @@
 //! `lotse verify`: a proof or an export, offline. Needs no node, no network and no clock.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -19,6 +18,7 @@ use super::verify_export::{self, Signer};
 use crate::card_file;
 use crate::commands::Context;
 use crate::entry::sentence::{explanation, sentence};
+use crate::plain_file::{self, DOCUMENT_BYTES};
 use crate::proof_file::ProofFile;
 
 /// What was trusted beforehand, as the report says it.
@@ -57,7 +57,8 @@ impl VerifyOffline {
         if self.since.is_some() {
             bail!("--since is for exports: a proof of one entry says nothing of the others");
         }
-        let text = fs::read_to_string(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
+        let text = plain_file::read_text(&self.path, DOCUMENT_BYTES)
+            .with_context(|| format!("cannot read {}", self.path.display()))?;
         let proof = ProofFile::parse(&text).with_context(|| self.path.display().to_string())?;
         let note = Note::parse(proof.checkpoint.as_bytes()).context("the checkpoint")?;
         let origin = note.text().parse::<Checkpoint>().context("the checkpoint")?.origin;
@@ -147,8 +148,9 @@ struct Trust {
 /// Opens the older checkpoint of the same log.
 fn older(path: &Path, origin: &Origin, keys: &[VerifierKey]) -> anyhow::Result<Checkpoint> {
     let name = || path.display().to_string();
-    let checkpoint =
-        verify_export::open(&fs::read_to_string(path).with_context(name)?, keys).with_context(name)?.checkpoint;
+    let checkpoint = verify_export::open(&plain_file::read_text(path, DOCUMENT_BYTES).with_context(name)?, keys)
+        .with_context(name)?
+        .checkpoint;
     if checkpoint.origin != *origin {
         bail!("{} is of {}, the export of {origin}", path.display(), checkpoint.origin);
     }

@@ -21,7 +21,7 @@ impl PrintCard {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<()> {
         let card_file::CardFile { seal, card } = card_file::read(&self.folder.folder().own_card())?;
         let out = self.out.unwrap_or_else(|| PathBuf::from(format!("{}.card", card.agency)));
-        card_file::write(&out, &seal)?;
+        card_file::write_out(&out, &seal, &card.agency)?;
         context.terminal.line(format_args!(
             "{} of {} ({}) is written to {}
 

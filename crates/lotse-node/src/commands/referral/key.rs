@@ -1,7 +1,5 @@
 //! Idempotency keys for lines that bring none.
 
-use std::fs;
-
 use anyhow::Context as _;
 use aws_lc_rs::hmac;
 use lotse_core::keyed;
@@ -11,6 +9,7 @@ use prost::Message;
 
 use crate::config::Config;
 use crate::folder::Folder;
+use crate::plain_file::{self, DOCUMENT_BYTES};
 
 /// Derives keys from what a line says: however it is written, and in whichever file, the same content has the same key, so that
 /// a file can be sent again. A keyed digest, because keys are stored and must not confirm what somebody guesses about a person.
@@ -21,7 +20,7 @@ impl KeyMaker {
     pub(super) fn load(folder: &Folder) -> anyhow::Result<KeyMaker> {
         let path = Config::load(folder)?.files.vault_keys(folder);
         let give = || format!("cannot read {}: give every line an idempotency key", path.display());
-        let text = zeroize::Zeroizing::new(fs::read_to_string(&path).with_context(give)?);
+        let text = zeroize::Zeroizing::new(plain_file::read_text(&path, DOCUMENT_BYTES).with_context(give)?);
         let vault = Vault::load(&text).with_context(give)?;
         Ok(KeyMaker(vault.id_key().clone()))
     }

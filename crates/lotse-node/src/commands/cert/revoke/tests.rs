@@ -1,6 +1,8 @@
+use std::fs;
 use std::sync::Arc;
 
 use lotse_core::time::Clock;
+use rustls::pki_types::CertificateDer;
 
 use super::*;
 use crate::ambient::SystemRandom;
@@ -46,7 +48,7 @@ impl Desk {
 
     fn chain(&self, name: &str) -> Vec<CertificateDer<'static>> {
         let pem = fs::read(self.file(name)).unwrap();
-        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap()
+        pem_file::certificates(&pem).unwrap()
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
 use super::place::{CHECKPOINT, INCOMPLETE, Place};
+use crate::plain_file;
 
 /// The largest file of an export, bytes: a full bundle of the longest entries.
 const MAX_FILE_BYTES: u64 = 256 * (2 + 65_535);
@@ -31,16 +32,7 @@ impl Export {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(error).with_context(tried),
             Ok(about) if !about.is_file() => Ok(None),
-            Ok(about) if about.len() > MAX_FILE_BYTES => {
-                bail!("{} is larger than any file of an export", path.display())
-            }
-            Ok(_) => {
-                let mut bytes = Vec::new();
-                File::open(&path)
-                    .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
-                    .with_context(tried)?;
-                Ok(Some(bytes))
-            }
+            Ok(_) => plain_file::read(&path, MAX_FILE_BYTES).with_context(tried).map(Some),
         }
     }
 
