@@ -20,7 +20,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-pub use cell::{day, guarded};
+pub use cell::{day, german_day, german_time, guarded};
 pub use code::{category, purpose};
 pub use column::Column;
 pub use columns::{CONSENT, REFERRAL};

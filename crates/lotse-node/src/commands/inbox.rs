@@ -1,6 +1,7 @@
 //! `lotse inbox`: what other agencies handed over or answered, and what became of what was sent.
 
 mod event_line;
+mod event_word;
 mod follow;
 mod sink;
 

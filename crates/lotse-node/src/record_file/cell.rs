@@ -37,14 +37,16 @@ pub(super) fn write(kind: Kind, value: &Value) -> String {
         items.iter().map(word).collect::<Vec<_>>().join(",")
     };
     match kind {
-        Kind::Text | Kind::Day | Kind::From | Kind::Until => text(value),
+        Kind::Text => text(value),
+        Kind::Day => german_day(&text(value)),
+        Kind::From | Kind::Until => german_time(&text(value)),
         Kind::Flag => if value == &Value::Bool(true) { "ja" } else { "" }.to_string(),
         Kind::Number => value.as_u64().map(|number| number.to_string()).unwrap_or_default(),
-        Kind::Code(list) => list.word_of(&text(value)),
-        Kind::Codes(list) => all(&|item| list.word_of(&text(item))),
+        Kind::Code(list) => list.german_of(&text(value)),
+        Kind::Codes(list) => all(&|item| list.german_of(&text(item))),
         Kind::Texts => all(&text),
         Kind::Languages => all(&|item| {
-            let level = code::LANGUAGE_LEVEL.word_of(&text(&item["level"]));
+            let level = code::LANGUAGE_LEVEL.german_of(&text(&item["level"]));
             [text(&item["tag"]), level].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(":")
         }),
     }
@@ -102,6 +104,17 @@ fn time(text: &str, days_later: i32) -> Result<String, String> {
     let germany = TimeZone::posix(GERMANY).map_err(|error| error.to_string())?;
     let at = local.and_then(|local| local.to_zoned(germany).ok()).ok_or_else(|| allowed().to_string())?;
     Ok(at.timestamp().to_string())
+}
+
+/// Writes a day of proto JSON as people in Germany do; what is no whole day stays as it is.
+pub fn german_day(text: &str) -> String {
+    text.parse::<Date>().map_or_else(|_| text.to_string(), |day| day.strftime("%d.%m.%Y").to_string())
+}
+
+/// Writes a time of proto JSON as people in Germany do, in German time; what is no time stays as it is.
+pub fn german_time(text: &str) -> String {
+    let at = text.parse::<jiff::Timestamp>().ok().zip(TimeZone::posix(GERMANY).ok());
+    at.map_or_else(|| text.to_string(), |(at, germany)| at.to_zoned(germany).strftime("%d.%m.%Y %H:%M").to_string())
 }
 
 fn flag(cell: &str) -> Result<Value, String> {

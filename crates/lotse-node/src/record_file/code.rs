@@ -49,6 +49,12 @@ impl CodeList {
         name.trim_start_matches(self.prefix).to_lowercase()
     }
 
+    /// Returns the German word of a name in proto JSON; a name that is not known stays as it is.
+    pub(super) fn german_of(&self, name: &str) -> String {
+        let found = self.codes().find(|(known, _)| *known == name).and_then(|(_, german)| german.split('|').next());
+        found.unwrap_or(name).to_string()
+    }
+
     /// Names all words, German ones in brackets.
     pub(super) fn allowed(&self) -> String {
         let word = |(name, german): (&'static str, &'static str)| {
@@ -257,6 +263,7 @@ mod tests {
             for (name, german) in list.codes() {
                 assert!(name.starts_with(list.prefix), "{name}");
                 assert_eq!(list.name_of(&list.word_of(name)), Some(name));
+                assert_eq!(list.name_of(&list.german_of(name)), Some(name));
                 german.split('|').for_each(|word| assert_eq!(list.name_of(word), Some(name), "{word}"));
                 assert!(!german.contains(','), "{german}: commas separate the items of a list");
             }

@@ -5,27 +5,34 @@ use std::sync::LazyLock;
 use lotse_proto::agency::v1::{FetchedRecord, InboxEvent};
 use serde_json::{Value, json};
 
-use crate::record_file::{Column, Format, MAX_WRITTEN_ITEMS, REFERRAL, cells_of, write_row};
+use super::event_word;
+use crate::record_file::{Column, Format, MAX_WRITTEN_ITEMS, REFERRAL, cells_of, german_day, german_time, write_row};
 
-/// Cells that are not the content of a referral: heading, places in the line's JSON (the first that is there), prefix of codes.
-const CELLS: &[(&str, &[&str], &str)] = &[
-    ("Cursor", &["/cursor"], ""),
-    ("Zeitpunkt", &["/event/at"], ""),
-    ("Ereignis", &["/kind"], ""),
-    ("Vorgang", &["/event/referralId"], ""),
-    ("Gegenstelle", &["/event/peer"], ""),
-    ("Stand", &["/event/answerReceived/state"], "REFERRAL_STATE_"),
-    ("Zustellung", &["/event/deliveryChanged/delivery"], "DELIVERY_STATE_"),
-    ("Gründe", &["/event/deliveryChanged/reasons"], "REASON_"),
-    ("Schlüssel", &["/event/deliveryChanged/idempotencyKey"], ""),
-    ("Datensatz", &["/record/recordId", "/event/deliveryChanged/recordId"], ""),
-    ("Personenreferenz", &["/record/subjectRef"], ""),
-    ("Haltefrist", &["/record/holdUntil"], ""),
-    ("Antwort_am", &["/record/answer/on"], ""),
-    ("Ablehnungsgrund", &["/record/answer/declined/reason"], "DECLINE_REASON_"),
-    ("Vorgeschlagene_Stelle", &["/record/answer/declined/suggestedAgency"], ""),
-    ("Ergebnis", &["/record/answer/completed/outcome"], "OUTCOME_"),
-    ("Antwort_Notiz", &["/record/answer/note/text"], ""),
+/// What a line of NDJSON begins with.
+pub(super) const FIRST_LINE: &str = "{\"cursor\":";
+
+/// How the value of a cell is written for people.
+type Wording = fn(&str) -> String;
+
+/// Cells that are not the content of a referral: heading, places in the line's JSON (the first that is there), how it is written.
+const CELLS: &[(&str, &[&str], Wording)] = &[
+    ("Cursor", &["/cursor"], str::to_owned),
+    ("Zeitpunkt", &["/event/at"], german_time),
+    ("Ereignis", &["/kind"], str::to_owned),
+    ("Vorgang", &["/event/referralId"], str::to_owned),
+    ("Gegenstelle", &["/event/peer"], str::to_owned),
+    ("Stand", &["/event/answerReceived/state"], event_word::state),
+    ("Zustellung", &["/event/deliveryChanged/delivery"], event_word::delivery),
+    ("Gründe", &["/event/deliveryChanged/reasons"], event_word::reason),
+    ("Schlüssel", &["/event/deliveryChanged/idempotencyKey"], str::to_owned),
+    ("Datensatz", &["/record/recordId", "/event/deliveryChanged/recordId"], str::to_owned),
+    ("Personenreferenz", &["/record/subjectRef"], str::to_owned),
+    ("Haltefrist", &["/record/holdUntil"], german_time),
+    ("Antwort_am", &["/record/answer/on"], german_day),
+    ("Ablehnungsgrund", &["/record/answer/declined/reason"], event_word::decline_reason),
+    ("Vorgeschlagene_Stelle", &["/record/answer/declined/suggestedAgency"], str::to_owned),
+    ("Ergebnis", &["/record/answer/completed/outcome"], event_word::outcome),
+    ("Antwort_Notiz", &["/record/answer/note/text"], str::to_owned),
 ];
 
 /// Heading of the cell that has the whole record as JSON where a list has more items than columns.
@@ -62,9 +69,9 @@ pub(super) fn write(
 
 fn row(line: &mut Value) -> String {
     line["kind"] = json!(kind(&line["event"]));
-    let own = CELLS.iter().map(|(_, places, prefix)| {
+    let own = CELLS.iter().map(|(_, places, wording)| {
         let value = places.iter().find_map(|place| line.pointer(place));
-        value.map(|value| text(value, prefix)).unwrap_or_default()
+        value.map(|value| text(value, *wording)).unwrap_or_default()
     });
     let content = cells_of(content_columns(), &line["record"]).into_iter().map(|(_, cell)| cell);
     let whole = if fits(&line["record"]) { String::new() } else { line["record"].to_string() };
@@ -77,22 +84,20 @@ fn content_columns() -> impl Iterator<Item = &'static Column> {
 
 fn kind(event: &Value) -> &'static str {
     let kinds = [
-        ("referralReceived", "referral_received"),
-        ("answerReceived", "answer_received"),
-        ("deliveryChanged", "delivery_changed"),
+        ("referralReceived", "Zuweisung eingegangen"),
+        ("answerReceived", "Rückmeldung eingegangen"),
+        ("deliveryChanged", "Zustellung geändert"),
     ];
-    kinds.into_iter().find(|(field, _)| event.get(field).is_some()).map_or("unknown", |(_, word)| word)
+    kinds.into_iter().find(|(field, _)| event.get(field).is_some()).map_or("unbekannt", |(_, word)| word)
 }
 
-/// Writes a value as a cell: codes without their prefix, of reasons only the codes.
-fn text(value: &Value, prefix: &str) -> String {
+/// Writes a value as a cell; of several reasons each.
+fn text(value: &Value, wording: Wording) -> String {
     match value {
-        Value::String(text) if prefix.is_empty() => text.clone(),
-        Value::String(text) => text.trim_start_matches(prefix).to_lowercase(),
+        Value::String(text) => wording(text),
         Value::Array(reasons) => {
-            let code =
-                |reason: &Value| reason["reason"].as_str().unwrap_or_default().trim_start_matches(prefix).to_string();
-            reasons.iter().map(code).collect::<Vec<_>>().join(",")
+            let word = |reason: &Value| wording(reason["reason"].as_str().unwrap_or_default());
+            reasons.iter().map(word).collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
     }
@@ -107,14 +112,21 @@ fn fits(record: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lotse_proto::agency::v1::{AnswerReceived, fetched_record, inbox_event};
+    use lotse_proto::agency::v1::{AnswerReceived, DeliveryChanged, ReasonDetail, fetched_record, inbox_event};
     use lotse_proto::record::v1 as record;
 
     use super::*;
 
     fn event() -> InboxEvent {
         let received = inbox_event::Kind::AnswerReceived(AnswerReceived { answer_id: "a".into(), state: 5 });
-        InboxEvent { referral_id: "r".into(), peer: "aa.example".into(), kind: Some(received), ..InboxEvent::default() }
+        let at = Some(pbjson_types::Timestamp { seconds: 1_795_336_200, nanos: 0 }); // 2026-11-22T08:30:00Z
+        InboxEvent {
+            at,
+            referral_id: "r".into(),
+            peer: "aa.example".into(),
+            kind: Some(received),
+            ..InboxEvent::default()
+        }
     }
 
     #[test]
@@ -126,12 +138,26 @@ mod tests {
         let fetched = FetchedRecord { record_id: "a".into(), content, ..FetchedRecord::default() };
         let json: Value = serde_json::from_str(&write(Format::Ndjson, 7, &event(), Some(&fetched)).unwrap()).unwrap();
         assert_eq!(json["record"]["answer"]["declined"]["reason"], "DECLINE_REASON_NO_CAPACITY");
+        assert!(write(Format::Ndjson, 7, &event(), None).unwrap().starts_with(FIRST_LINE));
         let row = write(Format::Csv, 7, &event(), Some(&fetched)).unwrap();
         assert!(
-            row.starts_with("7;;answer_received;r;aa.example;declined;;;;a;;;2026-11-22;no_capacity;kca.example;"),
+            row.starts_with(
+                "7;22.11.2026 09:30;Rückmeldung eingegangen;r;aa.example;nicht angenommen;;;;a;;;22.11.2026;kein freier Platz;\
+                 kca.example;"
+            ),
             "{row}"
         );
         assert_eq!(row.split(';').count(), headings(Format::Csv).unwrap().split(';').count());
+    }
+
+    #[test]
+    fn a_table_says_in_german_why_something_was_not_delivered() {
+        let reasons = [23, 22].map(|reason| ReasonDetail { reason, ..ReasonDetail::default() }).to_vec();
+        let changed = DeliveryChanged { record_id: "a".into(), delivery: 5, reasons, ..DeliveryChanged::default() };
+        let kind = Some(inbox_event::Kind::DeliveryChanged(changed));
+        let row = write(Format::Csv, 7, &InboxEvent { kind, ..InboxEvent::default() }, None).unwrap();
+        let reasons = "\"die Einwilligung wurde widerrufen [CONSENT_WITHDRAWN]; die Einwilligung ist abgelaufen [CONSENT_EXPIRED]\"";
+        assert!(row.starts_with(&format!("7;;Zustellung geändert;;;;beendet;{reasons};;a;")), "{row}");
     }
 
     #[test]

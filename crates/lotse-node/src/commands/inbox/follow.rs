@@ -16,7 +16,7 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::event_line;
-use super::sink::Sink;
+use super::sink::{Beginning, Sink};
 use crate::commands::system::SystemArgument;
 use crate::commands::upload::{Backoff, Broken};
 use crate::commands::{Context, FolderArgument, client};
@@ -50,7 +50,8 @@ pub(crate) struct Follow {
     /// How to write.
     #[arg(long, value_enum, default_value = "ndjson")]
     format: Format,
-    /// Write to the end of this file instead of standard output.
+    /// Write to the end of this file instead of standard output. It may be renamed or removed meanwhile, as `logrotate` does: nothing is
+    /// confirmed before it is in the file that lies there now.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// End when everything that is there now is written, instead of waiting for more.
@@ -62,7 +63,8 @@ impl Follow {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let folder = self.folder.folder();
         let system = self.system.name(&folder, GrantedService::Inbox)?;
-        let sink = Sink::open(&context.terminal, self.out.as_deref(), event_line::headings(self.format))?;
+        let beginning = Beginning { heading: event_line::headings(self.format), first_line: event_line::FIRST_LINE };
+        let sink = Sink::open(&context.terminal, self.out.as_deref(), beginning)?;
         let mut reader =
             Reader { format: self.format, once: self.once, cursor: self.from, sink, opened: false, told: 0 };
         let (mut backoff, mut progress) = (Backoff::default(), (reader.cursor, Instant::now()));
