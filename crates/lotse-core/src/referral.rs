@@ -60,6 +60,22 @@ pub enum ReferralState {
     NotTaken = 11,
 }
 
+impl ReferralState {
+    /// Returns whether the referral is on its way, or the recipient works on it or may take it on.
+    pub const fn is_open(self) -> bool {
+        use ReferralState::*;
+        match self {
+            Offered | Received | Accepted | InProgress => true,
+            Refused | Declined | Completed | Recalled | Expired | Cancelled | NotTaken => false,
+        }
+    }
+
+    /// Returns whether the referral ended and the recipient does not work on it, now or ever.
+    pub const fn is_failed(self) -> bool {
+        !self.is_open() && !matches!(self, ReferralState::Completed)
+    }
+}
+
 /// What can happen to a referral.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReferralEvent {

@@ -12,6 +12,7 @@ mod submit;
 
 use lotse_core::delivery::DeliveryState;
 use lotse_core::purpose::Purpose;
+use lotse_core::referral::ReferralState;
 
 use crate::engine::{Directory, Row, StoreError};
 use crate::vault::Sealed;
@@ -51,6 +52,13 @@ fn effective_state(row: &Row, column: usize) -> Result<DeliveryState, StoreError
     let state = DeliveryState::from_number(row.get(column)?).ok_or(StoreError::Value("delivery state"))?;
     let answered = row.get::<Option<i32>>(column + 1)? == Some(crate::batch::ANSWERED);
     Ok(if state == DeliveryState::InDoubt && answered { DeliveryState::Taken } else { state })
+}
+
+/// Returns where a referral stands: what was taken is received, which is not written into the row.
+fn effective_referral_state(delivery: DeliveryState, stored: i32) -> Result<ReferralState, StoreError> {
+    let stored = ReferralState::from_number(stored).ok_or(StoreError::Value("referral state"))?;
+    let is_taken = delivery == DeliveryState::Taken && stored == ReferralState::Offered;
+    Ok(if is_taken { ReferralState::Received } else { stored })
 }
 
 pub(crate) fn kind(row: &Row, column: usize) -> Result<ItemKind, StoreError> {

@@ -3,6 +3,7 @@
 
 mod answers;
 mod content;
+mod ended_keys;
 mod faults;
 mod guesses;
 mod jumps;

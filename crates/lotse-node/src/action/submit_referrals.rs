@@ -16,6 +16,7 @@ use lotse_core::delivery::DeliveryState;
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::purpose::RecordKind;
 use lotse_core::reason::Reason;
+use lotse_core::referral::ReferralState;
 use lotse_core::release::{self, Moment, NoNotes, Permit, Refusal, Release};
 use lotse_core::time::Timestamp;
 use lotse_store::consent::Towards;
@@ -62,6 +63,10 @@ pub struct Submitted {
     pub record_id: Id,
     /// Where the delivery stands.
     pub delivery: DeliveryState,
+    /// Where the referral stands.
+    pub state: ReferralState,
+    /// Why it was refused or ended, where the key was accepted before.
+    pub reasons: Vec<Reason>,
     /// Categories that were left out.
     pub left_out: Categories,
     /// Whether the key was accepted before.
@@ -281,6 +286,8 @@ impl Job {
             Ok((permit, _)) => Ok(Submitted {
                 record_id: self.items[place].record_id,
                 delivery: state,
+                state: ReferralState::Offered,
+                reasons: Vec::new(),
                 left_out: permit.left_out,
                 repeated: false,
             }),

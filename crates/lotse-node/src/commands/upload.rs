@@ -4,6 +4,7 @@
 mod broken;
 mod progress;
 mod report;
+mod result_file;
 mod window;
 
 use std::future::Future;
@@ -32,6 +33,7 @@ pub(super) use broken::{Backoff, Broken};
 use progress::Progress;
 pub(super) use report::{Answer, Refused};
 use report::{Outcome, Report};
+use result_file::ResultFile;
 use window::{WINDOW, Window};
 
 /// How long the node may be silent while something is under way.
@@ -68,7 +70,8 @@ pub(super) struct UploadArguments {
     /// How a CSV file writes letters; found out unless given.
     #[arg(long, value_enum)]
     encoding: Option<Encoding>,
-    /// Write the results here too, one JSON object per line.
+    /// Write the results here too, one JSON object per line, in the order in which they come. Until the end they are in FILE.part; what
+    /// is at FILE is only replaced if it holds results.
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
     /// End after so many seconds in which the node did not answer.
@@ -86,17 +89,34 @@ impl UploadArguments {
         let system = self.system.name(&self.folder.folder(), M::SERVICE)?;
         let (reader, survey) = Reader::open(&self.file, M::COLUMNS, self.format, self.encoding)?;
         let progress = Progress::new(&context.terminal, survey.lines);
-        let report = Report::new(&context.terminal, self.results.as_deref())?;
+        let results = self.results.as_deref().map(|path| ResultFile::create(path, &self.file)).transpose()?;
+        let report = Report::new(&context.terminal, results);
         let mut upload =
             Upload { reader, prepare, held: None, window: Window::default(), report, progress, last_answer: None };
+        match self.send_all(context, &system, &mut upload).await {
+            Ok(()) => upload.finish(),
+            Err(error) => {
+                upload.leave();
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends until every line has an answer, over as many connections as it takes.
+    async fn send_all<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>>(
+        &self,
+        context: &Context,
+        system: &str,
+        upload: &mut Upload<M, P>,
+    ) -> anyhow::Result<()> {
         let mut backoff = Backoff::default();
         let patience = Duration::from_secs(self.give_up_after);
         let mut broken_since: Option<Instant> = None;
         loop {
             let before = upload.last_answer;
-            let connect = || client::channel(&self.folder.folder(), Role::System, &system, &context.clock);
+            let connect = || client::channel(&self.folder.folder(), Role::System, system, &context.clock);
             let error = match upload.connect_and_send(connect).await {
-                Ok(()) => return upload.finish(),
+                Ok(()) => return Ok(()),
                 Err(Broken::ForGood(error)) => return Err(error),
                 Err(Broken::ForNow(error)) => error,
             };
@@ -220,5 +240,12 @@ impl<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>> Upload<M, P> {
 
     fn finish(self) -> anyhow::Result<()> {
         self.report.finish(self.progress.finish())
+    }
+
+    /// Says where the results are that came before an error.
+    fn leave(&self) {
+        if let Some(part) = self.report.part() {
+            self.progress.say(format_args!("the results so far are in {}", part.display()));
+        }
     }
 }

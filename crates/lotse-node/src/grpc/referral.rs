@@ -69,11 +69,13 @@ impl Referrals {
     fn submitted(&self, submitted: &Submitted) -> agency::SubmittedReferral {
         agency::SubmittedReferral {
             referral_id: submitted.record_id.to_string(),
-            state: thread::state_of(submitted.delivery).number(),
+            state: submitted.state.number(),
             left_out: category::numbers(submitted.left_out),
             repeated_key: submitted.repeated,
             generation: self.node.generation,
             restore_point: self.node.restore_point.map(time::message),
+            hint: thread::hint(submitted),
+            reasons: submitted.reasons.iter().map(|&reason| decision::reason(reason)).collect(),
         }
     }
 

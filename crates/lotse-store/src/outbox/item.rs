@@ -10,7 +10,7 @@ use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
 use super::settle::reasons_from_text;
-use super::{ItemKind, RECORDS, effective_state, kind, purpose, sealed};
+use super::{ItemKind, RECORDS, effective_referral_state, effective_state, kind, purpose, sealed};
 use crate::engine::{Row, StoreError, Tx};
 use crate::vault::Sealed;
 
@@ -57,8 +57,6 @@ pub struct Item {
 
 fn item(row: &Row) -> Result<Item, StoreError> {
     let delivery = effective_state(row, 8)?;
-    let stored = ReferralState::from_number(row.get(10)?).ok_or(StoreError::Value("referral state"))?;
-    let taken = delivery == DeliveryState::Taken && stored == ReferralState::Offered;
     let categories = if delivery == DeliveryState::Due { row.get(13)? } else { row.get(12)? };
     Ok(Item {
         seq: row.get(0)?,
@@ -70,7 +68,7 @@ fn item(row: &Row) -> Result<Item, StoreError> {
         idempotency_key: row.get(6)?,
         purpose: purpose(row, 7)?,
         delivery,
-        referral_state: if taken { ReferralState::Received } else { stored },
+        referral_state: effective_referral_state(delivery, row.get(10)?)?,
         submitted_at: row.get(11)?,
         categories: Categories::from_bits(categories),
         left_out: Categories::from_bits(row.get(14)?),

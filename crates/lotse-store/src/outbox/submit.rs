@@ -6,10 +6,12 @@ use lotse_core::delivery::DeliveryState;
 use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::purpose::Purpose;
+use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
-use super::{ItemKind, RECORDS, effective_state};
+use super::settle::reasons_from_text;
+use super::{ItemKind, RECORDS, effective_referral_state, effective_state};
 use crate::engine::{Column, StoreError, Table, Tx, Value};
 use crate::vault::Sealed;
 
@@ -155,21 +157,33 @@ fn insert_row(item: NewItem) -> [Value; 29] {
 pub struct Known {
     /// Digest of what was handed over first.
     pub content_digest: Digest,
-    /// Where it stands.
+    /// Where its delivery stands.
     pub state: DeliveryState,
+    /// Where the referral stands.
+    pub referral_state: ReferralState,
+    /// Why it was refused or ended.
+    pub reasons: Vec<Reason>,
     /// Categories that were left out.
     pub left_out: Categories,
 }
 
 /// Finds which of these record ids are known.
 pub async fn known(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<(Id, Known)>, StoreError> {
-    let sql = "SELECT o.record_id, o.content_digest, o.left_out, o.state, b.state FROM outbox o
+    let sql =
+        "SELECT o.record_id, o.content_digest, o.left_out, o.state, b.state, o.referral_state, o.reasons FROM outbox o
                LEFT JOIN batch b ON b.batch_id = o.batch_id";
     let rows = tx.fetch_by(&RECORDS, sql, record_ids, "", []).await?;
     rows.iter()
         .map(|row| {
-            let left_out = Categories::from_bits(row.get(2)?);
-            Ok((row.get(0)?, Known { content_digest: row.get(1)?, left_out, state: effective_state(row, 3)? }))
+            let state = effective_state(row, 3)?;
+            let known = Known {
+                content_digest: row.get(1)?,
+                left_out: Categories::from_bits(row.get(2)?),
+                state,
+                referral_state: effective_referral_state(state, row.get(5)?)?,
+                reasons: reasons_from_text(&row.get::<String>(6)?),
+            };
+            Ok((row.get(0)?, known))
         })
         .collect()
 }

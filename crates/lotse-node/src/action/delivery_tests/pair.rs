@@ -232,6 +232,10 @@ impl Pair {
         let kind = match event {
             ReferralEvent::Accepted => Kind::Accepted(proto::Accepted {}),
             ReferralEvent::InProgress => Kind::InProgress(proto::InProgress {}),
+            ReferralEvent::Declined => {
+                let reason = proto::DeclineReason::NoCapacity as i32;
+                Kind::Declined(proto::Declined { reason, suggested_agency: String::new() })
+            }
             _ => Kind::Completed(proto::Completed { outcome: if outcome { 13 } else { 0 } }),
         };
         let answer = proto::ReferralAnswer { on: "2026-11-03".into(), kind: Some(kind), note: None };

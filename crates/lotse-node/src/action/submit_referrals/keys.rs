@@ -57,6 +57,8 @@ impl Job {
             (Some(known), _) if item.digest.is_stored_as(known.content_digest) => Ok(Submitted {
                 record_id: item.record_id,
                 delivery: known.state,
+                state: known.referral_state,
+                reasons: known.reasons.clone(),
                 left_out: known.left_out,
                 repeated: true,
             }),

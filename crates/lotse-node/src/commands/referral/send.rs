@@ -3,9 +3,10 @@
 use clap::Args;
 use futures_util::StreamExt;
 use lotse_core::id::AgencyId;
+use lotse_core::referral::ReferralState;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
 use lotse_proto::agency::v1::submit_referrals_response::Result as Submitted;
-use lotse_proto::agency::v1::{ReferralHandover, SubmitReferralsRequest, SubmitReferralsResponse};
+use lotse_proto::agency::v1::{ReferralHandover, SubmitReferralsRequest, SubmitReferralsResponse, SubmittedReferral};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -77,15 +78,22 @@ impl Sendable for ReferralHandover {
     }
 }
 
+/// Tells whether a referral came to nothing. A state that is not known here is taken for one that goes on.
+fn is_failed(state: i32) -> bool {
+    ReferralState::from_number(state).is_some_and(ReferralState::is_failed)
+}
+
 fn answered(response: SubmitReferralsResponse) -> Result<(String, Answer), Status> {
     let answer = match response.result {
-        Some(Submitted::Submitted(submitted)) => Answer::Done {
-            state: submitted.state().as_str_name().trim_start_matches("REFERRAL_STATE_").to_lowercase(),
-            id: submitted.referral_id,
-            repeated: submitted.repeated_key,
-            left_out: submitted.left_out,
-            hints: Vec::new(),
-        },
+        Some(Submitted::Submitted(submitted)) => {
+            let failed = submitted.repeated_key && is_failed(submitted.state);
+            let state = submitted.state().as_str_name().trim_start_matches("REFERRAL_STATE_").to_lowercase();
+            let SubmittedReferral { referral_id: id, repeated_key: repeated, left_out, reasons, hint, .. } = submitted;
+            match failed {
+                true => Answer::Ended { id, state, reasons, hint },
+                false => Answer::Done { id, state, repeated, left_out, hints: Vec::new() },
+            }
+        }
         Some(Submitted::Refused(refusal)) => Answer::Refused(Refused(refusal)),
         None => return Err(Status::data_loss("the node's answer has no result")),
     };

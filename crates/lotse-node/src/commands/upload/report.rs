@@ -1,18 +1,17 @@
 //! The result of each line, and their sum.
 
 use std::fmt::{self, Display};
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use lotse_core::category::Category;
 use lotse_core::reason::Reason;
 use lotse_proto::agency::v1 as agency;
 use serde_json::{Value, json};
 
 use super::progress::rate;
+use super::result_file::ResultFile;
 use crate::commands::terminal::Terminal;
 use crate::record_file::Malformed;
 
@@ -31,6 +30,17 @@ pub(in crate::commands) enum Answer {
         /// What looks like a slip in it all the same.
         hints: Vec<agency::ReasonDetail>,
     },
+    /// Its key was used before for something that came to nothing: nothing is on its way.
+    Ended {
+        /// Id of the referral.
+        id: String,
+        /// How it ended.
+        state: String,
+        /// Why.
+        reasons: Vec<agency::ReasonDetail>,
+        /// What to do.
+        hint: String,
+    },
     /// Nothing was stored.
     Refused(Refused),
 }
@@ -40,6 +50,7 @@ impl Answer {
     pub(super) fn details(&mut self) -> impl Iterator<Item = &mut agency::ReasonDetail> {
         match self {
             Answer::Done { hints, .. } => hints.iter_mut(),
+            Answer::Ended { reasons, .. } => reasons.iter_mut(),
             Answer::Refused(Refused(refusal)) => refusal.reasons.iter_mut(),
         }
     }
@@ -87,18 +98,22 @@ fn category(number: i32) -> String {
 /// Writes results and counts them.
 pub(super) struct Report {
     terminal: Terminal,
-    file: Option<File>,
+    file: Option<ResultFile>,
     done: u64,
     repeated: u64,
+    ended: u64,
     refused: u64,
     malformed: u64,
 }
 
 impl Report {
-    pub(super) fn new(terminal: &Terminal, file: Option<&Path>) -> anyhow::Result<Report> {
-        let create = |path: &Path| File::create(path).with_context(|| format!("cannot write {}", path.display()));
-        let file = file.map(create).transpose()?;
-        Ok(Report { terminal: terminal.clone(), file, done: 0, repeated: 0, refused: 0, malformed: 0 })
+    pub(super) fn new(terminal: &Terminal, file: Option<ResultFile>) -> Report {
+        Report { terminal: terminal.clone(), file, done: 0, repeated: 0, ended: 0, refused: 0, malformed: 0 }
+    }
+
+    /// Returns where the results are before the end.
+    pub(super) fn part(&self) -> Option<&Path> {
+        self.file.as_ref().map(ResultFile::part)
     }
 
     /// Writes the result of a line.
@@ -108,32 +123,37 @@ impl Report {
                 self.done += 1;
                 self.repeated += u64::from(*repeated);
             }
+            Outcome::Answered(Answer::Ended { .. }) => self.ended += 1,
             Outcome::Answered(Answer::Refused(_)) => self.refused += 1,
             Outcome::Malformed(_) => self.malformed += 1,
         }
         self.terminal.line(format_args!("line {number} {}", sentence(outcome)))?;
         if let Some(file) = &mut self.file {
-            let mut line = object(number, key, outcome).to_string();
-            line.push('\n');
-            file.write_all(line.as_bytes()).context("cannot write the results")?;
+            file.write(&object(number, key, outcome))?;
         }
         Ok(())
     }
 
-    /// Writes the sum; fails if a line was refused or malformed.
+    /// Writes the sum. Fails if a line was refused or malformed, if its key was used before for something that came to nothing, or if
+    /// there was none.
     pub(super) fn finish(self, took: Duration) -> anyhow::Result<()> {
-        let lines = self.done + self.refused + self.malformed;
+        let Report { done, repeated, ended, refused, malformed, .. } = self;
+        let lines = done + ended + refused + malformed;
+        let ended_before = if ended > 0 { format!(", {ended} ended before") } else { String::new() };
         self.terminal.line(format_args!(
-            "{lines} lines: {} ok ({} of them done before), {} refused, {} malformed; {:.0} per second",
-            self.done,
-            self.repeated,
-            self.refused,
-            self.malformed,
+            "{lines} lines: {done} ok ({repeated} of them done before){ended_before}, {refused} refused, {malformed} malformed; {:.0} per \
+             second",
             rate(lines, took)
         ))?;
-        match self.refused + self.malformed {
-            0 => Ok(()),
-            failed => bail!("{failed} of {lines} lines were refused or malformed"),
+        self.file.map_or(Ok(()), ResultFile::finish)?;
+        match (lines, ended, refused + malformed) {
+            (0, ..) => bail!("nothing was sent: the file has no line besides its headings"),
+            (_, 0, 0) => Ok(()),
+            (_, 0, failed) => bail!("{failed} of {lines} lines were refused or malformed"),
+            (_, ended, 0) => bail!("{ended} of {lines} lines were not handed over: their keys were used before"),
+            (_, ended, failed) => bail!(
+                "{failed} of {lines} lines were refused or malformed, and {ended} were not handed over: their keys were used before"
+            ),
         }
     }
 }
@@ -146,6 +166,11 @@ fn sentence(outcome: &Outcome) -> String {
             let left_out = if left_out.is_empty() { String::new() } else { format!(" without {}", left_out.join(",")) };
             let hints: String = hints.iter().map(|hint| format!("; {}", hint.message)).collect();
             format!("ok {id} {state}{again}{left_out}{hints}")
+        }
+        Outcome::Answered(Answer::Ended { id, state, reasons, hint }) => {
+            let codes: Vec<String> = reasons.iter().map(|told| code(told.reason)).collect();
+            let codes = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(",")) };
+            format!("ended {id} {state}{codes}: {hint}")
         }
         Outcome::Answered(Answer::Refused(refused)) => format!("refused {refused}"),
         Outcome::Malformed(wrong) => {
@@ -163,6 +188,10 @@ fn object(number: u64, key: &str, outcome: &Outcome) -> Value {
                 "leftOut": left_out, "hints": reasons(hints),
             })
         }
+        Outcome::Answered(Answer::Ended { id, state, reasons: why, hint }) => json!({
+            "line": number, "result": "ended", "key": key, "id": id, "state": state, "repeated": true, "reasons": reasons(why),
+            "hint": hint,
+        }),
         Outcome::Answered(Answer::Refused(refused)) => {
             let Refused(refusal) = refused;
             json!({
@@ -184,4 +213,60 @@ fn reasons(told: &[agency::ReasonDetail]) -> Vec<Value> {
         json!({ "reason": code(told.reason), "message": told.message, "category": category, "field": told.field })
     };
     told.iter().map(reason).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn ended() -> Outcome {
+        let reasons = vec![agency::ReasonDetail { reason: Reason::ConsentWithdrawn as i32, ..Default::default() }];
+        Outcome::Answered(Answer::Ended {
+            id: "r-1".into(),
+            state: "cancelled".into(),
+            reasons,
+            hint: "give it a key".into(),
+        })
+    }
+
+    fn done() -> Outcome {
+        let (id, state) = ("r-2".into(), "offered".into());
+        Outcome::Answered(Answer::Done { id, state, repeated: true, left_out: Vec::new(), hints: Vec::new() })
+    }
+
+    fn report(outcomes: &[Outcome]) -> (String, anyhow::Result<()>) {
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let mut report = Report::new(&Terminal::to(printed.clone()), None);
+        (2..).zip(outcomes).for_each(|(number, outcome)| report.tell(number, "k", outcome).unwrap());
+        let ended = report.finish(Duration::from_secs(1));
+        (String::from_utf8(printed.lock().unwrap().clone()).unwrap(), ended)
+    }
+
+    #[test]
+    fn a_key_that_came_to_nothing_is_not_ok_and_its_command_fails() {
+        let (printed, result) = report(&[done(), ended()]);
+        assert!(printed.contains("line 2 ok r-2 offered (done before)\n"), "{printed}");
+        assert!(printed.contains("line 3 ended r-1 cancelled (CONSENT_WITHDRAWN): give it a key\n"), "{printed}");
+        assert!(
+            printed.contains("2 lines: 1 ok (1 of them done before), 1 ended before, 0 refused, 0 malformed"),
+            "{printed}"
+        );
+        assert_eq!(result.unwrap_err().to_string(), "1 of 2 lines were not handed over: their keys were used before");
+        let written = object(3, "k", &ended());
+        assert_eq!(
+            (&written["result"], &written["state"], &written["hint"]),
+            (&"ended".into(), &"cancelled".into(), &"give it a key".into())
+        );
+        assert_eq!(written["reasons"][0]["reason"], "CONSENT_WITHDRAWN");
+    }
+
+    #[test]
+    fn a_file_without_lines_is_an_error() {
+        let (printed, result) = report(&[]);
+        assert!(printed.starts_with("0 lines: 0 ok"), "{printed}");
+        assert!(result.unwrap_err().to_string().contains("no line besides its headings"));
+        assert!(report(&[done()]).1.is_ok());
+    }
 }

@@ -2,7 +2,6 @@
 
 use lotse_core::category::Category;
 use lotse_core::delivery::DeliveryState;
-use lotse_core::referral::ReferralState;
 use lotse_proto::agency::v1 as agency;
 use lotse_proto::record::v1::ReferralAnswer;
 use lotse_store::custody::Held;
@@ -10,18 +9,21 @@ use lotse_store::outbox::Item;
 use prost::Message;
 
 use crate::action::get_referral::ThreadAnswer;
+use crate::action::submit_referrals::Submitted;
 use crate::wire::category;
 use crate::wire::decision;
 use crate::wire::time;
 
-/// Writes where an item that was just handed over stands.
-pub(super) fn state_of(delivery: DeliveryState) -> ReferralState {
-    match delivery {
-        DeliveryState::Due | DeliveryState::InDoubt => ReferralState::Offered,
-        DeliveryState::Taken => ReferralState::Received,
-        DeliveryState::Refused => ReferralState::Refused,
-        DeliveryState::Ended => ReferralState::Cancelled,
+/// Says that a key was used before for a referral that came to nothing, and what to do; empty where that is not so.
+pub(super) fn hint(submitted: &Submitted) -> String {
+    if !submitted.repeated || !submitted.state.is_failed() {
+        return String::new();
     }
+    let state = submitted.state.name();
+    format!(
+        "nothing was handed over: this key was used before, and that referral is {state}; to hand it over once more, give it an \
+         idempotency key of its own (in tables the column Schlüssel)"
+    )
 }
 
 /// Writes a referral that this agency sent.
@@ -73,5 +75,29 @@ pub(super) fn event(answer: &ThreadAnswer) -> agency::ThreadEvent {
         at: Some(time::message(answer.at)),
         answer: (!answer.content.is_empty()).then(|| ReferralAnswer::decode(answer.content.as_slice()).ok()).flatten(),
         delivery: answer.delivery.map_or(0, DeliveryState::number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lotse_core::category::Categories;
+    use lotse_core::id::Id;
+    use lotse_core::referral::ReferralState;
+
+    use super::*;
+
+    fn submitted(state: ReferralState, repeated: bool) -> Submitted {
+        let (record_id, delivery) = (Id::from_bytes([1; 16]), DeliveryState::Ended);
+        Submitted { record_id, delivery, state, reasons: Vec::new(), left_out: Categories::default(), repeated }
+    }
+
+    #[test]
+    fn a_repeated_key_that_came_to_nothing_has_a_hint_and_no_other_has() {
+        for state in (1..).map_while(ReferralState::from_number) {
+            assert_eq!(hint(&submitted(state, true)).is_empty(), !state.is_failed(), "{state:?}");
+            assert!(hint(&submitted(state, false)).is_empty());
+        }
+        let told = hint(&submitted(ReferralState::Declined, true));
+        assert!(told.contains("is declined") && told.contains("column Schlüssel"), "{told}");
     }
 }

@@ -38,6 +38,7 @@ async fn what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown(dat
     assert_eq!(known.iter().map(|(_, known)| known.state).collect::<Vec<_>>(), expected);
     assert_eq!((known[0].0, known[0].1.content_digest), (id(1), Digest::of(&[1])));
     assert_eq!(known[0].1.left_out, release_in(8, 1).left_out);
+    assert_eq!(known.iter().map(|(_, known)| known.referral_state).collect::<Vec<_>>(), referral);
 }
 
 async fn answers_of_a_thread_come_in_the_order_of_submission(database: Database) {
