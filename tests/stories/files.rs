@@ -128,7 +128,7 @@ async fn files_in_windows_1252_go_in_and_arrive_at_the_other_agency() -> Result<
 
     let again = ["inbox", "follow", "--once", "--from", "0", "--format", "csv"];
     let table = holder.command(&again).await?;
-    assert_eq!(table.lines().filter(|line| line.contains(";referral_received;")).count(), COUNT);
+    assert_eq!(table.lines().filter(|line| line.contains(";Zuweisung eingegangen;")).count(), COUNT);
     assert!(
         !table.contains("Am Freiheitsplatz"),
         "what every system has confirmed has no content here any more: {table}"
@@ -138,7 +138,7 @@ async fn files_in_windows_1252_go_in_and_arrive_at_the_other_agency() -> Result<
     write(Path::new(&referrals), REFERRAL, MORE.map(|key| referral(key, 0)))?;
     owner.command(&send).await?;
     let mut table = String::new();
-    let told = |table: &str| table.lines().filter(|line| line.contains(";referral_received;")).count();
+    let told = |table: &str| table.lines().filter(|line| line.contains(";Zuweisung eingegangen;")).count();
     eventually("more referrals", async || {
         table.push_str(&holder.command(&["inbox", "follow", "--once", "--format", "csv"]).await?);
         Ok(told(&table) == MORE.len())
@@ -267,9 +267,11 @@ async fn a_send_that_is_killed_and_given_again_has_one_effect_per_key() -> Resul
     let killed = results.display().to_string();
     let send = ["referral", "send", "--file", &file, "--to", HOLDER, "--folder", &folder, "--results", &killed];
     let mut child = lotse(&send)?.stdout(Stdio::null()).spawn()?;
-    eventually("the first results", async || Ok(results.exists() && fs::metadata(&results)?.len() > 0)).await?;
+    let part = place(owner, "killed.ndjson.part");
+    eventually("the first results", async || Ok(part.exists() && fs::metadata(&part)?.len() > 0)).await?;
     child.kill().await?;
-    let told = fs::read_to_string(&results)?.lines().count();
+    ensure!(!results.exists(), "results are put in place at the end");
+    let told = fs::read_to_string(&part)?.lines().count();
     ensure!(told < COUNT, "the kill came too late: {told} results");
 
     let printed = owner.command(&send[..6]).await?;
@@ -299,7 +301,8 @@ async fn a_send_goes_on_when_its_node_is_killed_and_started_again() -> Result<()
     let path = results.display().to_string();
     let send = ["referral", "send", "--file", &file, "--to", HOLDER, "--folder", &folder, "--results", &path];
     let mut child = lotse(&send)?.stdout(Stdio::null()).spawn()?;
-    eventually("the first results", async || Ok(results.exists() && fs::metadata(&results)?.len() > 0)).await?;
+    let part = place(owner, "results.ndjson.part");
+    eventually("the first results", async || Ok(part.exists() && fs::metadata(&part)?.len() > 0)).await?;
     node.kill().await?;
     assert!(child.try_wait()?.is_none(), "the send must not give up");
     let node = NodeProcess::start(&owner.folder).await?;
@@ -311,6 +314,44 @@ async fn a_send_goes_on_when_its_node_is_killed_and_started_again() -> Result<()
     let ids: HashSet<&str> = results.iter().filter_map(|result| result["id"].as_str()).collect();
     assert_eq!(ids.len(), COUNT, "one referral for each key");
     assert!(node.terminate().await?.success());
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_rotated_while_the_inbox_is_followed_loses_no_record() -> Result<()> {
+    let federation = two_agencies().await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    let (consents, referrals) = (place(owner, "consents.csv"), place(owner, "referrals.csv"));
+    write(&consents, CONSENT, [consent(1)])?;
+    owner.command(&["consent", "import", "--file", &consents.display().to_string()]).await?;
+    let (out, moved) = (place(holder, "rotated.ndjson"), place(holder, "rotated.ndjson.1"));
+    let (path, folder) = (out.display().to_string(), holder.folder.path().display().to_string());
+    let mut child = lotse(&["inbox", "follow", "--folder", &folder, "--out", &path])?.spawn()?;
+    let mut written: HashSet<String> = HashSet::new();
+    for round in 0..4 {
+        write(&referrals, REFERRAL, [referral(&format!("k-{round}"), 1)])?;
+        let file = referrals.display().to_string();
+        let send = ["referral", "send", "--file", &file, "--to", HOLDER];
+        owner.command(&send).await?;
+        eventually("the record in the file that is there now", async || {
+            let lines = if out.exists() { objects(&out)? } else { Vec::new() };
+            let ids = received(&lines).into_iter().filter_map(|line| line["record"]["recordId"].as_str());
+            written.extend(ids.map(String::from));
+            Ok(written.len() == round + 1)
+        })
+        .await?;
+        // What `logrotate` does with `create`, with `nocreate`, and where the old file is kept.
+        fs::rename(&out, &moved)?;
+        if round % 2 == 0 {
+            fs::write(&out, "")?;
+        }
+        if round < 2 {
+            fs::remove_file(&moved)?;
+        }
+        let over_itself = owner.command(&[&send[..], &["--results", &file]].concat()).await.unwrap_err().to_string();
+        assert!(over_itself.contains("is the file that is sent"), "{over_itself}");
+    }
+    child.kill().await?;
     federation.stop().await
 }
 
