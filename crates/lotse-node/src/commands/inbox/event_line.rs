@@ -120,13 +120,7 @@ mod tests {
     fn event() -> InboxEvent {
         let received = inbox_event::Kind::AnswerReceived(AnswerReceived { answer_id: "a".into(), state: 5 });
         let at = Some(pbjson_types::Timestamp { seconds: 1_795_336_200, nanos: 0 }); // 2026-11-22T08:30:00Z
-        InboxEvent {
-            at,
-            referral_id: "r".into(),
-            peer: "aa.example".into(),
-            kind: Some(received),
-            ..InboxEvent::default()
-        }
+        InboxEvent { at, referral_id: "r".into(), peer: "aa.example".into(), kind: Some(received) }
     }
 
     #[test]
