@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::card_file;
 use crate::config::Config;
 use crate::folder::Folder;
+use crate::plain_file::{self, DOCUMENT_BYTES};
 use crate::wire;
 
 #[cfg(test)]
@@ -87,7 +88,7 @@ pub(crate) async fn open_existing(folder: &Folder, config: &Config, options: Sto
 pub(crate) fn vault(folder: &Folder, config: &Config) -> anyhow::Result<Vault> {
     let path = config.files.vault_keys(folder);
     let name = || from_backup("the keys of the database", &path);
-    let text = Zeroizing::new(fs::read_to_string(&path).with_context(name)?);
+    let text = Zeroizing::new(plain_file::read_text(&path, DOCUMENT_BYTES).with_context(name)?);
     Vault::load(&text).with_context(name)
 }
 
