@@ -8,7 +8,7 @@ use crate::engine::{Column, Columns, Row, StoreError, Tx};
 /// A lease runs, or ran when the node stopped.
 const OPEN: i64 = 1;
 /// The lease ended without a receipt: its items are in doubt and may be claimed again.
-const LAPSED: i64 = 2;
+pub(crate) const LAPSED: i64 = 2;
 /// All its items went into later batches; a receipt for it still counts.
 const MOVED: i64 = 4;
 /// A valid receipt is here.

@@ -4,8 +4,10 @@ use lotse_core::category::Categories;
 use lotse_core::delivery::DeliveryState;
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::purpose::Purpose;
+use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
 
+use super::settle::reasons_from_text;
 use super::{ItemKind, RECORDS, Release, kind, purpose, sealed};
 use crate::engine::{Column, Columns, Row, StoreError, Tx};
 use crate::vault::Sealed;
@@ -36,6 +38,8 @@ pub struct Claimable {
     pub expires_at: Timestamp,
     /// How often it was claimed.
     pub attempts: u32,
+    /// Why it waited before, if it did.
+    pub reasons: Vec<Reason>,
     /// Content, encrypted; none when it went with its lease or its consent.
     pub content: Option<Sealed>,
     /// What was frozen, if the item is in doubt.
@@ -66,7 +70,7 @@ pub async fn due(tx: &mut Tx, peer: &AgencyId, at: Timestamp, limit: u32) -> Res
         .fetch(
             "SELECT o.record_id, o.kind, o.thread_id, o.system, o.subject_id, o.purpose, o.present, o.request, o.submitted_at,
                     o.expires_at, o.attempts, o.content_key, o.content, o.envelope_id, o.envelope_digest, o.head,
-                    o.consent_id, o.sent, o.batch_id, o.left_out
+                    o.consent_id, o.sent, o.batch_id, o.left_out, o.reasons
              FROM outbox o
              WHERE o.state = 1 AND o.recipient = $1 AND o.next_attempt_at <= $2 AND (o.kind = 1 OR NOT EXISTS (
                  SELECT 1 FROM outbox e LEFT JOIN batch b ON b.batch_id = e.batch_id
@@ -86,7 +90,7 @@ pub async fn in_doubt(tx: &mut Tx, record_ids: &[Id], batch_id: Id) -> Result<Ve
             &RECORDS,
             "SELECT o.record_id, o.kind, o.thread_id, o.system, o.subject_id, o.purpose, o.present, o.request, o.submitted_at,
                     o.expires_at, o.attempts, o.content_key, o.content, o.envelope_id, o.envelope_digest, o.head,
-                    o.consent_id, o.sent, o.batch_id, o.left_out
+                    o.consent_id, o.sent, o.batch_id, o.left_out, o.reasons
              FROM outbox o",
             record_ids,
             " AND o.state = 2 AND o.batch_id = $2",
@@ -123,6 +127,7 @@ fn claimable(row: &Row) -> Result<Claimable, StoreError> {
         submitted_at: row.get(8)?,
         expires_at: row.get(9)?,
         attempts: row.get(10)?,
+        reasons: reasons_from_text(&row.get::<String>(20)?),
         content: sealed(row, 11)?,
         frozen,
     })

@@ -49,6 +49,8 @@ pub struct Item {
     pub feedback: Option<FeedbackLevel>,
     /// Why it was refused or ended.
     pub reasons: Vec<Reason>,
+    /// How often it was tried.
+    pub attempts: u32,
     /// Digest of the envelope in which it was last released.
     pub envelope_digest: Option<Digest>,
     /// Consent reference and agreement are in the frozen head.
@@ -77,6 +79,7 @@ fn item(row: &Row) -> Result<Item, StoreError> {
         reasons: reasons_from_text(&row.get::<String>(17)?),
         envelope_digest: row.get(18)?,
         head: row.get(19)?,
+        attempts: row.get(20)?,
     })
 }
 
@@ -87,7 +90,7 @@ pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Item>, StoreErro
             &RECORDS,
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
-                    o.reasons, o.envelope_digest, o.head
+                    o.reasons, o.envelope_digest, o.head, o.attempts
              FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id",
             record_ids,
             "",
@@ -103,13 +106,13 @@ pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<(Item, Option<Sea
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
-                    o.reasons, o.envelope_digest, o.head, o.content_key, o.content
+                    o.reasons, o.envelope_digest, o.head, o.attempts, o.content_key, o.content
              FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id
              WHERE o.kind = 2 AND o.thread_id = $1 ORDER BY o.seq",
             [thread_id.into()],
         )
         .await?;
-    rows.iter().map(|row| Ok((item(row)?, sealed(row, 20)?))).collect()
+    rows.iter().map(|row| Ok((item(row)?, sealed(row, 21)?))).collect()
 }
 
 /// Lists referrals that this agency sent, newest first, before a place in the order.
@@ -118,7 +121,7 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
-                    o.reasons, o.envelope_digest, o.head
+                    o.reasons, o.envelope_digest, o.head, o.attempts
              FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id
              WHERE o.kind = 1 AND o.seq < $1 ORDER BY o.seq DESC LIMIT $2",
             [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
@@ -177,13 +180,56 @@ pub async fn oldest(tx: &mut Tx) -> Result<Vec<Oldest>, StoreError> {
     rows.iter().map(|row| Ok(Oldest { peer: row.get(0)?, since: row.get(1)? })).collect()
 }
 
+/// When something that waits for a peer is to be looked at next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NextAttempts {
+    /// Earliest time of an item that is due.
+    pub due: Option<Timestamp>,
+    /// Earliest time of a batch whose lease ended without a receipt.
+    pub in_doubt: Option<Timestamp>,
+}
+
+/// Finds when something that waits for a peer is to be looked at next. Costs the same however much waits.
+pub async fn next_attempts(tx: &mut Tx, peer: &AgencyId) -> Result<NextAttempts, StoreError> {
+    let sql = "SELECT (SELECT MIN(next_attempt_at) FROM outbox WHERE state = 1 AND recipient = $1),
+                      (SELECT MIN(next_attempt_at) FROM batch WHERE peer = $1 AND state < 3 AND state = $2)";
+    let row = tx.fetch_optional(sql, [peer.into(), crate::batch::LAPSED.into()]).await?;
+    let read = |row: Row| Ok(NextAttempts { due: row.get(0)?, in_doubt: row.get(1)? });
+    row.map_or(Ok(NextAttempts::default()), read)
+}
+
+/// Why items to a peer that were tried wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitReason {
+    /// Peer.
+    pub peer: AgencyId,
+    /// The most important reason.
+    pub reason: Reason,
+    /// Items that wait for it.
+    pub items: u64,
+}
+
+/// Counts why items that are due wait, for each peer, the most frequent reason first. What was never tried has none.
+pub async fn wait_reasons(tx: &mut Tx) -> Result<Vec<WaitReason>, StoreError> {
+    let sql = "SELECT recipient, reasons, COUNT(*) FROM outbox WHERE state = 1 AND reasons <> ''
+               GROUP BY recipient, reasons ORDER BY recipient, COUNT(*) DESC, reasons";
+    let mut found = Vec::new();
+    for row in tx.fetch(sql, []).await? {
+        let reasons = reasons_from_text(&row.get::<String>(1)?);
+        if let Some(&reason) = reasons.first() {
+            found.push(WaitReason { peer: row.get(0)?, reason, items: row.get(2)? });
+        }
+    }
+    Ok(found)
+}
+
 /// Finds due items whose time is over, the longest over first.
 pub async fn expired(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<Item>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     NULL, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
-                    o.reasons, o.envelope_digest, o.head
+                    o.reasons, o.envelope_digest, o.head, o.attempts
              FROM outbox o WHERE o.state = 1 AND o.expires_at <= $1 ORDER BY o.expires_at LIMIT $2",
             [at.into(), limit.into()],
         )

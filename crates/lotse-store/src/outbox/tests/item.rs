@@ -7,6 +7,8 @@ on_both_engines! {
     answers_of_a_thread_come_in_the_order_of_submission
     referrals_are_listed_newest_first_in_pages
     only_what_is_due_expires_and_the_longest_over_comes_first
+    the_next_attempt_is_the_earliest_of_what_waits_for_that_peer
+    what_waits_is_counted_by_its_first_reason
 }
 
 async fn what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown(database: Database) {
@@ -78,4 +80,42 @@ async fn only_what_is_due_expires_and_the_longest_over_comes_first(database: Dat
     assert_eq!(over(49, 9).await, []);
     assert_eq!(over(60, 9).await, ids(&[2, 1]));
     assert_eq!(over(99, 2).await, ids(&[2, 1]), "no more than asked for");
+}
+
+async fn the_next_attempt_is_the_earliest_of_what_waits_for_that_peer(database: Database) {
+    let store = database.open().await;
+    let next = async |name: &'static str| reading!(store, tx => next_attempts(tx, &peer(name)));
+    assert_eq!(next("b.example").await, NextAttempts::default());
+    let items = || vec![due(1, "b.example", 40), due(2, "b.example", 30), due(3, "c.example", 10), released(4, 9)];
+    writing!(store, tx => insert(tx, items())).unwrap();
+    assert_eq!(next("b.example").await, NextAttempts { due: Some(at(30)), in_doubt: None });
+    writing!(store, tx => batch::insert(tx, &batch(9, &[4]))).unwrap();
+    assert_eq!(next("b.example").await.in_doubt, None, "its lease runs");
+    writing!(store, tx => batch::lapse(tx, id(9), at(70))).unwrap();
+    let lapsed = reading!(store, tx => next_attempts(tx, &batch(9, &[4]).peer));
+    assert_eq!(lapsed.in_doubt, Some(at(70)));
+    writing!(store, tx => batch::answer(tx, id(9), vec![7], at(80))).unwrap();
+    let answered = reading!(store, tx => next_attempts(tx, &batch(9, &[4]).peer));
+    assert_eq!(answered.in_doubt, None);
+}
+
+async fn what_waits_is_counted_by_its_first_reason(database: Database) {
+    let store = database.open().await;
+    let items = || (1..=4).map(|number| due(number, "b.example", 10)).collect();
+    writing!(store, tx => insert(tx, items())).unwrap();
+    let waits = |number: u8, reasons: &[Reason]| Settled {
+        record_id: id(number),
+        state: DeliveryState::Due,
+        referral_state: ReferralState::Offered,
+        next_attempt_at: at(15),
+        attempts: 1,
+        reasons: reasons.to_vec(),
+    };
+    const SUSPENDED: [Reason; 1] = [Reason::PeerSuspended];
+    let waiting = move || [waits(1, &SUSPENDED), waits(2, &SUSPENDED), waits(3, &[Reason::ClockSkew, Reason::LogHold])];
+    writing!(store, tx => settle(tx, DeliveryState::Due, &waiting())).unwrap();
+    let found = reading!(store, tx => wait_reasons(tx));
+    let counts: Vec<_> = found.iter().map(|found| (found.peer.as_str(), found.reason, found.items)).collect();
+    assert_eq!(counts, [("b.example", Reason::PeerSuspended, 2), ("b.example", Reason::ClockSkew, 1)]);
+    assert_eq!(reading!(store, tx => find(tx, &[id(1)])).remove(0).attempts, 1);
 }
