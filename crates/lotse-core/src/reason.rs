@@ -12,6 +12,17 @@ pub enum Finality {
     Retryable,
 }
 
+/// How much a reason for `again` stops besides the record that it was given for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This record alone.
+    Record,
+    /// Everything under the same agreement.
+    Agreement,
+    /// Everything that goes to the same peer.
+    Peer,
+}
+
 macro_rules! reasons {
     ($($number:literal $name:ident $code:literal $finality:ident level $level:literal $sentence:literal $german:literal)+) => {
         /// A stable reason code.
@@ -225,6 +236,27 @@ impl Reason {
     pub fn is_retryable(self) -> bool {
         self.finality() == Finality::Retryable
     }
+
+    /// Returns what a recipient that answers `again` with this reason does not take for now.
+    pub const fn reach(self) -> Reach {
+        match self {
+            Reason::AgreementSuspended | Reason::AgreementUnknown | Reason::AgreementSuperseded => Reach::Agreement,
+            Reason::PeerSuspended
+            | Reason::PeerCardExpired
+            | Reason::PeerTooOld
+            | Reason::ClockSkew
+            | Reason::ClockSteppedBack
+            | Reason::LogHold
+            | Reason::OwnCardExpired
+            | Reason::CreatedInFuture
+            | Reason::SchemaTooNew
+            | Reason::GenerationMismatch
+            | Reason::CatchingUp
+            | Reason::Overloaded
+            | Reason::Unavailable => Reach::Peer,
+            _ => Reach::Record,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -246,5 +278,14 @@ mod tests {
             assert_eq!(sentences.len(), Reason::ALL.len());
             assert!(sentences.iter().all(|text| text.len() > 15 && !text.ends_with('.')), "{sentences:?}");
         }
+    }
+
+    #[test]
+    fn a_reason_that_stops_more_than_its_record_may_pass_later() {
+        let wide: Vec<_> = Reason::ALL.iter().filter(|reason| reason.reach() != Reach::Record).collect();
+        assert!(wide.iter().all(|reason| reason.is_retryable()), "{wide:?}");
+        assert_eq!(Reason::PeerSuspended.reach(), Reach::Peer);
+        assert_eq!(Reason::AgreementUnknown.reach(), Reach::Agreement);
+        assert_eq!(Reason::EpochStale.reach(), Reach::Record);
     }
 }
