@@ -16,7 +16,7 @@ use crate::action::purge_ended::purge_ended;
 use crate::action::purge_sent::purge_sent;
 use crate::action::remember_clock::remember_clock;
 use crate::action::retry_waiting::retry_waiting;
-use crate::action::withdraw_consent::finish_pending;
+use crate::action::withdraw_consent::{finish_overdue, finish_pending};
 use crate::failure::Failure;
 use crate::node::Node;
 
@@ -33,7 +33,7 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(10 * 60);
 pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut purged, mut leases) = (Instant::now(), Leases::default());
+    let (mut purged, mut leases, mut begun) = (Instant::now(), Leases::default(), false);
     let mut clock = ClockRound::default();
     loop {
         tokio::select! {
@@ -47,6 +47,15 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
         }
         if let Err(failure) = clock.keep(&node).await {
             tracing::error!(%failure, "what follows from a clock that is right again did not finish; it goes on in a second");
+        }
+        // What the last run left pending is finished first, while hardly anybody withdraws; then only what its callers did not finish.
+        if !begun {
+            match finish_pending(&node).await {
+                Ok(_) => begun = true,
+                Err(failure) => {
+                    tracing::error!(%failure, "withdrawals of the last run are not finished; it goes on in a second")
+                }
+            }
         }
         if let Err(failure) = keep(&node, &mut leases, purge).await {
             tracing::error!(%failure, "housekeeping did not finish; it goes on in a second");
@@ -84,7 +93,7 @@ impl ClockRound {
 async fn keep(node: &Arc<Node>, leases: &mut Leases, purge: bool) -> Result<(), Failure> {
     end_lost_leases(node, leases, Instant::now).await?;
     // Its trouble may be the head store's, and must not keep consents from expiring.
-    let finished = finish_pending(node).await;
+    let finished = finish_overdue(node).await;
     expire_consents(node).await?;
     expire_items(node).await?;
     if purge {

@@ -51,14 +51,28 @@ pub struct Withdrawal {
     pub arrived_at: Timestamp,
     /// When it took effect; none while it is pending.
     pub effective_at: Option<Timestamp>,
+    /// Who withdrew.
+    pub by: WithdrawnBy,
+}
+
+/// Who withdrew a consent, for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WithdrawnBy {
+    /// Identity of the caller.
+    pub actor: String,
+    /// Opaque staff reference.
+    pub on_behalf_of: String,
+    /// Trace of the call, 16 bytes, if it had one.
+    pub trace_id: Option<Vec<u8>>,
 }
 
 /// Writes a withdrawal.
 pub async fn insert(tx: &mut Tx, withdrawal: &Withdrawal) -> Result<(), StoreError> {
     let recipients: Vec<_> = withdrawal.scope.recipients.iter().map(AgencyId::as_str).collect();
     tx.execute(
-        "INSERT INTO withdrawal (withdrawal_id, consent_id, recipients, purposes, categories, arrived_at, effective_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO withdrawal (withdrawal_id, consent_id, recipients, purposes, categories, arrived_at, effective_at, actor,
+             on_behalf_of, trace_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         [
             withdrawal.withdrawal_id.into(),
             withdrawal.consent_id.into(),
@@ -67,6 +81,9 @@ pub async fn insert(tx: &mut Tx, withdrawal: &Withdrawal) -> Result<(), StoreErr
             withdrawal.scope.categories.bits().into(),
             withdrawal.arrived_at.into(),
             withdrawal.effective_at.into(),
+            withdrawal.by.actor.as_str().into(),
+            withdrawal.by.on_behalf_of.as_str().into(),
+            withdrawal.by.trace_id.clone().into(),
         ],
     )
     .await
@@ -77,7 +94,8 @@ pub async fn insert(tx: &mut Tx, withdrawal: &Withdrawal) -> Result<(), StoreErr
 pub async fn of_consents(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Withdrawal>, StoreError> {
     let rows = tx
         .fetch_in(
-            "SELECT withdrawal_id, consent_id, recipients, purposes, categories, arrived_at, effective_at FROM withdrawal
+            "SELECT withdrawal_id, consent_id, recipients, purposes, categories, arrived_at, effective_at, actor, on_behalf_of,
+                    trace_id FROM withdrawal
              WHERE consent_id",
             consent_ids.iter().map(|&id| id.into()).collect(),
             " ORDER BY arrived_at, withdrawal_id",
@@ -87,12 +105,13 @@ pub async fn of_consents(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Withdraw
     rows.iter().map(withdrawal).collect()
 }
 
-/// Finds pending withdrawals, oldest first.
-pub async fn pending(tx: &mut Tx, limit: u32) -> Result<Vec<Withdrawal>, StoreError> {
+/// Finds pending withdrawals that arrived by a time, oldest first.
+pub async fn pending(tx: &mut Tx, arrived_by: Timestamp, limit: u32) -> Result<Vec<Withdrawal>, StoreError> {
     let sql =
-        "SELECT withdrawal_id, consent_id, recipients, purposes, categories, arrived_at, effective_at FROM withdrawal
-               WHERE effective_at IS NULL ORDER BY arrived_at, withdrawal_id LIMIT $1";
-    tx.fetch(sql, [limit.into()]).await?.iter().map(withdrawal).collect()
+        "SELECT withdrawal_id, consent_id, recipients, purposes, categories, arrived_at, effective_at, actor, on_behalf_of,
+                    trace_id FROM withdrawal
+               WHERE effective_at IS NULL AND arrived_at <= $1 ORDER BY arrived_at, withdrawal_id LIMIT $2";
+    tx.fetch(sql, [arrived_by.into(), limit.into()]).await?.iter().map(withdrawal).collect()
 }
 
 const EFFECT: Columns<2> = [Column::blob("withdrawal_id"), Column::int("effective_at")];
@@ -106,7 +125,8 @@ pub async fn take_effect(tx: &mut Tx, withdrawal_ids: &[Id], at: Timestamp) -> R
             "UPDATE withdrawal SET effective_at = v.effective_at FROM v
              WHERE withdrawal.withdrawal_id = v.withdrawal_id AND withdrawal.effective_at IS NULL
              RETURNING withdrawal.withdrawal_id, withdrawal.consent_id, withdrawal.recipients, withdrawal.purposes,
-                 withdrawal.categories, withdrawal.arrived_at, withdrawal.effective_at",
+                 withdrawal.categories, withdrawal.arrived_at, withdrawal.effective_at, withdrawal.actor, withdrawal.on_behalf_of,
+                 withdrawal.trace_id",
         )
         .await?;
     rows.iter().map(withdrawal).collect()
@@ -125,6 +145,7 @@ fn withdrawal(row: &Row) -> Result<Withdrawal, StoreError> {
         },
         arrived_at: row.get(5)?,
         effective_at: row.get(6)?,
+        by: WithdrawnBy { actor: row.get(7)?, on_behalf_of: row.get(8)?, trace_id: row.get(9)? },
     })
 }
 

@@ -10,16 +10,17 @@ mod effect;
 mod remembered;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lotse_core::consent::{ConsentState, Withdrawn};
 use lotse_core::id::Id;
 use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
 use lotse_store::consent::{self, Head, Recipient};
-use lotse_store::withdrawal::{self, Scope, Withdrawal};
+use lotse_store::withdrawal::{self, Scope, Withdrawal, WithdrawnBy};
 use lotse_store::{StoreError, Tx, register};
 
-use self::effect::{Who, carriers, take_effect};
+use self::effect::{carriers, take_effect};
 use crate::action::wait_for_leases::{leases_end, wait_for};
 use crate::entry::{self, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
@@ -32,6 +33,9 @@ pub use self::remembered::withdraw_remembered;
 
 /// Pending withdrawals that are finished in one commit.
 const AT_ONCE: u32 = 256;
+
+/// How long a withdrawal may be pending before it is finished without its caller: longer than leases run and the head store takes.
+const OVERDUE: Duration = Duration::from_secs(30);
 
 /// A withdrawal that a system hands over.
 #[derive(Clone, Debug)]
@@ -70,31 +74,42 @@ pub async fn withdraw_consent(node: &Arc<Node>, request: WithdrawConsent) -> Res
     })
 }
 
-/// Finishes withdrawals that are pending: what a crash left behind. Called at start, before the first claim, and repeated by a
-/// task in case an effect could not be committed.
+/// Finishes withdrawals that are pending: what the last run left behind, or all of them. Only while nobody withdraws: once at a start.
 pub async fn finish_pending(node: &Arc<Node>) -> Result<usize, Failure> {
     let mut finished = 0;
     loop {
-        let (pending, carriers) = node
-            .store
-            .read("pending_withdrawals", move |tx| {
-                Box::pin(async move {
-                    let pending = withdrawal::pending(tx, AT_ONCE).await?;
-                    let consents: Vec<Id> = pending.iter().map(|withdrawal| withdrawal.consent_id).collect();
-                    let carriers = carriers(tx, &consents).await?;
-                    Ok((pending, carriers))
-                })
-            })
-            .await?;
-        if pending.is_empty() {
-            return Ok(finished);
+        match finish_some(node, Timestamp::from_micros(i64::MAX)).await? {
+            0 => return Ok(finished),
+            some => finished += some,
         }
-        wait_for(node, carriers, leases_end()).await?;
-        finished += pending.len();
-        let remembered =
-            |row: &Withdrawal| RememberedWithdrawal { consent_id: row.consent_id, withdrawal_id: row.withdrawal_id };
-        take_effect(node, pending.iter().map(remembered).collect(), Who::default()).await?;
     }
+}
+
+/// Finishes some withdrawals that have been pending for so long that their callers do not finish them any more.
+pub async fn finish_overdue(node: &Arc<Node>) -> Result<usize, Failure> {
+    finish_some(node, node.now().minus(OVERDUE)).await
+}
+
+async fn finish_some(node: &Arc<Node>, arrived_by: Timestamp) -> Result<usize, Failure> {
+    let (pending, carriers) = node
+        .store
+        .read("pending_withdrawals", move |tx| {
+            Box::pin(async move {
+                let pending = withdrawal::pending(tx, arrived_by, AT_ONCE).await?;
+                let consents: Vec<Id> = pending.iter().map(|withdrawal| withdrawal.consent_id).collect();
+                let carriers = carriers(tx, &consents).await?;
+                Ok((pending, carriers))
+            })
+        })
+        .await?;
+    if pending.is_empty() {
+        return Ok(0);
+    }
+    wait_for(node, carriers, leases_end()).await?;
+    let remembered =
+        |row: &Withdrawal| RememberedWithdrawal { consent_id: row.consent_id, withdrawal_id: row.withdrawal_id };
+    take_effect(node, pending.iter().map(remembered).collect()).await?;
+    Ok(pending.len())
 }
 
 async fn withdraw(node: &Arc<Node>, request: WithdrawConsent) -> Result<Outcome, Failure> {
@@ -115,14 +130,15 @@ async fn withdraw(node: &Arc<Node>, request: WithdrawConsent) -> Result<Outcome,
             node.signals.log.notify_one();
             wait_for(node, carriers, leases_end()).await?;
             let remembered = |withdrawal_id| RememberedWithdrawal { consent_id: request.consent_id, withdrawal_id };
-            take_effect(node, withdrawals.into_iter().map(remembered).collect(), who(&request)).await?;
+            take_effect(node, withdrawals.into_iter().map(remembered).collect()).await?;
         }
     }
     outcome(node, request.consent_id).await
 }
 
-fn who(request: &WithdrawConsent) -> Who {
-    Who { actor: request.actor.clone(), on_behalf_of: request.on_behalf_of.clone(), trace: request.trace }
+fn withdrawn_by(request: &WithdrawConsent) -> WithdrawnBy {
+    let trace_id = request.trace.map(|trace| trace.as_bytes().to_vec());
+    WithdrawnBy { actor: request.actor.clone(), on_behalf_of: request.on_behalf_of.clone(), trace_id }
 }
 
 async fn outcome(node: &Node, consent_id: Id) -> Result<Outcome, Failure> {
@@ -170,10 +186,10 @@ async fn arrive(
     if !narrowed.is_empty() {
         consent::narrow(tx, &narrowed).await?;
         let (consent_id, scope) = (asked.consent_id, asked.scope.clone());
-        let arrived = Withdrawal { withdrawal_id, consent_id, scope, arrived_at: at, effective_at: None };
+        let by = withdrawn_by(asked);
+        let arrived = Withdrawal { withdrawal_id, consent_id, scope, arrived_at: at, effective_at: None, by };
         withdrawal::insert(tx, &arrived).await?;
-        let who = who(asked);
-        let draft = |recipient| (EntryKind::WithdrawalArrived, draft(recipient, &asked.scope, &head, &who));
+        let draft = |recipient| (EntryKind::WithdrawalArrived, draft(recipient, &asked.scope, &head, &arrived.by));
         entry::append(tx, node, narrowed.iter().map(draft).collect()).await?;
     }
     let all = withdrawal::of_consents(tx, &[asked.consent_id]).await?;
@@ -212,7 +228,7 @@ fn narrow(old: &Recipient, scope: &Scope, head: &Head) -> Option<Recipient> {
 }
 
 /// Says towards whom what was withdrawn. A purpose is named where it is the only one.
-fn draft(recipient: &Recipient, scope: &Scope, head: &Head, who: &Who) -> Draft {
+fn draft(recipient: &Recipient, scope: &Scope, head: &Head, by: &WithdrawnBy) -> Draft {
     let all = scope.is_whole() || scope.recipients.contains(&recipient.recipient);
     let mut purposes = scope.purposes.iter();
     let only_purpose = purposes.next().filter(|_| !all && purposes.next().is_none());
@@ -222,9 +238,9 @@ fn draft(recipient: &Recipient, scope: &Scope, head: &Head, who: &Who) -> Draft 
         purpose: only_purpose,
         categories: if all { head.categories } else { scope.categories.and(head.categories) },
         record_id: Some(recipient.consent_id),
-        actor: who.actor.clone(),
-        on_behalf_of: who.on_behalf_of.clone(),
-        ..Draft::of(who.trace)
+        actor: by.actor.clone(),
+        on_behalf_of: by.on_behalf_of.clone(),
+        ..Draft::of(by.trace_id.as_deref().and_then(TraceId::from_slice))
     }
 }
 

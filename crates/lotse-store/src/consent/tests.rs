@@ -12,7 +12,7 @@ use crate::Store;
 use crate::subject::{NewAlias, NewSubject};
 use crate::testing::{Database, on_both_engines, reading, writing};
 use crate::vault::Sealed;
-use crate::withdrawal::{Scope, Withdrawal};
+use crate::withdrawal::{Scope, Withdrawal, WithdrawnBy};
 use crate::{subject, withdrawal};
 
 on_both_engines! {
@@ -228,6 +228,7 @@ async fn a_withdrawal_takes_effect_once(database: Database) {
         scope: scope.clone(),
         arrived_at: at(30),
         effective_at: None,
+        by: by(),
     };
     store
         .transact("arrive", move |tx| {
@@ -236,15 +237,24 @@ async fn a_withdrawal_takes_effect_once(database: Database) {
         })
         .await
         .unwrap();
-    let pending = store.read("pending", move |tx| Box::pin(withdrawal::pending(tx, 10))).await.unwrap();
-    assert_eq!(pending.len(), 1);
-    assert_eq!((pending[0].withdrawal_id, &pending[0].scope), (id(5), &scope));
+    let pending = async |arrived_by| {
+        store.read("pending", move |tx| Box::pin(withdrawal::pending(tx, at(arrived_by), 10))).await.unwrap()
+    };
+    assert!(pending(29).await.is_empty(), "it arrived later");
+    let found = pending(30).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].withdrawal_id, &found[0].scope, &found[0].by), (id(5), &scope, &by()));
 
-    assert_eq!(take_effect(&store).await[0].effective_at, Some(at(40)));
+    let effective = take_effect(&store).await;
+    assert_eq!((effective[0].effective_at, &effective[0].by), (Some(at(40)), &by()));
     assert!(take_effect(&store).await.is_empty());
-    assert!(store.read("pending", move |tx| Box::pin(withdrawal::pending(tx, 10))).await.unwrap().is_empty());
+    assert!(pending(99).await.is_empty());
     let all = store.read("all", move |tx| Box::pin(async move { withdrawal::of_consents(tx, &[id(1)]).await })).await;
     assert_eq!(all.unwrap()[0].effective_at, Some(at(40)));
+}
+
+fn by() -> WithdrawnBy {
+    WithdrawnBy { actor: "akte".into(), on_behalf_of: "sb-17".into(), trace_id: Some(vec![7; 16]) }
 }
 
 async fn take_effect(store: &Store) -> Vec<Withdrawal> {

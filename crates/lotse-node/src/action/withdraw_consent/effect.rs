@@ -17,15 +17,6 @@ use crate::entry::{self, EntryKind};
 use crate::failure::Failure;
 use crate::head_store::RememberedWithdrawal;
 use crate::node::Node;
-use crate::telemetry::trace::TraceId;
-
-/// Who withdrew, for the log; empty after a crash.
-#[derive(Clone, Default)]
-pub(super) struct Who {
-    pub(super) actor: String,
-    pub(super) on_behalf_of: String,
-    pub(super) trace: Option<TraceId>,
-}
 
 /// Finds the batches that may be on their way with something released under one of the consents.
 pub(super) async fn carriers(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
@@ -34,15 +25,15 @@ pub(super) async fn carriers(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Id>,
 }
 
 /// Makes pending withdrawals effective, once the head store remembers them, and wakes the couriers of those who are touched.
-pub(super) async fn take_effect(node: &Arc<Node>, pending: Vec<RememberedWithdrawal>, who: Who) -> Result<(), Failure> {
+pub(super) async fn take_effect(node: &Arc<Node>, pending: Vec<RememberedWithdrawal>) -> Result<(), Failure> {
     let withdrawals: Vec<Id> = pending.iter().map(|withdrawal| withdrawal.withdrawal_id).collect();
     remember(node, pending).await?;
     let (at, shared) = (node.now(), node.clone());
     let touched = node
         .store
         .transact("withdrawal_effect", move |tx| {
-            let (node, withdrawals, who) = (shared.clone(), withdrawals.clone(), who.clone());
-            Box::pin(async move { commit(tx, &node, &withdrawals, &who, at).await })
+            let (node, withdrawals) = (shared.clone(), withdrawals.clone());
+            Box::pin(async move { commit(tx, &node, &withdrawals, at).await })
         })
         .await?;
     node.signals.log.notify_one();
@@ -50,13 +41,7 @@ pub(super) async fn take_effect(node: &Arc<Node>, pending: Vec<RememberedWithdra
     Ok(())
 }
 
-async fn commit(
-    tx: &mut Tx,
-    node: &Node,
-    withdrawals: &[Id],
-    who: &Who,
-    at: Timestamp,
-) -> Result<BTreeSet<AgencyId>, StoreError> {
+async fn commit(tx: &mut Tx, node: &Node, withdrawals: &[Id], at: Timestamp) -> Result<BTreeSet<AgencyId>, StoreError> {
     let effective = withdrawal::take_effect(tx, withdrawals, at).await?;
     if effective.is_empty() {
         return Ok(BTreeSet::new()); // another call was faster
@@ -79,9 +64,9 @@ async fn commit(
     let drafts = effective.iter().flat_map(|withdrawal| {
         let head = heads.iter().find(|head| head.consent_id == withdrawal.consent_id);
         let recipients = touched.iter().filter(|recipient| touches(withdrawal, recipient));
-        recipients
-            .zip(head.into_iter().cycle())
-            .map(|(recipient, head)| (EntryKind::ConsentWithdrawn, draft(recipient, &withdrawal.scope, head, who)))
+        recipients.zip(head.into_iter().cycle()).map(|(recipient, head)| {
+            (EntryKind::ConsentWithdrawn, draft(recipient, &withdrawal.scope, head, &withdrawal.by))
+        })
     });
     entry::append(tx, node, drafts.collect()).await?;
     Ok(touched.into_iter().map(|recipient| recipient.recipient).collect())

@@ -7,6 +7,7 @@ use lotse_core::category::{Categories, Category};
 use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{AgencyId, Digest};
 use lotse_core::purpose::{Purpose, Purposes};
+use lotse_proto::exchange::v1::LogEntry;
 use lotse_proto::record::v1 as proto;
 use lotse_store::batch::{BatchItem, NewBatch};
 use lotse_store::consent::Towards;
@@ -278,7 +279,31 @@ async fn a_pending_withdrawal_is_finished_after_a_crash() {
     assert_eq!(node.head.withdrawn().unwrap(), [remembered]);
     assert!(stands(&node, YOUTH).await.epoch > epoch);
     assert_eq!(node.log().await.last(), Some(&EntryKind::ConsentWithdrawn));
+    assert_eq!(actor_of_last(&node).await, (SYSTEM.to_string(), "sb-17".to_string()), "a crash forgets nobody");
     assert_eq!(finish_pending(&node).await, Ok(0));
+}
+
+/// Returns who the newest entry names.
+async fn actor_of_last(node: &TestNode) -> (String, String) {
+    let generation = node.generation;
+    let read = node.store.read("test_log", move |tx| Box::pin(lotse_store::log::read(tx, generation, 0, 10_000)));
+    let last = read.await.unwrap().pop().unwrap();
+    let entry: LogEntry = prost::Message::decode(last.entry.bytes.as_slice()).unwrap();
+    (entry.actor, entry.on_behalf_of)
+}
+
+#[tokio::test]
+async fn a_withdrawal_is_its_callers_until_it_is_overdue() {
+    let node = with_consent().await;
+    let batch_id = claim(&node, 1, YOUTH).await;
+    let withdrawal = tokio::spawn(withdraw_consent_owned(node.node.clone()));
+    arrived(&node, YOUTH).await;
+    assert_eq!(finish_overdue(&node).await, Ok(0), "its caller waits for the lease");
+    node.clock.turn(OVERDUE);
+    answer(&node, batch_id).await;
+    let finished = finish_overdue(&node).await.unwrap();
+    assert!(finished <= 1 && withdrawal.await.unwrap().is_ok());
+    assert_eq!(actor_of_last(&node).await.0, SYSTEM, "whoever was faster");
 }
 
 #[tokio::test]
