@@ -119,6 +119,20 @@ impl Id {
         id.copy_from_slice(&context.sign().as_ref()[..16]);
         Id(id)
     }
+
+    /// Derives the id of an answer from the same parts. A key that a system has used for a referral to an agency is free for an answer
+    /// to it.
+    pub fn of_answer(id_key: &hmac::Key, system: &str, idempotency_key: &str, recipient: &AgencyId) -> Id {
+        let length = |part: &str| (part.len() as u16).to_be_bytes();
+        let parts = [system, idempotency_key, recipient.as_str()];
+        let lengths = parts.map(length);
+        let delimited: Vec<&[u8]> =
+            lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), part.as_bytes()]).collect();
+        let derived = keyed::derive(id_key, Kind::Answer, &delimited);
+        let mut id = [0; 16];
+        id.copy_from_slice(&derived[..16]);
+        Id(id)
+    }
 }
 
 /// Where the digits of an id stand in its text.
@@ -302,9 +316,14 @@ mod tests {
     fn a_record_id_depends_on_every_part_and_on_where_one_ends() {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
         let of = |s: &str, k: &str, r: &str| Id::of_record(&key, s, k, &r.parse().unwrap());
+        let answer = |s: &str, k: &str, r: &str| Id::of_answer(&key, s, k, &r.parse().unwrap());
         assert_eq!(of("akte", "1", "a.example"), of("akte", "1", "a.example"));
         assert_ne!(of("akte", "11", "a.example"), of("akte1", "1", "a.example"));
         assert_ne!(of("akte", "1", "a.example"), of("akte", "1", "b.example"));
+        assert_eq!(answer("akte", "1", "a.example"), answer("akte", "1", "a.example"));
+        assert_ne!(answer("akte", "1", "a.example"), of("akte", "1", "a.example"), "an answer is no referral");
+        assert_ne!(answer("akte", "11", "a.example"), answer("akte1", "1", "a.example"));
+        assert_ne!(answer("akte", "1", "a.example"), answer("akte", "1", "b.example"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Kind {
     Consent,
     /// The mark of a node's database, from its agency.
     Database,
+    /// The id of an answer, from its system, idempotency key and recipient.
+    Answer,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Kind::Record => b"\xff\xffrecord",
             Kind::Consent => b"\xff\xffconsent",
             Kind::Database => b"\xff\xffdatabase",
+            Kind::Answer => b"\xff\xffanswer",
         }
     }
 }
@@ -50,13 +53,14 @@ mod tests {
     use super::*;
 
     /// What each kind derives from `a` and `b` with a key of 32 octets 7. Ids, keys and digests are stored: these never change.
-    const DERIVED: [(Kind, &str); 6] = [
+    const DERIVED: [(Kind, &str); 7] = [
         (Kind::Subject, "a4db6336bfe60f582afc468bcd46caf43ae8ab3f7494d57ec1f5473594923c57"),
         (Kind::Trace, "78d5fac4361295b0fb8924df13e86af6252545a6bcfd6adf7ff3ec4399ebb95d"),
         (Kind::Line, "b41a6fdc6420977a5beb768e206aaf229f1ab74be0bebe3d494028cc28e65368"),
         (Kind::Record, "009c887939477370f2ac5756862735ece7c4ed70a2d83f0848d0b869d95c5d0f"),
         (Kind::Consent, "b0059eef604ba2690a4538195967b18340c19e9724f10a479f911c57f3ef2470"),
         (Kind::Database, "2e01ad3489488529862f28df3fa1cacf9d5b80d04d0399ea8ebcda0c753b5ac6"),
+        (Kind::Answer, "3c177cc5b277d8c55194ecf055a9c0e2d3555b24ea5550f1fb188c695d376242"),
     ];
 
     fn key(octet: u8) -> hmac::Key {

@@ -25,7 +25,7 @@ pub(crate) use cache::bundle;
 pub use change::Act;
 pub(crate) use change::{Change, Write, change};
 pub use load::refresh;
-pub(crate) use load::sealed;
+pub(crate) use load::{sealed, stored};
 pub use offer::Offer;
 pub(crate) use offer::make_room;
 pub use throttle::Throttle;

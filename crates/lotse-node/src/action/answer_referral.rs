@@ -6,7 +6,7 @@ use lotse_core::agreement;
 use lotse_core::answer::{self, AnswerBasis};
 use lotse_core::category::{Categories, Category};
 use lotse_core::custody::USUAL_LIFE;
-use lotse_core::id::{Digest, Id};
+use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
@@ -20,7 +20,7 @@ use crate::action::guard;
 use crate::action::outgoing::place;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
-use crate::federation::Federation;
+use crate::federation::{self, Federation};
 use crate::node::Node;
 use crate::telemetry::HandedOver;
 use crate::telemetry::trace::Place;
@@ -70,7 +70,7 @@ pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> 
     let begun = node.telemetry.begin();
     let job = Arc::new((node.clone(), submission));
     let shared = job.clone();
-    let (result, owner) = node
+    let Done { result, owner, federation } = node
         .store
         .transact("answer", move |tx| {
             let job = shared.clone();
@@ -78,6 +78,7 @@ pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> 
         })
         .await?;
     node.signals.log.notify_one();
+    federation.iter().for_each(|federation| node.federation.keep(federation));
     match (&result, begun.zip(owner.as_ref())) {
         (Ok(answered), Some((begun, owner))) => {
             let AnswerSubmission { trace_id, caller, .. } = &job.1;
@@ -92,39 +93,66 @@ pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> 
     result
 }
 
-type Outcome = (Result<Answered, Failure>, Option<lotse_core::id::AgencyId>);
+/// What a transaction about an answer did.
+struct Done {
+    result: Result<Answered, Failure>,
+    /// Owner to whom something is due.
+    owner: Option<AgencyId>,
+    /// The federation by which it was decided.
+    federation: Option<Arc<Federation>>,
+}
 
-async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<Outcome, StoreError> {
+impl Done {
+    /// Makes the answer to a call about which nothing was decided.
+    fn undecided(result: Result<Answered, Failure>) -> Done {
+        Done { result, owner: None, federation: None }
+    }
+}
+
+async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<Done, StoreError> {
     let at = node.now();
     let Some(referral) = custody::find(tx, &[submission.referral_id]).await?.pop() else {
-        return Ok((Err(Failure::not_found()), None));
+        return Ok(Done::undecided(Err(Failure::not_found())));
     };
     if referral.kind != ItemKind::Referral || referral.hold_until <= at {
-        return Ok((Err(Failure::not_found()), None));
+        return Ok(Done::undecided(Err(Failure::not_found())));
     }
-    let id_key = node.vault.id_key();
-    let answer_id = Id::of_record(id_key, &submission.system, &submission.idempotency_key, &referral.owner);
-    let plain = Digest::concat(&[submission.referral_id.as_bytes(), &submission.answer.bytes]);
-    let digest = ContentDigest::new(id_key, &answer_id, plain);
-    if let Some((_, known)) = outbox::known(tx, &[answer_id]).await?.pop() {
-        return Ok((repeated(answer_id, digest, &known, &referral), None));
+    let (answer_id, earlier_id) = ids(node, submission, &referral);
+    let digest = content_digest(node, submission, &answer_id);
+    for (known_id, known) in outbox::known(tx, &[answer_id, earlier_id]).await? {
+        if known.kind == ItemKind::Answer {
+            let digest = content_digest(node, submission, &known_id);
+            return Ok(Done::undecided(repeated(known_id, digest, &known, &referral)));
+        }
     }
-    let federation = Federation::load(tx, &node.agency).await?;
+    let federation = federation::stored(tx, node).await?;
     match decide(node, &federation, submission, &referral, at) {
         Ok(state) => {
             let sequence = outbox::answers(tx, referral.record_id).await?.len() as u64 + 1;
             let item = new_item(node, submission, &referral, (answer_id, digest, sequence), at)?;
             outbox::insert(tx, vec![item]).await?;
             custody::set_referral_state(tx, referral.record_id, state).await?;
-            Ok((Ok(Answered { answer_id, state, repeated: false }), Some(referral.owner)))
+            let result = Ok(Answered { answer_id, state, repeated: false });
+            Ok(Done { result, owner: Some(referral.owner), federation: Some(federation) })
         }
         Err(failure) => {
             let counters = counter::take(tx, &[(Counter::Leaf, 1)]).await?;
             let entry = refusal_entry(node, submission, &referral, &failure, at);
             log::append(tx, node.generation, counters.first(&Counter::Leaf, 1), vec![entry]).await?;
-            Ok((Err(failure), None))
+            Ok(Done { result: Err(failure), owner: None, federation: Some(federation) })
         }
     }
+}
+
+/// Derives the id of an answer, and the one that the same answer got from earlier versions, whose answers shared the keys of referrals.
+fn ids(node: &Node, submission: &AnswerSubmission, referral: &Held) -> (Id, Id) {
+    let (id_key, system, key) = (node.vault.id_key(), &submission.system, &submission.idempotency_key);
+    (Id::of_answer(id_key, system, key, &referral.owner), Id::of_record(id_key, system, key, &referral.owner))
+}
+
+fn content_digest(node: &Node, submission: &AnswerSubmission, answer_id: &Id) -> ContentDigest {
+    let plain = Digest::concat(&[submission.referral_id.as_bytes(), &submission.answer.bytes]);
+    ContentDigest::new(node.vault.id_key(), answer_id, plain)
 }
 
 fn repeated(answer_id: Id, digest: ContentDigest, known: &outbox::Known, referral: &Held) -> Result<Answered, Failure> {
@@ -230,4 +258,79 @@ fn refusal_entry(
         ..Draft::default()
     }
     .entry(EntryKind::SubmitRefused, at, &*node.random)
+}
+
+#[cfg(test)]
+mod tests {
+    use lotse_core::answer::AnswerContent;
+    use lotse_core::referral::ReferralEvent;
+
+    use super::*;
+    use crate::action::delivery_tests::pair::Pair;
+
+    /// A referral that the holder has, and an answer to it.
+    async fn answerable() -> (Pair, AnswerSubmission) {
+        let pair = Pair::new().await;
+        pair.consent("person-1").await;
+        let referral_id = pair.delivered("key-1", "person-1").await;
+        let submission = AnswerSubmission {
+            system: "akte".into(),
+            actor: "spiffe://aa.example/system/akte".into(),
+            idempotency_key: "case-17".into(),
+            referral_id,
+            answer: Answer {
+                bytes: vec![1],
+                content: AnswerContent { outcome: false, note: false },
+                event: ReferralEvent::Accepted,
+            },
+            on_behalf_of: String::new(),
+            trace_id: vec![],
+            caller: None,
+        };
+        (pair, submission)
+    }
+
+    /// Stores what the holder handed over under the id that keys of referrals and answers once shared.
+    async fn store_under_shared_id(pair: &Pair, submission: &AnswerSubmission, kind: ItemKind) -> Id {
+        let referral = pair.held(submission.referral_id).await.unwrap();
+        let (_, shared_id) = ids(&pair.holder, submission, &referral);
+        let digest = content_digest(&pair.holder, submission, &shared_id);
+        let item = new_item(&pair.holder, submission, &referral, (shared_id, digest, 1), pair.holder.now()).unwrap();
+        let item = NewItem { kind, ..item };
+        let stored = pair.holder.store.transact("test_item", move |tx| {
+            let item = item.clone();
+            Box::pin(async move { outbox::insert(tx, vec![item]).await })
+        });
+        stored.await.unwrap();
+        shared_id
+    }
+
+    #[tokio::test]
+    async fn a_key_of_a_referral_is_free_for_an_answer_to_the_same_agency() {
+        let (pair, submission) = answerable().await;
+        let referral_id = store_under_shared_id(&pair, &submission, ItemKind::Referral).await;
+        let answered = answer_referral(&pair.holder, submission.clone()).await.unwrap();
+        assert!(!answered.repeated && answered.answer_id != referral_id);
+        assert!(answer_referral(&pair.holder, submission).await.unwrap().repeated);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_an_earlier_version_is_recognised_when_it_is_repeated() {
+        let (pair, mut submission) = answerable().await;
+        let answer_id = store_under_shared_id(&pair, &submission, ItemKind::Answer).await;
+        let repeated = answer_referral(&pair.holder, submission.clone()).await.unwrap();
+        assert!(repeated.repeated && repeated.answer_id == answer_id);
+        submission.answer.bytes = vec![2];
+        let other = answer_referral(&pair.holder, submission).await.unwrap_err();
+        assert_eq!(other.reason(), Reason::IdempotencyKeyReused);
+    }
+
+    #[tokio::test]
+    async fn an_answer_reads_the_federation_only_when_it_has_changed() {
+        let (pair, submission) = answerable().await;
+        let statements = || pair.holder.store.counters().work("answer").statements;
+        answer_referral(&pair.holder, submission).await.unwrap();
+        // One is the version of the federation. To read all of it takes six.
+        assert_eq!(statements(), 8);
+    }
 }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use lotse_core::agreement;
 use lotse_core::answer::{self, AnswerBasis};
 use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::reason::Reason;
 use lotse_core::release::{self, NoNotes};
 use lotse_core::time::Timestamp;
 use lotse_store::batch::{BatchItem, OpenBatch};
 use lotse_store::consent::Towards;
-use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{Claimable, Frozen};
 use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, batch, outbox};
@@ -22,7 +22,8 @@ use crate::action::covering::Consents;
 use crate::action::cut;
 use crate::action::guard;
 use crate::action::outgoing::Outgoing;
-use crate::federation::Federation;
+use crate::federation::{self, Federation};
+use crate::link::WaitCause;
 use crate::node::Node;
 use crate::shipment::{LEASE, Shipment};
 use crate::wire::envelope::{self, BodyKind, parse_own_head};
@@ -31,12 +32,15 @@ use crate::wire::request::{AnswerAsk, Ask, ReferralAsk, Request};
 /// Claims again what is in doubt towards a peer, one lapsed batch at a time. Returns none if there is none to look at now.
 pub async fn claim_again(node: &Arc<Node>, peer: &AgencyId) -> Result<Option<Again>, StoreError> {
     let claim = Arc::new(Claim { node: node.clone(), peer: peer.clone(), lease_until: Instant::now() + LEASE });
-    node.store
-        .transact("claim again", move |tx| {
-            let claim = claim.clone();
-            Box::pin(async move { claim.run(tx).await })
-        })
-        .await
+    let work = node.store.transact("claim again", move |tx| {
+        let claim = claim.clone();
+        Box::pin(async move { claim.run(tx).await })
+    });
+    let again = work.await?;
+    if let Some(reason) = again.as_ref().and_then(|again| again.objection) {
+        node.links.set_wait(peer, Some(WaitCause::Here(reason)));
+    }
+    Ok(again)
 }
 
 /// What became of a lapsed batch.
@@ -45,6 +49,8 @@ pub struct Again {
     pub shipment: Option<Shipment>,
     /// Items that stay in doubt.
     pub staying: usize,
+    /// Why nothing may be sent to this peer now, if so.
+    pub objection: Option<Reason>,
 }
 
 struct Claim {
@@ -62,27 +68,21 @@ impl Claim {
         let Some(lapsed) = batch::lapsed(tx, &self.peer, at).await? else { return Ok(None) };
         let ids: Vec<Id> = lapsed.items.iter().map(|item| item.record_id).collect();
         let items = outbox::in_doubt(tx, &ids, lapsed.batch_id).await?;
-        let federation = self.federation(tx).await?;
+        let federation = federation::stored(tx, &self.node).await?;
         let consents = self.consents(tx, &items).await?;
-        let may_go = |item: &Claimable| self.may_go(&federation, &consents, item, at);
+        let objection = guard::releasable(&self.node, &federation, &self.peer, at).err();
+        let may_go = |item: &Claimable| objection.is_none() && self.may_go(&federation, &consents, item, at);
         let attempt = lapsed.attempts + 1;
         let rejoined = |item| self.rejoined(item, is_told(attempt));
-        let going: Vec<_> = items.iter().filter(|item| may_go(item)).filter_map(rejoined).collect();
-        let staying = items.len() - going.len();
-        let next = at.plus(pause(&*self.node.random, attempt));
+        // No more than the line carries within a lease: a batch that was too large for it would lapse again and again.
+        let limit = self.node.links.batch_limit(&self.peer);
+        let going: Vec<_> = items.iter().filter(|item| may_go(item)).filter_map(rejoined).take(limit).collect();
+        let (staying, is_full) = (items.len() - going.len(), going.len() == limit);
+        // What stays for want of room goes as soon as there is some.
+        let next = if is_full { at } else { at.plus(pause(&*self.node.random, attempt)) };
         batch::leave(tx, lapsed.batch_id, staying, next).await?;
         let shipment = if going.is_empty() { None } else { Some(self.ship(tx, &lapsed, going, at).await?) };
-        Ok(Some(Again { shipment, staying }))
-    }
-
-    async fn federation(&self, tx: &mut Tx) -> Result<Arc<Federation>, StoreError> {
-        let federation = self.node.federation.get();
-        let version = counter::read(tx, &Counter::Federation).await?;
-        if version == federation.version {
-            Ok(federation)
-        } else {
-            Federation::load(tx, &self.node.agency).await.map(Arc::new)
-        }
+        Ok(Some(Again { shipment, staying, objection }))
     }
 
     async fn consents(&self, tx: &mut Tx, items: &[Claimable]) -> Result<Consents, StoreError> {
@@ -95,9 +95,7 @@ impl Claim {
     fn may_go(&self, federation: &Federation, consents: &Consents, item: &Claimable, at: Timestamp) -> bool {
         let Some((frozen, _)) = item.frozen.as_ref().zip(item.content.as_ref()) else { return false };
         let Some(request) = Request::decode(&item.request) else { return false };
-        let releasable = guard::releasable(&self.node, federation, &self.peer, at).is_ok();
-        releasable
-            && at < item.expires_at
+        at < item.expires_at
             && match &request.ask {
                 Ask::Referral(ask) => self.referral_may_go(federation, consents, item, frozen, ask, at),
                 Ask::Answer(ask) => self.answer_may_go(federation, ask, at),

@@ -42,6 +42,13 @@ impl FederationCache {
         self.version.send_replace(version);
     }
 
+    /// Replaces the copy by what a transaction has read, after its commit, if that is newer.
+    pub fn keep(&self, federation: &Arc<Federation>) {
+        if federation.version > self.copy.load().version {
+            self.put(federation.clone());
+        }
+    }
+
     /// Returns whose certificates count: the bundles of the peers' cards. The own bundle comes from the certificate files
     /// (`tls::Credentials::load` puts it here).
     pub fn trust(&self) -> &Arc<TrustStore> {

@@ -47,6 +47,13 @@ impl Federation {
     }
 }
 
+/// Returns the node's copy if it is as this transaction finds it stored, and what is stored otherwise. The copy is replaced after the
+/// commit alone ([`super::FederationCache::keep`]).
+pub(crate) async fn stored(tx: &mut Tx, node: &Node) -> Result<Arc<Federation>, StoreError> {
+    let (copy, version) = (node.federation.get(), counter::read(tx, &Counter::Federation).await?);
+    if version == copy.version { Ok(copy) } else { Federation::load(tx, &node.agency).await.map(Arc::new) }
+}
+
 /// Reads the federation anew and puts it into the node's copy: at start, and after a commit that was left in doubt.
 pub async fn refresh(node: &Node) -> Result<Arc<Federation>, Failure> {
     let own = node.agency.clone();

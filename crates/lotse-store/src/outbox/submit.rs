@@ -11,7 +11,7 @@ use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
 use super::settle::reasons_from_text;
-use super::{ItemKind, RECORDS, effective_referral_state, effective_state};
+use super::{ItemKind, RECORDS, effective_referral_state, effective_state, kind};
 use crate::engine::{Column, StoreError, Table, Tx, Value};
 use crate::vault::Sealed;
 
@@ -155,6 +155,8 @@ fn insert_row(item: NewItem) -> [Value; 29] {
 /// What is known of a record id that is handed over again.
 #[derive(Clone, Debug)]
 pub struct Known {
+    /// What it carries.
+    pub kind: ItemKind,
     /// Digest of what was handed over first.
     pub content_digest: Digest,
     /// Where its delivery stands.
@@ -169,14 +171,15 @@ pub struct Known {
 
 /// Finds which of these record ids are known.
 pub async fn known(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<(Id, Known)>, StoreError> {
-    let sql =
-        "SELECT o.record_id, o.content_digest, o.left_out, o.state, b.state, o.referral_state, o.reasons FROM outbox o
+    let sql = "SELECT o.record_id, o.content_digest, o.left_out, o.state, b.state, o.referral_state, o.reasons, o.kind
+               FROM outbox o
                LEFT JOIN batch b ON b.batch_id = o.batch_id";
     let rows = tx.fetch_by(&RECORDS, sql, record_ids, "", []).await?;
     rows.iter()
         .map(|row| {
             let state = effective_state(row, 3)?;
             let known = Known {
+                kind: kind(row, 7)?,
                 content_digest: row.get(1)?,
                 left_out: Categories::from_bits(row.get(2)?),
                 state,

@@ -39,7 +39,7 @@ async fn what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown(dat
     known.sort_by_key(|(record_id, _)| *record_id);
     assert_eq!(known.iter().map(|(_, known)| known.state).collect::<Vec<_>>(), expected);
     assert_eq!((known[0].0, known[0].1.content_digest), (id(1), Digest::of(&[1])));
-    assert_eq!(known[0].1.left_out, release_in(8, 1).left_out);
+    assert_eq!((known[0].1.left_out, known[0].1.kind), (release_in(8, 1).left_out, ItemKind::Referral));
     assert_eq!(known.iter().map(|(_, known)| known.referral_state).collect::<Vec<_>>(), referral);
 }
 
