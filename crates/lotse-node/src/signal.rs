@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// Wakes the tasks that wait for work. A signal carries nothing: who is woken reads the database.
 pub struct Signals {
     due: Mutex<HashMap<AgencyId, Arc<Notify>>>,
+    offer: Mutex<HashMap<AgencyId, Arc<Notify>>>,
     inbox: watch::Sender<u64>,
     /// The log has new entries.
     pub log: Notify,
@@ -27,6 +28,7 @@ impl Default for Signals {
     fn default() -> Signals {
         Signals {
             due: Mutex::default(),
+            offer: Mutex::default(),
             inbox: watch::Sender::new(0),
             log: Notify::new(),
             content_gone: AtomicBool::new(true),
@@ -41,6 +43,12 @@ impl Signals {
     pub fn due(&self, peer: &AgencyId) -> Arc<Notify> {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         due.entry(peer.clone()).or_default().clone()
+    }
+
+    /// Returns what wakes the duty to offer a peer its agreements and seals anew: it seems to lack some that it had.
+    pub fn offer_again(&self, peer: &AgencyId) -> Arc<Notify> {
+        let mut offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
+        offer.entry(peer.clone()).or_default().clone()
     }
 
     /// Wakes the couriers to all peers.

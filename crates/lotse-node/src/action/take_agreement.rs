@@ -28,8 +28,15 @@ use crate::wire;
 /// `AGREEMENT_TOO_SOON`, `AGREEMENT_SUPERSEDED`, `AGREEMENT_NOT_IN_FORCE`, `OVERLOADED`; since level 2 `PEER_TOO_OLD`.
 pub async fn take_agreement(node: &Arc<Node>, peer: &AgencyId, seal: Seal) -> Result<BTreeSet<AgencyId>, Failure> {
     let agreement = read(node, peer, &seal).await;
+    let brought: BTreeSet<AgencyId> = seal.signatures.iter().filter_map(|signature| signature.agency.clone()).collect();
     let offer = Offer { own: node.agency.clone(), peer: peer.clone(), agreement, seal, at: node.now() };
-    change(node, "take_agreement", move |federation| offer.decide(federation)).await
+    let sealed = change(node, "take_agreement", move |federation| offer.decide(federation)).await?;
+    if !sealed.is_subset(&brought) {
+        // It may have been restored from a backup, and lack the rest of what it had, too.
+        node.signals.offer_again(peer).notify_one();
+    }
+    node.heard_from(peer);
+    Ok(sealed)
 }
 
 /// Reads an offer. Its source is compiled on a thread for such work, and only if the peer may offer it and it is not known.

@@ -28,7 +28,10 @@ pub async fn take_seals(
     signatures: Vec<Signature>,
 ) -> Result<BTreeSet<AgencyId>, Failure> {
     let (from, at) = (peer.clone(), node.now());
-    change(node, "take_seals", move |federation| decide(federation, &from, digest, &signatures, at)).await
+    let sealed =
+        change(node, "take_seals", move |federation| decide(federation, &from, digest, &signatures, at)).await?;
+    node.heard_from(peer);
+    Ok(sealed)
 }
 
 fn decide(

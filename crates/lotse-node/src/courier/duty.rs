@@ -1,7 +1,10 @@
 //! Duties between nodes that need no agreement: fetching newer cards, and handing agreements and seals to their parties until
-//! each has said that it has them. One task per peer. What a peer has is asked again after a restart; that costs a call.
+//! each has said that it has them. One task per peer. What a peer has is asked again after a restart, and when it seems to lack what it
+//! had; that costs a call.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod offered;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +21,9 @@ use tonic::{Code, Status};
 use crate::action::claim::pause;
 use crate::action::take_card::take_card;
 use crate::edge::{Connector, MAX_MESSAGE_BYTES};
-use crate::federation::Federation;
 use crate::node::Node;
 use crate::wire;
+use offered::Offered;
 
 /// How often a peer's card is fetched without being told of a newer one.
 const CARD_INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -57,8 +60,7 @@ struct Duty {
     node: Arc<Node>,
     connector: Connector,
     peer: AgencyId,
-    /// Whose seals the peer has said to have, by version.
-    told: BTreeMap<Digest, BTreeSet<AgencyId>>,
+    offered: Offered,
     next_card: Instant,
     failures: u32,
 }
@@ -73,11 +75,12 @@ enum Trouble {
 
 impl Duty {
     fn new(node: Arc<Node>, connector: Connector, peer: AgencyId) -> Duty {
-        Duty { node, connector, peer, told: BTreeMap::new(), next_card: Instant::now(), failures: 0 }
+        Duty { node, connector, peer, offered: Offered::default(), next_card: Instant::now(), failures: 0 }
     }
 
     async fn run(mut self, stop: CancellationToken) {
         let mut changes = self.node.federation.watch();
+        let offer_again = self.node.signals.offer_again(&self.peer);
         while !stop.is_cancelled() {
             changes.mark_unchanged();
             let worked = tokio::select! {
@@ -92,6 +95,7 @@ impl Duty {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = changes.changed() => {}
+                () = offer_again.notified() => self.offered.offer_anew(),
                 () = tokio::time::sleep(rest) => {}
             }
         }
@@ -115,7 +119,9 @@ impl Duty {
         let federation = self.node.federation.get();
         let Some(peer) = federation.peers.get(&self.peer) else { return Ok(()) };
         let wants_card = self.wants_card(peer.card.card.version);
-        let open = self.open_versions(&federation);
+        let at = self.node.now();
+        self.offered.review(&federation, &self.peer, at, Instant::now());
+        let open = self.offered.open(&federation, &self.peer, at);
         if !wants_card && open.is_empty() {
             return Ok(());
         }
@@ -135,21 +141,6 @@ impl Duty {
 
     fn wants_card(&self, known: u64) -> bool {
         Instant::now() >= self.next_card || self.node.links.get(&self.peer).card_version > known
-    }
-
-    /// Finds the versions whose seals the peer is to have and has not all said to have.
-    fn open_versions(&self, federation: &Federation) -> Vec<Arc<Seal>> {
-        let at = self.node.now();
-        let for_peer = federation
-            .agreements
-            .iter()
-            .map(|known| &known.agreement)
-            .filter(|agreement| agreement.valid_until > at && federation.sealers(agreement).contains(&self.peer));
-        let open = for_peer.filter(|agreement| {
-            let told = self.told.get(&agreement.digest);
-            told.is_none_or(|told| !federation.sealed_by(&agreement.digest).is_subset(told))
-        });
-        open.filter_map(|agreement| federation.seals.get(&agreement.digest).cloned()).collect()
     }
 
     /// Goes through everything although something is refused, so that one bad version holds up no other.
@@ -189,31 +180,31 @@ impl Duty {
     async fn hand_over(&mut self, client: &mut PeerServiceClient<Channel>, seal: &Seal) -> Result<(), Trouble> {
         let digest = Digest::of(&seal.payload);
         let mut message = wire::seal::message(seal);
-        if !self.told.contains_key(&digest) {
+        if !self.offered.is_known(&digest) {
             let rest = message.signatures.split_off(message.signatures.len().min(MAX_SIGNATURES));
             let request = proto::OfferAgreementRequest { agreement: Some(message.clone()) };
-            self.told(digest, call(client.offer_agreement(request)).await?.sealed_by);
+            self.offered.note(digest, &call(client.offer_agreement(request)).await?.sealed_by);
             message.signatures = rest;
+            message.signatures.retain(|signature| !self.offered.has_seal(&digest, &signature.agency));
+        } else {
+            // The own seal comes again: that shows a version under which the peer may send again.
+            let own = self.node.agency.as_str();
+            let lacks = |agency: &str| agency == own || !self.offered.has_seal(&digest, agency);
+            message.signatures.retain(|signature| lacks(&signature.agency));
         }
-        let told = self.told.get(&digest).cloned().unwrap_or_default();
-        message.signatures.retain(|signature| !told.iter().any(|agency| agency.as_str() == signature.agency));
         for signatures in message.signatures.chunks(MAX_SIGNATURES) {
             let request =
                 proto::OfferSealRequest { agreement_digest: digest.to_vec(), signatures: signatures.to_vec() };
             match call(client.offer_seal(request)).await {
-                Ok(answer) => self.told(digest, answer.sealed_by),
+                Ok(answer) => self.offered.note(digest, &answer.sealed_by),
                 Err(trouble) => {
                     // It may have been restored and know nothing of the version any more.
-                    self.told.remove(&digest);
+                    self.offered.forget(&digest);
                     return Err(trouble);
                 }
             }
         }
         Ok(())
-    }
-
-    fn told(&mut self, digest: Digest, sealed_by: Vec<String>) {
-        self.told.insert(digest, sealed_by.iter().filter_map(|agency| agency.parse().ok()).collect());
     }
 
     /// Draws a factor between 0.5 and 1, so that nodes do not ask together.
