@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use lotse_core::agreement::KnownAgreement;
 use lotse_core::id::AgencyId;
+use lotse_core::reason::Reason;
 use lotse_store::batch;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ use tokio_util::task::TaskTracker;
 use crate::action::claim::pause;
 use crate::action::end_leases::end_leases;
 use crate::edge::Connector;
+use crate::federation::Federation;
+use crate::link::WaitCause;
 use crate::node::Node;
 use crate::shipment::Shipment;
 
@@ -110,16 +113,10 @@ impl Courier {
         let mut changes = self.node.federation.watch();
         loop {
             changes.mark_unchanged();
-            let at = self.node.now();
-            let federation = self.node.federation.get();
-            let with_peer = |known: &KnownAgreement| known.agreement.party(&self.peer).is_some();
-            if federation
-                .agreements
-                .iter()
-                .any(|known| known.completed_at.is_some_and(|done| done <= at) && with_peer(known))
-            {
+            if has_agreement(&self.node.federation.get(), &self.peer) {
                 return true;
             }
+            self.node.links.set_wait(&self.peer, Some(WaitCause::Here(Reason::NoAgreement)));
             tokio::select! {
                 () = self.stop.cancelled() => return false,
                 _ = changes.changed() => {}
@@ -160,10 +157,30 @@ impl Courier {
     }
 }
 
+/// Returns whether an agreement with a peer is complete, or was once. When it was completed does not matter: a clock that was ahead then
+/// may be right now.
+fn has_agreement(federation: &Federation, peer: &AgencyId) -> bool {
+    let with_peer = |known: &KnownAgreement| known.completed_at.is_some() && known.agreement.party(peer).is_some();
+    federation.agreements.iter().any(with_peer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::TestNode;
+    use crate::testing::{TestNode, agree, introduce};
+
+    #[tokio::test]
+    async fn an_agreement_that_was_sealed_while_the_clock_was_ahead_opens_the_stream_when_it_is_right() {
+        let one = TestNode::new("one.example").await;
+        let two = TestNode::with("two.example", one.kind, one.clock.clone()).await;
+        introduce(&[&one, &two]).await;
+        assert!(!has_agreement(&one.federation.get(), &two.agency));
+        agree(&[&one, &two]).await;
+        one.clock.turn_back(Duration::from_secs(5 * 60));
+        let one = one.restart().await;
+        assert!(one.federation.get().agreements[0].completed_at > Some(one.now()));
+        assert!(has_agreement(&one.federation.get(), &two.agency));
+    }
 
     #[tokio::test]
     async fn nothing_is_sent_before_the_leases_of_the_last_run_are_ended() {
