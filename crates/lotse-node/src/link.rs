@@ -2,15 +2,41 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use lotse_core::id::AgencyId;
+use lotse_core::reason::Reason;
 use lotse_core::time::Timestamp;
+
+use crate::shipment::LEASE;
+use crate::wire::batch::MAX_BATCH;
 
 /// Difference of clocks from which an alarm is raised, microseconds.
 pub const SKEW_ALARM_US: u64 = 30_000_000;
 
 /// Difference of clocks from which nothing is released, microseconds.
 pub const SKEW_LIMIT_US: u64 = 120_000_000;
+
+/// Why what is due to a peer waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitCause {
+    /// This node releases nothing for this reason.
+    Here(Reason),
+    /// The peer does not take it for this reason. One item is sent from time to time to see whether it is gone.
+    There(Reason),
+}
+
+impl WaitCause {
+    /// Returns a sentence for administrators, without a full stop.
+    pub fn sentence(self) -> String {
+        match self {
+            WaitCause::Here(reason) => format!("what is due waits: {} ({reason})", reason.sentence()),
+            WaitCause::There(reason) => {
+                format!("what is due waits: the peer answers that {} ({reason})", reason.sentence())
+            }
+        }
+    }
+}
 
 /// The connection to one peer.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +51,19 @@ pub struct Link {
     pub card_version: u64,
     /// Last problem in talking to it.
     pub problem: Option<String>,
+    /// Most items of a batch that the line to it carries within a lease; none while a full batch is not known to be too much.
+    pub batch_limit: Option<usize>,
+    /// Why what is due to it waits, as the last claim found.
+    pub waits_for: Option<WaitCause>,
+}
+
+impl Link {
+    /// Returns what an administrator should know of the connection, for a peer to which so many items wait.
+    pub fn trouble(&self, waiting: u64) -> Option<String> {
+        let waits = self.waits_for.filter(|_| waiting > 0).map(WaitCause::sentence);
+        let sentences: Vec<String> = self.problem.clone().into_iter().chain(waits).collect();
+        (!sentences.is_empty()).then(|| sentences.join("; "))
+    }
 }
 
 /// The connections to all peers.
@@ -42,27 +81,97 @@ impl Links {
         change(self.lock().entry(peer.clone()).or_default());
     }
 
+    /// Returns how many items one batch to a peer may have.
+    pub fn batch_limit(&self, peer: &AgencyId) -> usize {
+        self.lock().get(peer).and_then(|link| link.batch_limit).unwrap_or(MAX_BATCH)
+    }
+
+    /// Halves the batches to a peer: the lease of one with so many items ended while it was on its way.
+    pub fn shrink_batches(&self, peer: &AgencyId, items: usize) {
+        self.update(peer, |link| {
+            let limit = link.batch_limit.unwrap_or(MAX_BATCH).min(items.max(1));
+            link.batch_limit = Some((limit / 2).max(1));
+        });
+    }
+
+    /// Doubles the batches to a peer up to full ones, if the receipt of one as large as they may be came early in its lease.
+    pub fn grow_batches(&self, peer: &AgencyId, items: usize, took: Duration) {
+        let mut links = self.lock();
+        let Some(link) = links.get_mut(peer) else { return };
+        let Some(limit) = link.batch_limit.filter(|&limit| items >= limit && took <= LEASE / 4) else { return };
+        link.batch_limit = Some(limit * 2).filter(|&limit| limit < MAX_BATCH);
+    }
+
+    /// Notes why what is due to a peer waits, or that nothing keeps it, and logs it if that is new.
+    pub fn set_wait(&self, peer: &AgencyId, cause: Option<WaitCause>) {
+        let before = std::mem::replace(&mut self.lock().entry(peer.clone()).or_default().waits_for, cause);
+        match cause {
+            _ if before == cause => {}
+            Some(cause) => tracing::warn!(%peer, why = %cause.sentence(), "nothing goes to a peer for now"),
+            None => tracing::info!(%peer, "what is due to a peer goes again"),
+        }
+    }
+
     /// Tells whether a peer's clock is so far from this node's that nothing may be released to it.
     pub fn skewed(&self, peer: &AgencyId) -> bool {
         self.lock().get(peer).is_some_and(|link| link.clock_difference_us.unsigned_abs() > SKEW_LIMIT_US)
     }
 
-    /// Returns the peers with whom the exchange has an open alarm, with its sentence.
-    pub fn alarms(&self) -> Vec<String> {
+    /// Returns the alarms about the exchange with peers, a sentence each. `waiting` counts what waits for a peer.
+    pub fn alarms(&self, waiting: impl Fn(&AgencyId) -> u64) -> Vec<String> {
         let links = self.lock();
         let mut alarms: Vec<String> = links
             .iter()
             .filter(|(_, link)| link.clock_difference_us.unsigned_abs() > SKEW_ALARM_US)
             .map(|(peer, link)| format!("the clock of {peer} differs by {} s", link.clock_difference_us / 1_000_000))
             .collect();
-        alarms.extend(
-            links.iter().filter_map(|(peer, link)| link.problem.as_ref().map(|problem| format!("{peer}: {problem}"))),
-        );
+        let trouble =
+            |(peer, link): (&AgencyId, &Link)| link.trouble(waiting(peer)).map(|trouble| format!("{peer}: {trouble}"));
+        alarms.extend(links.iter().filter_map(trouble));
         alarms.sort();
         alarms
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgencyId, Link>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_shrink_when_a_lease_ends_and_grow_while_receipts_come_early() {
+        let (links, peer) = (Links::default(), "b.example".parse::<AgencyId>().unwrap());
+        let limit = || links.batch_limit(&peer);
+        links.grow_batches(&peer, MAX_BATCH, Duration::ZERO);
+        assert_eq!(limit(), MAX_BATCH);
+        links.shrink_batches(&peer, MAX_BATCH);
+        links.shrink_batches(&peer, MAX_BATCH / 2);
+        assert_eq!(limit(), MAX_BATCH / 4);
+        links.grow_batches(&peer, 1, Duration::ZERO);
+        links.grow_batches(&peer, MAX_BATCH / 4, LEASE);
+        assert_eq!(limit(), MAX_BATCH / 4, "a small batch says nothing, and a late receipt nothing good");
+        links.grow_batches(&peer, MAX_BATCH / 4, LEASE / 4);
+        assert_eq!(limit(), MAX_BATCH / 2);
+        links.grow_batches(&peer, MAX_BATCH / 2, Duration::ZERO);
+        assert_eq!(limit(), MAX_BATCH);
+        (0..20).for_each(|_| links.shrink_batches(&peer, 1));
+        assert_eq!(limit(), 1);
+    }
+
+    #[test]
+    fn why_something_waits_is_an_alarm_while_something_waits() {
+        let (links, peer) = (Links::default(), "b.example".parse::<AgencyId>().unwrap());
+        links.set_wait(&peer, Some(WaitCause::There(Reason::PeerSuspended)));
+        assert!(links.alarms(|_| 0).is_empty());
+        let alarms = links.alarms(|_| 1);
+        assert!(alarms[0].starts_with("b.example: ") && alarms[0].contains("PEER_SUSPENDED"), "{alarms:?}");
+        links.update(&peer, |link| link.problem = Some("nobody listens".into()));
+        let trouble = links.get(&peer).trouble(1).unwrap();
+        assert!(trouble.contains("nobody listens") && trouble.contains("PEER_SUSPENDED"), "{trouble}");
+        links.set_wait(&peer, None);
+        assert_eq!(links.get(&peer).trouble(1).as_deref(), Some("nobody listens"));
     }
 }

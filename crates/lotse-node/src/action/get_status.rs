@@ -46,8 +46,8 @@ pub async fn get_status(node: &Arc<Node>) -> Result<NodeStatus, Failure> {
         checkpoint_size,
         log_hold: node.holds.log_hold(),
         clock_doubt: node.holds.clock_doubt(),
+        alarms: alarms(node, card, &waiting),
         waiting,
-        alarms: alarms(node, card),
     })
 }
 
@@ -68,10 +68,11 @@ fn by_peer(waiting: Vec<Waiting>) -> BTreeMap<AgencyId, Waiting> {
     waiting.into_iter().map(|waiting| (waiting.peer.clone(), waiting)).collect()
 }
 
-fn alarms(node: &Node, card: Option<(u64, Timestamp)>) -> Vec<String> {
+fn alarms(node: &Node, card: Option<(u64, Timestamp)>, waiting: &BTreeMap<AgencyId, Waiting>) -> Vec<String> {
     let now = node.now();
+    let waiting = |peer: &AgencyId| waiting.get(peer).map_or(0, |waiting| waiting.due + waiting.in_doubt);
     let mut alarms: Vec<String> = node.holds.clock_doubt().map(|doubt| doubt.sentence().into()).into_iter().collect();
-    alarms.extend(node.links.alarms());
+    alarms.extend(node.links.alarms(waiting));
     match card {
         None => alarms.push("no card is installed: draft, sign and install one".into()),
         Some((_, until)) if until <= now => {

@@ -157,7 +157,7 @@ mod tests {
         let log = one.log().await;
         assert_eq!(log.iter().filter(|kind| **kind == EntryKind::PeerCardRefused).count(), 7, "CARD_INVALID merged");
         assert_eq!(log.last(), Some(&EntryKind::Alarm));
-        assert!(one.links.alarms().iter().any(|alarm| alarm.contains("card")));
+        assert!(one.links.alarms(|_| 0).iter().any(|alarm| alarm.contains("card")));
     }
 
     #[tokio::test]

@@ -66,7 +66,7 @@ fn row(visit: &Visit, peer: &Peer, waiting: Option<&Waiting>) -> Markup {
                 @if peer.suspended { (badge(Mood::Bad, visit.say("ausgesetzt", "suspended"))) }
                 @else { (badge(Mood::Good, visit.say("zugelassen", "admitted"))) }
             }
-            td { (connection(visit, peer)) }
+            td { (connection(visit, peer, waiting.map_or(0, |waiting| waiting.due + waiting.in_doubt))) }
             td { "v" (card.version) ", " (validity(visit, card)) }
             td {
                 @let (due, in_doubt) = waiting.map_or((0, 0), |waiting| (waiting.due, waiting.in_doubt));
@@ -77,7 +77,7 @@ fn row(visit: &Visit, peer: &Peer, waiting: Option<&Waiting>) -> Markup {
     }
 }
 
-fn connection(visit: &Visit, peer: &Peer) -> Markup {
+fn connection(visit: &Visit, peer: &Peer, waiting: u64) -> Markup {
     let link = visit.node.links.get(&peer.card.card.agency);
     html! {
         @if link.connected { (badge(Mood::Good, visit.say("verbunden", "connected"))) }
@@ -85,7 +85,7 @@ fn connection(visit: &Visit, peer: &Peer) -> Markup {
         @if let Some(seen) = link.last_seen {
             br; span .small { (visit.say("zuletzt ", "last seen ")) (moment::utc(seen, visit.reader.language)) }
         }
-        @if let Some(problem) = &link.problem { br; span .small lang="en" { (foreign(problem)) } }
+        @if let Some(trouble) = link.trouble(waiting) { br; span .small lang="en" { (foreign(&trouble)) } }
     }
 }
 

@@ -14,8 +14,12 @@ pub(super) fn examine(place: &Place, stored: &Stored) -> Vec<Finding> {
     let findings = stored.waiting.iter().filter(|waiting| waiting.due + waiting.in_doubt > 0).map(|waiting| {
         let oldest = stored.oldest.iter().filter(|oldest| oldest.peer == waiting.peer).map(|oldest| oldest.since).min();
         let age = oldest.map_or(Duration::ZERO, |oldest| place.now.since(oldest));
+        let reasons = stored.wait_reasons.iter().filter(|found| found.peer == waiting.peer);
+        let reasons: String = reasons
+            .map(|found| format!("; {} tried, because {} ({})", found.items, found.reason.sentence(), found.reason))
+            .collect();
         let seen = format!(
-            "{} due, {} in doubt, the oldest for {} minutes",
+            "{} due, {} in doubt, the oldest for {} minutes{reasons}",
             waiting.due,
             waiting.in_doubt,
             age.as_secs() / 60

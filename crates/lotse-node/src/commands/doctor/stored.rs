@@ -4,7 +4,7 @@ use lotse_core::id::AgencyId;
 use lotse_core::log::proof::TreeHead;
 use lotse_core::time::Timestamp;
 use lotse_store::counter::{self, Counter};
-use lotse_store::outbox::{self, Oldest, Waiting};
+use lotse_store::outbox::{self, Oldest, WaitReason, Waiting};
 use lotse_store::{StoreError, StoreOptions, Tx, log, meta};
 
 use super::finding::{Area, Finding};
@@ -27,6 +27,7 @@ pub(super) struct Stored {
     pub(super) unsigned_since: Option<Timestamp>,
     pub(super) waiting: Vec<Waiting>,
     pub(super) oldest: Vec<Oldest>,
+    pub(super) wait_reasons: Vec<WaitReason>,
 }
 
 impl Stored {
@@ -78,5 +79,6 @@ async fn look(tx: &mut Tx, own: &AgencyId) -> Result<Stored, StoreError> {
         unsigned_since,
         waiting: outbox::waiting(tx).await?,
         oldest: outbox::oldest(tx).await?,
+        wait_reasons: outbox::wait_reasons(tx).await?,
     })
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use lotse_core::agency::AgencyKind;
 use lotse_core::id::AgencyId;
+use lotse_core::reason::Reason;
 use lotse_core::time::{Clock, DAY};
 use lotse_proto::admin::v1::{GetStatusResponse, Peer};
-use lotse_store::outbox::{Oldest, Waiting};
+use lotse_store::outbox::{Oldest, WaitReason, Waiting};
 use serde_json::Value;
 
 use super::*;
@@ -338,6 +339,9 @@ async fn what_a_running_node_says_of_clocks_log_and_outbox_is_judged() {
         assert_eq!((findings.len(), findings[0].health), (1, health));
         assert!(findings[0].seen.contains(&format!("1 due, 2 in doubt, the oldest for {minutes} minutes")));
     }
+    stored.wait_reasons = vec![WaitReason { peer, reason: Reason::PeerSuspended, items: 1 }];
+    let findings = outbox::examine(&place, &stored);
+    assert!(findings[0].seen.ends_with("1 tried, because the exchange with this agency is suspended (PEER_SUSPENDED)"));
 }
 
 #[tokio::test]

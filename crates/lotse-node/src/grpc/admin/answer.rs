@@ -51,7 +51,7 @@ pub(super) fn peer(node: &Node, peer: &Peer, waiting: Option<&Waiting>) -> proto
         items_due: waiting.map_or(0, |waiting| waiting.due),
         items_in_doubt: waiting.map_or(0, |waiting| waiting.in_doubt),
         announced_card_version: link.card_version,
-        problem: link.problem.unwrap_or_default(),
+        problem: link.trouble(waiting.map_or(0, |waiting| waiting.due + waiting.in_doubt)).unwrap_or_default(),
     }
 }
 
