@@ -16,6 +16,7 @@ pub mod end_officer_sessions;
 pub mod expire_consents;
 pub mod expire_items;
 pub mod fetch_records;
+pub mod find_next_attempt;
 pub mod get_checkpoint;
 pub mod get_consent;
 pub mod get_entry;

@@ -50,7 +50,7 @@ pub async fn end_lost_leases(node: &Node, leases: &mut Leases, now: impl Fn() ->
     if over.is_empty() {
         return Ok(0);
     }
-    let (lost, at) = (over.len(), node.now());
+    let (lost, lost_ids, at) = (over.len(), over.clone(), node.now());
     let end = node.store.transact("lapse", move |tx| {
         let over = over.clone();
         Box::pin(async move {
@@ -61,6 +61,8 @@ pub async fn end_lost_leases(node: &Node, leases: &mut Leases, now: impl Fn() ->
         })
     });
     end.await?;
+    let peers = running.iter().filter(|batch| lost_ids.contains(&batch.batch_id)).map(|batch| &batch.peer);
+    peers.for_each(|peer| node.signals.due(peer).notify_one());
     tracing::warn!(lost, "batches that nobody held are in doubt and will be sent again");
     Ok(lost)
 }

@@ -17,21 +17,25 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::room::BATCHES_IN_FLIGHT;
 use super::{Courier, Loaded, Room, hello, observe_hello};
 use crate::action::claim::{Claimed, claim_due};
 use crate::action::claim_again::claim_again;
+use crate::action::find_next_attempt::{NextAttempt, find_next_attempt};
 use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::edge::{Line, MAX_MESSAGE_BYTES};
-use crate::shipment::Shipment;
+use crate::shipment::{LEASE, Shipment};
 
 /// How long the peer may take to say hello.
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How often the outbox is looked at without being woken.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Shortest time between two looks at what waits, unless something wakes the courier.
+const SHORTEST_LOOK: Duration = Duration::from_secs(1);
+
+/// Longest time between two looks: what becomes due wakes the courier, and a clock that is set moves what is due.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
 /// How long a stop waits for receipts of what is on its way.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -77,7 +81,9 @@ enum Done {
     Claimed(Claimed, Room),
     Again(bool, Option<Loaded>),
     Recorded(Id, Recorded),
-    /// A claim failed.
+    /// It was looked when something is to be claimed.
+    Looked(NextAttempt),
+    /// A claim or a look failed.
     NotClaimed(StoreError),
     /// A receipt could not be recorded: its batch stays on its way until its lease ends.
     NotRecorded(StoreError),
@@ -105,8 +111,12 @@ struct Session<'a> {
     /// Those of them that are not written yet.
     unwritten: VecDeque<Id>,
     works: FuturesUnordered<Work>,
+    /// Whether a claim or a look runs.
     claiming: bool,
     doubtful: bool,
+    /// Whether a claim found no room.
+    starved: bool,
+    next_look: Instant,
 }
 
 impl Courier {
@@ -125,7 +135,9 @@ impl Courier {
             unwritten: VecDeque::new(),
             works: FuturesUnordered::new(),
             claiming: false,
-            doubtful: true,
+            doubtful: false,
+            starved: false,
+            next_look: Instant::now(),
         };
         let ended = session.run().await;
         let Session { in_flight, works, stream, .. } = session;
@@ -158,13 +170,20 @@ impl Courier {
         let first = ExchangeRequest { frame: Some(exchange_request::Frame::Hello(hello(&self.node, &self.peer))) };
         out.send(first).await.map_err(|_| Problem::Closed)?;
         let opened = timeout(HELLO_DEADLINE, client.exchange(ReceiverStream::new(queued))).await;
-        let mut inbound = opened.map_err(|_| Problem::Hello)??.into_inner();
+        let mut inbound = opened.map_err(|_| Problem::Hello)?.inspect_err(|status| self.refused(status))?.into_inner();
         let answer = timeout(HELLO_DEADLINE, inbound.message()).await.map_err(|_| Problem::Hello)??;
         match answer.and_then(|message| message.frame) {
             Some(exchange_response::Frame::Hello(hello)) if observe_hello(&self.node, &self.peer, &hello) => {
                 Ok(Stream { line, out, inbound })
             }
             _ => Err(Problem::Hello),
+        }
+    }
+
+    /// A peer that lets nobody exchange without an agreement may have been restored, and not know those that it had.
+    fn refused(&self, status: &Status) {
+        if status.code() == Code::PermissionDenied {
+            self.node.signals.offer_again(&self.peer).notify_one();
         }
     }
 
@@ -197,29 +216,57 @@ async fn reset(stream: Stream, in_flight: &HashMap<Id, OnItsWay>) {
 impl Session<'_> {
     async fn run(&mut self) -> Result<(), Problem> {
         let due = self.courier.node.signals.due(&self.courier.peer);
-        let mut poll = tokio::time::interval(POLL_INTERVAL);
-        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stop = self.courier.stop.clone();
         loop {
             let lapse = self.earliest_lease();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return self.settle().await,
-                () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => return Err(Problem::Lapsed),
+                () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => return Err(self.lapsed()),
                 message = self.stream.inbound.message(), if self.works.len() < WORKS_AT_ONCE => self.received(message?)?,
                 Some(done) = self.works.next() => self.done(done)?,
                 permit = self.stream.out.clone().reserve_owned(), if !self.unwritten.is_empty() => self.write(permit)?,
                 Some(loaded) = self.courier.shipments.recv() => self.load(loaded),
-                () = due.notified() => self.claim(),
-                _ = poll.tick() => self.look(),
+                () = due.notified() => self.woken(),
+                () = sleep_until(self.next_look), if !self.claiming => self.look(),
             }
         }
     }
 
-    /// Looks at everything that may have become due without anybody saying so.
-    fn look(&mut self) {
-        self.doubtful = true;
+    /// Claims what somebody has made due, and then looks what else is.
+    fn woken(&mut self) {
+        self.next_look = Instant::now();
         self.claim();
+    }
+
+    /// Looks what may have become due without anybody saying so. That writes nothing: an idle stream costs no commit.
+    fn look(&mut self) {
+        self.claiming = true;
+        self.next_look = Instant::now() + LONGEST_LOOK;
+        let (node, peer) = (self.courier.node.clone(), self.courier.peer.clone());
+        self.works.push(Box::pin(async move {
+            match find_next_attempt(&node, &peer).await {
+                Ok(next) => Done::Looked(next),
+                Err(error) => Done::NotClaimed(error),
+            }
+        }));
+    }
+
+    fn looked(&mut self, next: NextAttempt) {
+        self.claiming = false;
+        let pause = next.after.map_or(LONGEST_LOOK, |after| after.clamp(SHORTEST_LOOK, LONGEST_LOOK));
+        self.next_look = self.next_look.min(Instant::now() + pause);
+        self.doubtful |= next.in_doubt;
+        if next.in_doubt || next.due {
+            self.claim();
+        }
+    }
+
+    /// Ends the stream whose line did not carry a batch within its lease: the next batches are smaller.
+    fn lapsed(&self) -> Problem {
+        let largest = self.in_flight.values().map(|batch| batch.loaded.shipment.items.len()).max();
+        self.courier.node.links.shrink_batches(&self.courier.peer, largest.unwrap_or(1));
+        Problem::Lapsed
     }
 
     fn earliest_lease(&self) -> Option<Instant> {
@@ -231,7 +278,9 @@ impl Session<'_> {
         if self.claiming {
             return;
         }
-        let Some(room) = self.courier.couriers.try_room(&self.courier.peer) else { return };
+        let room = self.courier.couriers.try_room(&self.courier.peer);
+        self.starved = room.is_none();
+        let Some(room) = room else { return };
         self.claiming = true;
         let (node, peer) = (self.courier.node.clone(), self.courier.peer.clone());
         self.works.push(if self.doubtful {
@@ -269,11 +318,20 @@ impl Session<'_> {
                 }
                 if claimed.looked && claimed.objection.is_none() {
                     self.claim();
+                } else {
+                    self.next_look = self.next_look.min(Instant::now() + SHORTEST_LOOK);
                 }
             }
-            Done::Recorded(batch_id, recorded) => self.recorded(batch_id, recorded)?,
+            Done::Looked(next) => self.looked(next),
+            Done::Recorded(batch_id, recorded) => {
+                self.recorded(batch_id, recorded)?;
+                if self.starved {
+                    self.claim();
+                }
+            }
             Done::NotClaimed(error) => {
                 self.claiming = false;
+                self.next_look = Instant::now() + SHORTEST_LOOK;
                 self.complain(&error);
             }
             Done::NotRecorded(error) => self.complain(&error),
@@ -333,7 +391,10 @@ impl Session<'_> {
             Recorded::First { .. } | Recorded::Repeated => {}
         }
         if let Some(batch) = self.in_flight.remove(&batch_id) {
-            self.courier.node.telemetry.delivered(batch.since, &batch.loaded.shipment);
+            let shipment = &batch.loaded.shipment;
+            let took = LEASE.saturating_sub(shipment.lease_until.saturating_duration_since(Instant::now()));
+            self.courier.node.links.grow_batches(&self.courier.peer, shipment.items.len(), took);
+            self.courier.node.telemetry.delivered(batch.since, shipment);
         }
         self.courier.node.links.update(&self.courier.peer, |link| link.last_seen = Some(now));
         Ok(())

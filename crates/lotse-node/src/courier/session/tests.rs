@@ -146,6 +146,8 @@ async fn what_a_stream_has_not_sent_when_a_lease_ends_is_never_sent() {
     }
     let ended = sending.courier.session().await;
     assert!(matches!(ended, Err(Problem::Lapsed)), "{ended:?}");
+    let limit = sending.courier.node.links.batch_limit(&peer);
+    assert!(limit < crate::wire::batch::MAX_BATCH, "the next batches are smaller");
     // The connection is gone with the session: nobody has to read for that, and what is not read by then never comes.
     let gone = timeout(Duration::from_secs(20), hearing.recv()).await.expect("the stream is still there").unwrap();
     assert_eq!(gone.unwrap_err().code(), tonic::Code::Aborted);
@@ -163,4 +165,20 @@ async fn a_receipt_that_nothing_on_its_way_waits_for_ends_the_stream() {
         let ended = sending.courier.session().await;
         assert!(matches!(ended, Err(Problem::Receipt(_))), "{ended:?}");
     }
+}
+
+#[tokio::test]
+async fn an_idle_stream_writes_nothing_and_reads_hardly_anything() {
+    let (heard, _hearing) = mpsc::unbounded_channel();
+    let mut sending = sending_to(Deaf { more: None, listen: CancellationToken::new(), heard }).await;
+    let counters = {
+        let node = sending.courier.node.clone();
+        move || node.store.counters()
+    };
+    let before = counters();
+    timeout(Duration::from_millis(2_500), sending.courier.session()).await.unwrap_err();
+    let after = counters();
+    assert_eq!(after.commits, before.commits);
+    assert_eq!((after.work("claim").runs, after.work("claim again").runs), (0, 0));
+    assert!((1..=3).contains(&after.work("next_attempt").runs), "{:?}", after.work("next_attempt"));
 }
