@@ -246,6 +246,7 @@ impl Reason {
             | Reason::PeerTooOld
             | Reason::ClockSkew
             | Reason::ClockSteppedBack
+            | Reason::ClockJumpedAhead
             | Reason::LogHold
             | Reason::OwnCardExpired
             | Reason::CreatedInFuture

@@ -11,7 +11,7 @@ use crate::action::submit_referrals::{Submission, Submitted, Timing, submit_refe
 use crate::courier::{Couriers, Loaded};
 use crate::failure::Failure;
 use crate::node::Node;
-use crate::wire::batch::{MAX_BATCH, MAX_BATCH_BYTES};
+use crate::wire::batch::MAX_BATCH_BYTES;
 
 /// Submissions that wait for one recipient.
 const QUEUE: usize = 1024;
@@ -97,7 +97,7 @@ impl Gather {
             let Ok(work) = self.works.clone().acquire_owned().await else { return };
             let room = self.couriers.room(&self.recipient).await;
             let mut batch = vec![first];
-            held_over = gather(&mut waiting, &mut batch);
+            held_over = gather(&mut waiting, &mut batch, self.node.links.batch_limit(&self.recipient));
             let gather = self.clone();
             tokio::spawn(async move {
                 gather.submit(batch, room).await;
@@ -129,11 +129,11 @@ impl Gather {
     }
 }
 
-/// Takes what waits, up to a batch; returns what would make it too large.
-fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) -> Option<Waiting> {
+/// Takes what waits, up to a batch of so many items; returns what would make it too large.
+fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>, limit: usize) -> Option<Waiting> {
     let size = |waiting: &Waiting| waiting.submission.handover.content.len() + 1024;
     let mut bytes: usize = batch.iter().map(size).sum();
-    while batch.len() < MAX_BATCH {
+    while batch.len() < limit {
         let next = waiting.try_recv().ok()?;
         bytes += size(&next);
         if bytes > MAX_BATCH_BYTES {

@@ -27,6 +27,7 @@ pub mod lifecycle;
 pub mod link;
 pub mod node;
 mod pem_file;
+pub mod pause;
 pub mod pki;
 mod plain_file;
 pub mod proof_file;

@@ -18,6 +18,7 @@ use crate::head_store::HeadStore;
 use crate::hold::{ClockDoubt, Holds, ProvenTime};
 use crate::key_file::NodeKeyFile;
 use crate::link::Links;
+use crate::pause::Pauses;
 use crate::recent::RecentDeliveries;
 use crate::session::Sessions;
 use crate::signal::Signals;
@@ -83,6 +84,8 @@ pub struct Node {
     pub links: Links,
     /// What happened at the ports.
     pub ports: PortCounts,
+    /// What peers do not take for now.
+    pub pauses: Pauses,
     /// What was delivered in the last moments.
     pub recent: RecentDeliveries,
     /// Who may look at the pages without a certificate.
@@ -114,5 +117,13 @@ impl Node {
     pub fn clock_jumped_ahead(&self) -> bool {
         self.observe_clock();
         self.holds.clock_doubt() == Some(ClockDoubt::JumpedAhead)
+    }
+
+    /// Takes what came from a peer as a hint that it may take again what it did not take before.
+    pub fn heard_from(&self, peer: &AgencyId) {
+        if self.pauses.of(peer).any() {
+            self.pauses.hint(peer, self.now());
+            self.signals.due(peer).notify_one();
+        }
     }
 }

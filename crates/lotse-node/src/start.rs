@@ -201,6 +201,7 @@ async fn assemble(
         holds,
         links: Links::default(),
         ports: Default::default(),
+        pauses: Default::default(),
         recent: RecentDeliveries::default(),
         sessions: Sessions::default(),
         signals: Signals::default(),

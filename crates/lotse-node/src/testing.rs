@@ -340,6 +340,7 @@ fn node(
         holds,
         links: Links::default(),
         ports: Default::default(),
+        pauses: Default::default(),
         recent: RecentDeliveries::default(),
         sessions: Default::default(),
         signals: Signals::default(),

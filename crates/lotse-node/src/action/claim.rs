@@ -1,6 +1,9 @@
 //! Claims what waits for a peer: decides again and releases. The claim transaction *is* the release: it reads agreement and
 //! consent, freezes the envelope's exact bytes, and writes log and register; no byte leaves before it.
 
+mod numbers;
+mod settled;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +15,12 @@ use lotse_core::delivery::DeliveryState;
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::purpose::RecordKind;
 use lotse_core::reason::Reason;
-use lotse_core::referral::ReferralState;
 use lotse_core::release::{self, Moment, NoNotes, Permit, Refusal, Release};
 use lotse_core::time::Timestamp;
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
-use lotse_store::outbox::{Claimable, Rest, Settled};
+use lotse_store::outbox::{Claimable, Rest};
 use lotse_store::vault::Sealed;
 use lotse_store::{StoreError, Tx, log, outbox};
 use tokio::time::Instant;
@@ -28,13 +30,15 @@ use crate::action::cut::{self, Candidate, Frame, Ground};
 use crate::action::expire_consents::expire;
 use crate::action::guard;
 use crate::action::outgoing::Outgoing;
-use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::federation::Federation;
+use crate::link::WaitCause;
 use crate::node::Node;
+use crate::pause::{Pacer, Pause, PauseScope, PeerPauses, Probe};
 use crate::shipment::{LEASE, Shipment};
-use crate::wire::batch::{MAX_BATCH, MAX_BATCH_BYTES};
+use crate::wire::batch::MAX_BATCH_BYTES;
 use crate::wire::envelope::parse_own_head;
 use crate::wire::request::{AnswerAsk, Ask, ReferralAsk, Request};
+use numbers::Numbers;
 
 /// Longest pause between two attempts.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
@@ -60,24 +64,43 @@ pub struct Claimed {
     pub looked: bool,
     /// Why nothing may be released to this peer now, if so.
     pub objection: Option<Reason>,
+    /// Why something that is due waits, if it does.
+    pub waits_for: Option<WaitCause>,
+    /// Items that go to see whether the reason for a pause is gone.
+    pub probes: Vec<Probe>,
+    /// The federation by which it was decided.
+    pub federation: Option<Arc<Federation>>,
     /// Number of the inbox event about items that ended, if any did.
     pub event: Option<u64>,
     /// The most important reason of each item that ended.
     pub ended: Vec<Reason>,
 }
 
-/// Claims items to a peer that are due.
+impl Claimed {
+    /// Makes the answer to a claim while the whole peer is paused.
+    fn paused(reason: Reason) -> Claimed {
+        Claimed { objection: Some(reason), waits_for: Some(WaitCause::There(reason)), ..Claimed::default() }
+    }
+}
+
+/// Claims items to a peer that are due. While the whole peer is paused, nothing is read or written.
 pub async fn claim_due(node: &Arc<Node>, peer: &AgencyId) -> Result<Claimed, StoreError> {
     let begun = node.telemetry.begin();
-    let claim = Arc::new(Claim { node: node.clone(), peer: peer.clone(), lease_until: Instant::now() + LEASE });
-    let claimed = node
-        .store
-        .transact("claim", move |tx| {
-            let claim = claim.clone();
-            Box::pin(async move { claim.due(tx).await })
-        })
-        .await?;
-    announce(node, &claimed);
+    let pauses = node.pauses.of(peer);
+    if let Some(pause) = pauses.stops_all(node.now()) {
+        node.links.set_wait(peer, Some(WaitCause::There(pause.reason)));
+        return Ok(Claimed::paused(pause.reason));
+    }
+    let lease_until = Instant::now() + LEASE;
+    let claim = Arc::new(Claim { node: node.clone(), peer: peer.clone(), pauses, lease_until });
+    let shared = claim.clone();
+    let work = node.store.transact("claim", move |tx| {
+        let claim = claim.clone();
+        Box::pin(async move { claim.due(tx).await })
+    });
+    let claimed = work.await?;
+    node.pauses.looked(peer, &shared.pauses);
+    announce(node, peer, &claimed);
     if let Some(begun) = begun {
         claimed.shipment.iter().for_each(|shipment| node.telemetry.released(begun, shipment));
         node.telemetry.release_refused(&claimed.ended);
@@ -85,14 +108,18 @@ pub async fn claim_due(node: &Arc<Node>, peer: &AgencyId) -> Result<Claimed, Sto
     Ok(claimed)
 }
 
-fn announce(node: &Node, claimed: &Claimed) {
+fn announce(node: &Node, peer: &AgencyId, claimed: &Claimed) {
     node.signals.log.notify_one();
+    node.pauses.probed(peer, &claimed.probes);
+    node.links.set_wait(peer, claimed.waits_for);
+    claimed.federation.iter().for_each(|federation| node.federation.keep(federation));
     claimed.event.into_iter().for_each(|seq| node.signals.inbox_changed(seq));
 }
 
 struct Claim {
     node: Arc<Node>,
     peer: AgencyId,
+    pauses: PeerPauses,
     lease_until: Instant,
 }
 
@@ -102,6 +129,8 @@ enum Verdict {
     Go(Granted, Outgoing),
     /// Not now: it stays due.
     Wait(Vec<Reason>),
+    /// Not before its recipient has taken another item, which may be in the same batch.
+    Pause(PauseScope, Pause),
     /// Never: it ends.
     End(Vec<Reason>),
 }
@@ -125,10 +154,16 @@ impl Claim {
     async fn due(&self, tx: &mut Tx) -> Result<Claimed, StoreError> {
         if self.node.clock_jumped_ahead() {
             // The next attempt would be written with a time that may be weeks away.
-            return Ok(Claimed { looked: true, objection: Some(Reason::ClockJumpedAhead), ..Claimed::default() });
+            let reason = Reason::ClockJumpedAhead;
+            let waits_for = Some(WaitCause::Here(reason));
+            return Ok(Claimed { looked: true, objection: Some(reason), waits_for, ..Claimed::default() });
         }
         let (at, proven) = (self.node.now(), self.node.proven_now());
-        let found = outbox::due(tx, &self.peer, at, MAX_BATCH as u32).await?;
+        if self.pauses.are_shortened() {
+            outbox::retry_now(tx, &self.peer, at).await?;
+        }
+        let limit = self.node.links.batch_limit(&self.peer);
+        let found = outbox::due(tx, &self.peer, at, limit as u32).await?;
         if found.is_empty() {
             return Ok(Claimed::default());
         }
@@ -136,7 +171,7 @@ impl Claim {
         let consents = self.consents(tx, &items).await?;
         let mut federation = self.node.federation.get();
         let mut before = Numbers::default();
-        let (verdicts, counters, numbers) = loop {
+        let (verdicts, probes, counters, numbers) = loop {
             let mut verdicts: Vec<Verdict> = match guard::releasable(&self.node, &federation, &self.peer, at) {
                 Ok(_) => items.iter().map(|item| self.decide(&federation, &consents, item, at)).collect(),
                 Err(reason) => {
@@ -146,16 +181,34 @@ impl Claim {
             if proven.is_none() {
                 verdicts.iter_mut().for_each(Verdict::postpone_end);
             }
+            let probes = self.pace(&items, &mut verdicts, at);
             let numbers = Numbers::of(&verdicts);
             let counters = counter::take(tx, &numbers.less(&before).wanted(&self.peer)).await?;
             if counters.after(&Counter::Federation) == federation.version {
-                break (verdicts, counters, numbers);
+                break (verdicts, probes, counters, numbers);
             }
             before = numbers;
             federation = Arc::new(Federation::load(tx, &self.node.agency).await?);
         };
         expire(tx, &self.node, &consents.overdue(proven)).await?;
-        self.write(tx, &federation, items, verdicts, &counters, &numbers, at).await
+        let claimed = self.write(tx, &federation, items, verdicts, &counters, &numbers, at).await?;
+        Ok(Claimed { probes, federation: Some(federation), ..claimed })
+    }
+
+    /// Of what may go, keeps back what is paused, but for one item each to see whether the reason is gone.
+    fn pace(&self, items: &[Item], verdicts: &mut [Verdict], at: Timestamp) -> Vec<Probe> {
+        let mut pacer = Pacer::new(&self.pauses, at, &*self.node.random);
+        for (item, verdict) in items.iter().zip(verdicts) {
+            let agreement = match verdict {
+                Verdict::Go(Granted::Referral(ground), _) => ground.0.agreement.id,
+                Verdict::Go(Granted::Answer(agreement), _) => agreement.id,
+                _ => continue,
+            };
+            if let Err((scope, pause)) = pacer.admit(agreement, item.claimable.reasons.first().copied()) {
+                *verdict = Verdict::Pause(scope, pause);
+            }
+        }
+        pacer.probes
     }
 
     /// Reads requests, and leaves items that would make the batch too large for the next claim.
@@ -251,18 +304,27 @@ impl Claim {
         numbers: &Numbers,
         at: Timestamp,
     ) -> Result<Claimed, StoreError> {
-        let mut settled = Vec::new();
+        let mut unsent = Vec::new();
         let (mut ended, mut reasons_of_ended) = (Vec::new(), Vec::new());
         let mut entries = Vec::with_capacity(numbers.leaves as usize);
         let mut permitted = Vec::with_capacity(items.len());
+        let mut held_back = None;
         for (item, verdict) in items.iter().zip(&verdicts) {
             match verdict {
-                Verdict::Wait(reasons) => settled.push(self.waiting(item, reasons, at)),
+                Verdict::Wait(reasons) => unsent.push(settled::waiting(
+                    item,
+                    reasons,
+                    pause(&*self.node.random, item.claimable.attempts + 1),
+                    at,
+                )),
+                // Nothing is written into what waits for a whole peer, however much that is.
+                Verdict::Pause(PauseScope::Peer, pause) => held_back = Some(pause.reason),
+                Verdict::Pause(PauseScope::Agreement(_), pause) => unsent.push(settled::paused(item, pause)),
                 Verdict::End(reasons) => {
-                    settled.push(end(item, reasons, at));
+                    unsent.push(settled::end(item, reasons, at));
                     ended.push(item.claimable.record_id);
                     reasons_of_ended.extend(reasons.first());
-                    entries.push(self.ended_entry(item, reasons, at));
+                    entries.push(settled::ended_entry(&self.node, &self.peer, item, reasons, at));
                 }
                 Verdict::Go(granted, content) => permitted.push(Permitted { item, granted, content }),
             }
@@ -272,14 +334,19 @@ impl Claim {
             _ => None,
         };
         // An item that cannot be read says nothing about the others.
-        let objection = objection.filter(|&reason| reason != Reason::Unavailable);
+        let objection = held_back.or(objection.filter(|&reason| reason != Reason::Unavailable));
+        let waits_for = verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Wait(reasons) => reasons.first().copied().map(WaitCause::Here),
+            Verdict::Pause(_, pause) => Some(WaitCause::There(pause.reason)),
+            Verdict::Go(..) | Verdict::End(_) => None,
+        });
         let shipment = if permitted.is_empty() {
             None
         } else {
             Some(self.release(tx, federation, &permitted, counters, numbers, &mut entries, at).await?)
         };
-        if !settled.is_empty() {
-            outbox::settle(tx, DeliveryState::Due, &settled).await?;
+        if !unsent.is_empty() {
+            outbox::settle(tx, DeliveryState::Due, &unsent).await?;
         }
         if !entries.is_empty() {
             let first = counters.first(&Counter::Leaf, numbers.leaves as usize);
@@ -290,7 +357,8 @@ impl Claim {
             let event = Event { seq, at, kind: EventKind::Delivered, peer: self.peer.clone(), items: ended };
             inbox::append(tx, &event).await?;
         }
-        Ok(Claimed { shipment, looked: true, objection, event, ended: reasons_of_ended })
+        let ended = reasons_of_ended;
+        Ok(Claimed { shipment, looked: true, objection, waits_for, event, ended, ..Claimed::default() })
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one release, used once")]
@@ -320,34 +388,6 @@ impl Claim {
         }
         cut.ship(tx, &self.node, &frame, self.lease_until, entries).await.map(|(shipment, _)| shipment)
     }
-
-    fn waiting(&self, item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {
-        let attempts = item.claimable.attempts + 1;
-        Settled {
-            record_id: item.claimable.record_id,
-            state: DeliveryState::Due,
-            referral_state: ReferralState::Offered,
-            next_attempt_at: at.plus(pause(&*self.node.random, attempts)),
-            attempts,
-            reasons: reasons.to_vec(),
-        }
-    }
-
-    fn ended_entry(&self, item: &Item, reasons: &[Reason], at: Timestamp) -> log::Entry {
-        Draft {
-            direction: Direction::Out,
-            peer: Some(self.peer.clone()),
-            purpose: Some(item.claimable.purpose),
-            record_id: Some(item.claimable.record_id),
-            actor: item.request.actor.clone(),
-            on_behalf_of: item.request.on_behalf_of.clone(),
-            decision: Decision::Refuse,
-            reasons: reasons.to_vec(),
-            trace_id: item.request.trace_id.clone(),
-            ..Draft::default()
-        }
-        .entry(EntryKind::ItemEnded, at, &*self.node.random)
-    }
 }
 
 /// An item that may go: on which ground, and what of its content.
@@ -369,39 +409,6 @@ impl Item {
             Ask::Referral(ask) => Some(ask),
             Ask::Answer(_) => None,
         }
-    }
-}
-
-/// Numbers that a claim takes.
-#[derive(Clone, Copy, Default)]
-struct Numbers {
-    leaves: i64,
-    revisions: i64,
-    events: i64,
-}
-
-impl Numbers {
-    fn of(verdicts: &[Verdict]) -> Numbers {
-        let revisions = verdicts.iter().filter(|v| matches!(v, Verdict::Go(..))).count() as i64;
-        let ended = verdicts.iter().filter(|v| matches!(v, Verdict::End(_))).count() as i64;
-        Numbers { leaves: revisions + ended, revisions, events: ended.min(1) }
-    }
-
-    fn less(&self, before: &Numbers) -> Numbers {
-        Numbers {
-            leaves: self.leaves - before.leaves,
-            revisions: self.revisions - before.revisions,
-            events: self.events - before.events,
-        }
-    }
-
-    fn wanted(&self, peer: &AgencyId) -> [(Counter, i64); 4] {
-        [
-            (Counter::Federation, 0),
-            (Counter::Leaf, self.leaves),
-            (Counter::Revision(peer.clone()), self.revisions),
-            (Counter::Event, self.events),
-        ]
     }
 }
 
@@ -468,18 +475,6 @@ fn why_gone(item: &Item, at: Timestamp) -> Reason {
     let head = item.claimable.frozen.as_ref().and_then(|frozen| parse_own_head(&frozen.head));
     let withdrawn = item.claimable.subject.is_some() && head.is_some_and(|head| at < head.hold_until);
     if withdrawn { Reason::ConsentWithdrawn } else { Reason::ItemExpired }
-}
-
-fn end(item: &Item, reasons: &[Reason], at: Timestamp) -> Settled {
-    let expired = reasons == [Reason::ItemExpired];
-    Settled {
-        record_id: item.claimable.record_id,
-        state: DeliveryState::Ended,
-        referral_state: if expired { ReferralState::Expired } else { ReferralState::Cancelled },
-        next_attempt_at: at,
-        attempts: item.claimable.attempts,
-        reasons: reasons.to_vec(),
-    }
 }
 
 fn candidate<'a>(&Permitted { item, granted, content }: &Permitted<'a>) -> Option<Candidate<'a>> {

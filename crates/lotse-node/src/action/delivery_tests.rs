@@ -1,6 +1,7 @@
 //! Stories of delivery between two nodes, told with the actions alone: what the stream carries is handed over by the test, so
 //! that it can be lost, doubled and delayed at will.
 
+mod again;
 mod answers;
 mod content;
 mod ended_keys;

@@ -1,6 +1,8 @@
 //! Records what a peer said became of a batch. A valid receipt is always recorded, however late; one that comes again changes
 //! nothing.
 
+mod stops;
+
 use std::sync::Arc;
 
 use lotse_core::card::KeyUse;
@@ -13,15 +15,18 @@ use lotse_proto::exchange::v1 as proto;
 use lotse_store::batch::OpenBatch;
 use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
-use lotse_store::outbox::Settled;
+use lotse_store::outbox::{Item, Settled};
 use lotse_store::{StoreError, Tx, batch, log, outbox};
 use prost::Message;
 
 use crate::action::claim::pause;
 use crate::entry::{BatchSummary, Detail, Direction, Draft, EntryKind};
 use crate::node::Node;
+use crate::pause::{PauseScope, PeerPauses};
 use crate::telemetry;
 use crate::wire::batch::{ReceiptItem, ReceiptStatement, items_root, open_receipt, parse_item};
+use crate::wire::envelope::parse_own_head;
+use stops::Stops;
 
 /// What a receipt brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +65,10 @@ pub async fn record_receipt(
             return Ok(Recorded::Rejected(why));
         }
     };
-    let job = Arc::new(Job { node: node.clone(), peer: peer.clone(), opened, bytes: receipt.encode_to_vec() });
+    let (bytes, pauses) = (receipt.encode_to_vec(), node.pauses.of(peer));
+    let job = Arc::new(Job { node: node.clone(), peer: peer.clone(), opened, bytes, pauses });
     let shared = job.clone();
-    let (recorded, event) = node
+    let Done { recorded, event, stops } = node
         .store
         .transact("receipt", move |tx| {
             let job = shared.clone();
@@ -70,6 +76,7 @@ pub async fn record_receipt(
         })
         .await?;
     node.signals.log.notify_one();
+    stops.announce(node, peer);
     if let Some((seq, at)) = event {
         if recorded.is_all_taken() {
             node.recent.taken(job.opened.statement.batch_id, seq, at, peer);
@@ -115,27 +122,46 @@ struct Job {
     peer: AgencyId,
     opened: Opened,
     bytes: Vec<u8>,
+    pauses: PeerPauses,
+}
+
+/// What a receipt has brought and changed.
+struct Done {
+    recorded: Recorded,
+    /// Number and time of the inbox event.
+    event: Option<(u64, Timestamp)>,
+    stops: Stops,
+}
+
+impl Done {
+    /// Makes the answer to a receipt that changes nothing.
+    fn nothing(recorded: Recorded) -> Done {
+        Done { recorded, event: None, stops: Stops::default() }
+    }
 }
 
 impl Job {
-    async fn run(&self, tx: &mut Tx) -> Result<(Recorded, Option<(u64, Timestamp)>), StoreError> {
+    async fn run(&self, tx: &mut Tx) -> Result<Done, StoreError> {
         let statement = &self.opened.statement;
         let Some(sent) = batch::find(tx, statement.batch_id).await? else {
-            return Ok((Recorded::Rejected("no such batch was sent"), None));
+            return Ok(Done::nothing(Recorded::Rejected("no such batch was sent")));
         };
         if let Some(why) = self.mismatch(&sent) {
-            return Ok((Recorded::Rejected(why), None));
+            return Ok(Done::nothing(Recorded::Rejected(why)));
         }
         let at = self.node.now();
         if !batch::answer(tx, sent.batch_id, self.bytes.clone(), at).await? {
-            return Ok((Recorded::Repeated, None));
+            return Ok(Done::nothing(Recorded::Repeated));
         }
-        let mut exceptions = self.exceptions(&sent);
+        let mut stops = Stops::default();
+        let exceptions: Vec<Id> =
+            self.answered(&sent).filter(|(_, outcome)| *outcome != Outcome::Taken).map(record).collect();
         if !exceptions.is_empty() {
-            let ids: Vec<Id> = exceptions.iter().map(|item| item.record_id).collect();
-            let still_sent = still_sent(tx, &sent, &ids).await?;
-            exceptions.retain(|item| still_sent.contains(&item.record_id));
+            let exceptions = self.exceptions(&still_sent(tx, &sent, &exceptions).await?, &sent, &mut stops);
             outbox::settle(tx, DeliveryState::InDoubt, &exceptions).await?;
+        }
+        if self.pauses.any() {
+            self.end_pauses(tx, &sent, &mut stops).await?;
         }
         self.take_moved(tx, &sent).await?;
         let counters = counter::take(tx, &[(Counter::Leaf, 1), (Counter::Event, 1)]).await?;
@@ -145,7 +171,7 @@ impl Job {
         let ids: Vec<Id> = sent.items.iter().map(|item| item.record_id).collect();
         let event = Event { seq, at, kind: EventKind::Delivered, peer: self.peer.clone(), items: ids };
         inbox::append(tx, &event).await?;
-        Ok((self.recorded(), Some((seq, at))))
+        Ok(Done { recorded: self.recorded(), event: Some((seq, at)), stops })
     }
 
     fn mismatch(&self, sent: &OpenBatch) -> Option<&'static str> {
@@ -162,20 +188,57 @@ impl Job {
         }
     }
 
-    /// What must be written into items: refusals, and what is to be sent again. What was taken is what the answered batch says.
-    fn exceptions(&self, sent: &OpenBatch) -> Vec<Settled> {
+    /// Returns what was said of each item of the batch.
+    fn answered<'a>(&'a self, sent: &'a OpenBatch) -> impl Iterator<Item = (Id, Outcome)> {
+        sent.items.iter().zip(&self.opened.items).map(|(sent, item)| (sent.record_id, item.outcome))
+    }
+
+    /// Returns what must be written into items: refusals, and what is to be sent again, after a pause that grows with the item's own
+    /// attempts. What was taken is what the answered batch says.
+    fn exceptions(&self, stored: &[Item], sent: &OpenBatch, stops: &mut Stops) -> Vec<Settled> {
         let at = self.node.now();
-        let settle = |(sent_item, item): (&batch::BatchItem, &ReceiptItem)| {
-            let record_id = sent_item.record_id;
-            let (state, referral_state, attempts, reason) = match item.outcome {
-                Outcome::Taken => return None,
+        let some_taken = self.opened.items.iter().any(|item| item.outcome == Outcome::Taken);
+        let mut settled = Vec::with_capacity(stored.len());
+        for (record_id, outcome) in self.answered(sent) {
+            let Some(item) = stored.iter().find(|item| item.record_id == record_id) else { continue };
+            let (state, referral_state, attempts, reason) = match outcome {
+                Outcome::Taken => continue,
                 Outcome::Refused(reason) => (DeliveryState::Refused, ReferralState::Refused, 0, reason),
-                Outcome::Again(reason) => (DeliveryState::Due, ReferralState::Offered, sent.attempts + 1, reason),
+                Outcome::Again(reason) => {
+                    stops.begin(reason, agreement(item), some_taken);
+                    (DeliveryState::Due, ReferralState::Offered, item.attempts + 1, reason)
+                }
             };
             let next_attempt_at = at.plus(pause(&*self.node.random, attempts));
-            Some(Settled { record_id, state, referral_state, next_attempt_at, attempts, reasons: vec![reason] })
+            settled.push(Settled {
+                record_id,
+                state,
+                referral_state,
+                next_attempt_at,
+                attempts,
+                reasons: vec![reason],
+            });
+        }
+        settled
+    }
+
+    /// Ends the pauses of what was taken, and lets all that waits for them be looked at again at once.
+    async fn end_pauses(&self, tx: &mut Tx, sent: &OpenBatch, stops: &mut Stops) -> Result<(), StoreError> {
+        let taken: Vec<Id> =
+            self.answered(sent).filter(|(_, outcome)| *outcome == Outcome::Taken).map(record).collect();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let agreements: Vec<Id> = outbox::find(tx, &taken).await?.iter().filter_map(agreement).collect();
+        let is_over = |scope: &PauseScope| match scope {
+            PauseScope::Peer => true,
+            PauseScope::Agreement(id) => agreements.contains(id),
         };
-        sent.items.iter().zip(&self.opened.items).filter_map(settle).collect()
+        stops.ended = self.pauses.scopes().into_iter().filter(is_over).collect();
+        if !stops.ended.is_empty() {
+            outbox::retry_now(tx, &self.peer, self.node.now()).await?;
+        }
+        Ok(())
     }
 
     /// Items that were sent again in a later batch meanwhile are put back into this one, which is answered now.
@@ -183,12 +246,9 @@ impl Job {
         if !sent.moved {
             return Ok(());
         }
-        let pairs = sent.items.iter().zip(&self.opened.items);
-        let taken: Vec<Id> = pairs
-            .filter(|(_, item)| item.outcome == Outcome::Taken)
-            .map(|(sent_item, _)| sent_item.record_id)
-            .collect();
-        let still_sent = still_sent(tx, sent, &taken).await?;
+        let taken: Vec<Id> =
+            self.answered(sent).filter(|(_, outcome)| *outcome == Outcome::Taken).map(record).collect();
+        let still_sent: Vec<Id> = still_sent(tx, sent, &taken).await?.iter().map(|item| item.record_id).collect();
         outbox::rebatch(tx, &still_sent, sent.batch_id).await
     }
 
@@ -232,11 +292,20 @@ impl Job {
 
 /// Finds those of the records whose envelope is still the one that the batch's receipt is about. An item that was to be sent again
 /// and has been cut anew meanwhile is in doubt under another envelope, of which this receipt says nothing.
-async fn still_sent(tx: &mut Tx, sent: &OpenBatch, record_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
+async fn still_sent(tx: &mut Tx, sent: &OpenBatch, record_ids: &[Id]) -> Result<Vec<Item>, StoreError> {
     let mut stored = outbox::find(tx, record_ids).await?;
     stored.retain(|stored| {
         let in_batch = sent.items.iter().find(|item| item.record_id == stored.record_id);
         in_batch.is_some_and(|item| stored.envelope_digest == Some(item.digest))
     });
-    Ok(stored.into_iter().map(|stored| stored.record_id).collect())
+    Ok(stored)
+}
+
+fn record((record_id, _): (Id, Outcome)) -> Id {
+    record_id
+}
+
+/// Returns the agreement under which an item was released.
+fn agreement(item: &Item) -> Option<Id> {
+    item.head.as_deref().and_then(parse_own_head).map(|head| head.basis.agreement_id)
 }

@@ -98,13 +98,16 @@ pub async fn submit_referrals(
     timing: Timing,
 ) -> Result<Outcome, StoreError> {
     let begun = node.telemetry.begin();
+    // What a pause keeps back is not released at once either: the next claim decides how much goes.
+    let timing = if node.pauses.of(peer).any() { Timing::Later } else { timing };
     let job = Arc::new(Job::prepare(node, peer, submissions, timing)?);
     let shared = job.clone();
     let work = node.store.transact("submit", move |tx| {
         let job = shared.clone();
         Box::pin(async move { job.run(tx).await })
     });
-    let outcome = within(begun.and_then(|_| job.place()), work).await?;
+    let (outcome, federation) = within(begun.and_then(|_| job.place()), work).await?;
+    node.federation.keep(&federation);
     node.signals.log.notify_one();
     if let Some(shipment) = &outcome.shipment {
         node.recent.released(shipment.batch_id, job.deliveries(shipment));
@@ -176,7 +179,7 @@ impl Job {
         taken
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<Outcome, StoreError> {
+    async fn run(&self, tx: &mut Tx) -> Result<(Outcome, Arc<Federation>), StoreError> {
         let at = self.node.now();
         let ids: Vec<Id> = self.items.iter().map(|item| item.record_id).collect();
         let known = outbox::known(tx, &ids).await?;
@@ -200,10 +203,9 @@ impl Job {
             federation = Arc::new(Federation::load(tx, &self.node.agency).await?);
         };
         expire(tx, &self.node, &towards.overdue(self.node.proven_now())).await?;
-        self.write(tx, &federation, &fresh, verdicts, counters, at).await.map(|(shipment, fresh_results)| {
-            let results = self.answers(&known, &fresh, fresh_results);
-            Outcome { results, shipment }
-        })
+        let (shipment, fresh_results) = self.write(tx, &federation, &fresh, verdicts, counters, at).await?;
+        let results = self.answers(&known, &fresh, fresh_results);
+        Ok((Outcome { results, shipment }, federation))
     }
 
     /// Reads the consents that the decisions need, by subject.

@@ -49,6 +49,7 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
         link.last_seen = Some(Timestamp::from_micros(now.micros()));
         link.card_version = hello.card_version;
     });
+    node.heard_from(peer);
     true
 }
 
@@ -65,7 +66,7 @@ mod tests {
             let told = proto::Hello { agency: peer.to_string(), time_us, ..proto::Hello::default() };
             assert!(observe_hello(&node, &peer, &told));
             assert!(node.links.skewed(&peer), "{time_us}");
-            assert_eq!(node.links.alarms().len(), 1, "{time_us}");
+            assert_eq!(node.links.alarms(|_| 0).len(), 1, "{time_us}");
         }
     }
 }

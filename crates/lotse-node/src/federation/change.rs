@@ -176,6 +176,7 @@ fn tell(node: &Node, after: Option<Federation>) {
     node.signals.log.notify_one();
     if let Some(after) = after {
         node.federation.put(Arc::new(after));
+        node.pauses.hint_all(node.now());
         node.signals.all_due();
     }
 }
