@@ -1,10 +1,13 @@
 //! Why an action did not do what was asked: one small closed set of kinds, mapped to gRPC and HTTP at the edges, with the
 //! stable reasons of the catalogue.
 
+use lotse_core::agreement::words::{Language, Term};
 use lotse_core::category::Category;
 use lotse_core::reason::Reason;
 use lotse_core::release::Refusal;
 use lotse_store::StoreError;
+
+use crate::wording::Wording;
 
 /// The kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Cause {
     pub reason: Reason,
     /// What it means here and what to do.
     pub message: String,
+    /// The same in German, where people read it in files' results.
+    pub german: Option<String>,
     /// Category that it is about.
     pub category: Option<Category>,
     /// Field that it is about.
@@ -42,21 +47,43 @@ impl Cause {
     /// Names the item of a list that it is about, by the item's index.
     pub fn name_item(&mut self, list: &str, index: usize) {
         let named = format!("{list}[{index}]");
-        for text in self.field.iter_mut().chain([&mut self.message]) {
+        for text in self.field.iter_mut().chain(&mut self.german).chain([&mut self.message]) {
             if text.starts_with(list) {
                 text.replace_range(..list.len(), &named);
             }
         }
     }
+
+    /// Builds a cause about a field; its message begins with the field's name.
+    pub fn of_field(reason: Reason, field: impl Into<String>, wording: impl Into<Wording>) -> Cause {
+        let field = field.into();
+        let wording = wording.into().after(&field);
+        Cause::about_field(reason, field, wording)
+    }
+
+    /// Builds a cause about a field whose message does not begin with the field's name.
+    pub fn about_field(reason: Reason, field: impl Into<String>, wording: impl Into<Wording>) -> Cause {
+        let wording = wording.into();
+        let [german, message] =
+            [Language::German, Language::English].map(|language| wording.text(language).to_string());
+        Cause { reason, message, german: Some(german), category: None, field: Some(field.into()) }
+    }
+
+    /// Returns the sentence in a language, in English where there is no German one.
+    pub fn text(&self, language: Language) -> &str {
+        language.choose((self.german.as_deref().unwrap_or(&self.message), &self.message))
+    }
 }
 
 impl From<Refusal> for Cause {
     fn from(refusal: Refusal) -> Cause {
-        let message = match refusal.category {
-            Some(category) => format!("{}: {category}", refusal.reason.sentence()),
-            None => refusal.reason.sentence().to_string(),
-        };
-        Cause { reason: refusal.reason, message, category: refusal.category, field: None }
+        let (reason, category) = (refusal.reason, refusal.category);
+        let (mut message, mut german) = (reason.sentence().to_string(), reason.german().to_string());
+        if let Some(category) = category {
+            message = format!("{message}: {category}");
+            german = format!("{german}: {}", category.term(Language::German));
+        }
+        Cause { reason, message, german: Some(german), category, field: None }
     }
 }
 
@@ -86,15 +113,13 @@ pub const STATUTORY_HINT_GERMAN: &str = "gesetzliche Pflichten zur Weiterleitung
 impl Failure {
     /// Builds a failure with one cause.
     pub fn new(kind: ErrorKind, reason: Reason, message: impl Into<String>) -> Failure {
-        Failure { kind, causes: vec![Cause { reason, message: message.into(), category: None, field: None }] }
+        let cause = Cause { reason, message: message.into(), german: None, category: None, field: None };
+        Failure { kind, causes: vec![cause] }
     }
 
     /// Says that a field has a value that is not allowed.
-    pub fn field(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Failure {
-        let field = field.into();
-        let message = format!("{field}: {}", message.into());
-        let kind = ErrorKind::Invalid;
-        Failure { kind, causes: vec![Cause { reason, message, category: None, field: Some(field) }] }
+    pub fn field(reason: Reason, field: impl Into<String>, wording: impl Into<Wording>) -> Failure {
+        Failure { kind: ErrorKind::Invalid, causes: vec![Cause::of_field(reason, field, wording)] }
     }
 
     /// Says that a rule forbids it, with the rule's own sentence.

@@ -49,6 +49,7 @@ fn findings(errors: Vec<TextError>) -> Failure {
     let cause = |error: &TextError| Cause {
         reason: Reason::AgreementInvalid,
         message: error.to_string(),
+        german: None,
         category: None,
         field: Some("source".into()),
     };

@@ -54,9 +54,9 @@ impl Agreement {
     }
 }
 
-/// A language in which agreements are read to people.
+/// A language in which agreements are read to people, and told what is wrong with their files.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Language {
+pub(super) enum Language {
     /// Deutsch.
     De,
     /// English.
@@ -64,7 +64,7 @@ enum Language {
 }
 
 impl Language {
-    fn words(self) -> lotse_core::agreement::words::Language {
+    pub(super) fn words(self) -> lotse_core::agreement::words::Language {
         match self {
             Language::De => lotse_core::agreement::words::Language::German,
             Language::En => lotse_core::agreement::words::Language::English,

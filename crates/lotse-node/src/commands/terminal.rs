@@ -4,23 +4,34 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lotse_core::agreement::words::Language;
 use serde::Serialize;
 
 use crate::foreign::{one_line, visible};
+use crate::language::of_environment;
 
-/// Where commands write.
+/// Where commands write, and the language of who reads there.
 #[derive(Clone)]
-pub struct Terminal(Arc<Mutex<dyn Write + Send>>);
+pub struct Terminal {
+    writer: Arc<Mutex<dyn Write + Send>>,
+    language: Language,
+}
 
 impl Terminal {
-    /// Writes to standard output.
+    /// Writes to standard output, for who set the locale of the environment.
     pub fn standard() -> Terminal {
-        Terminal(Arc::new(Mutex::new(io::stdout())))
+        let language = of_environment(|variable| std::env::var(variable).ok());
+        Terminal { writer: Arc::new(Mutex::new(io::stdout())), language }
     }
 
-    /// Writes to something else.
+    /// Writes to something else, in English.
     pub fn to(writer: Arc<Mutex<dyn Write + Send>>) -> Terminal {
-        Terminal(writer)
+        Terminal { writer, language: Language::English }
+    }
+
+    /// Returns the language of who reads, for what is said in both.
+    pub fn language(&self) -> Language {
+        self.language
     }
 
     /// Writes text for people: what hides or changes other text in it is replaced, line breaks stay.
@@ -35,7 +46,7 @@ impl Terminal {
 
     /// Writes a line for programs, as it is.
     pub fn data(&self, text: impl Display) -> anyhow::Result<()> {
-        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(writer, "{text}")?;
         Ok(writer.flush()?)
     }

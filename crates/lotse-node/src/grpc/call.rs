@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::header::ACCEPT_LANGUAGE;
 use http::{HeaderMap, Request, Response};
 use hyper::body::{Frame, SizeHint};
+use lotse_core::agreement::words::Language;
 use lotse_core::time::Timestamp;
 use opentelemetry::KeyValue;
 use tokio::time::Instant;
@@ -17,6 +19,7 @@ use tonic::service::Routes;
 use tower::{Layer, Service};
 
 use super::access::{Callers, Rpc};
+use crate::language::preferred;
 use crate::node::Node;
 use crate::telemetry::trace::{Place, SpanId, TRACEPARENT, TraceId, within};
 use crate::telemetry::{Span, SpanKind};
@@ -40,6 +43,28 @@ pub fn place<T>(request: &tonic::Request<T>) -> Option<Place> {
 /// is derived from it.
 pub fn trace<T>(request: &tonic::Request<T>) -> Option<TraceId> {
     place(request).map(|place| place.trace)
+}
+
+/// What the answers to a call's messages need of the call.
+#[derive(Clone, Copy)]
+pub struct CallContext {
+    /// Trace of the call.
+    pub trace: Option<TraceId>,
+    /// Language in which its caller reads.
+    pub language: Language,
+}
+
+impl CallContext {
+    /// Reads them from a request.
+    pub fn of<T>(request: &tonic::Request<T>) -> CallContext {
+        CallContext { trace: trace(request), language: language(request) }
+    }
+}
+
+/// Returns the language in which a caller reads messages, from its metadata `accept-language`; English unless it asks for German.
+pub fn language<T>(request: &tonic::Request<T>) -> Language {
+    let accepted = request.metadata().get(ACCEPT_LANGUAGE.as_str()).and_then(|value| value.to_str().ok());
+    accepted.and_then(preferred).unwrap_or(Language::English)
 }
 
 /// The same of a call that has not reached its service.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use lotse_core::agreement::words::Language;
 use lotse_core::consent::ConsentState;
 use lotse_core::id::Id;
 use lotse_core::reason::Reason;
@@ -23,10 +24,9 @@ use crate::action::withdraw_consent::{WithdrawConsent, withdraw_consent};
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::{Cause, ErrorKind, Failure};
 use crate::grpc::access::{self, Grant};
-use crate::grpc::call;
+use crate::grpc::call::{self, CallContext};
 use crate::grpc::farewell::farewell;
 use crate::node::Node;
-use crate::telemetry::trace::TraceId;
 use crate::wire::consent::{message, parse, parse_scope, scope_message};
 use crate::wire::decision;
 use crate::wire::field::Findings;
@@ -58,7 +58,7 @@ impl Consents {
         &self,
         grant: &Grant,
         consents: &[Option<record::Consent>],
-        trace: Option<TraceId>,
+        call: CallContext,
     ) -> Vec<Result<agency::RecordedConsent, Failure>> {
         let (now, federation) = (self.node.now(), self.node.federation.get());
         let mut results = Vec::with_capacity(consents.len());
@@ -76,10 +76,10 @@ impl Consents {
         if well_formed.is_empty() {
             return results;
         }
-        match record_consents(&self.node, &grant.actor, well_formed, trace).await {
+        match record_consents(&self.node, &grant.actor, well_formed, call.trace).await {
             Ok(recorded) => {
                 for ((place, hints), result) in places.into_iter().zip(recorded) {
-                    results[place] = result.map(|recorded| told(recorded, &hints));
+                    results[place] = result.map(|recorded| told(recorded, &hints, call.language));
                 }
             }
             Err(failure) => places.into_iter().for_each(|(place, _)| results[place] = Err(failure.clone())),
@@ -92,15 +92,15 @@ impl Consents {
         &self,
         grant: &Grant,
         requests: Vec<agency::RecordConsentsRequest>,
-        trace: Option<TraceId>,
+        call: CallContext,
     ) -> Vec<agency::RecordConsentsResponse> {
         use record_consents_response::Result as Answer;
         let consents: Vec<_> = requests.into_iter().map(|request| request.consent).collect();
-        let results = self.record(grant, &consents, trace).await;
+        let results = self.record(grant, &consents, call).await;
         let answer = |(consent, result): (Option<record::Consent>, Result<agency::RecordedConsent, Failure>)| {
             let result = match result {
                 Ok(recorded) => Answer::Recorded(recorded),
-                Err(failure) => Answer::Refused(decision::refusal(&failure)),
+                Err(failure) => Answer::Refused(decision::refusal(&failure, call.language)),
             };
             let consent_id = consent.map(|consent| consent.id).unwrap_or_default();
             agency::RecordConsentsResponse { consent_id, result: Some(result) }
@@ -116,8 +116,8 @@ impl ConsentService for Consents {
         request: Request<agency::RecordConsentRequest>,
     ) -> Result<Response<agency::RecordConsentResponse>, Status> {
         let grant = access::system(&self.node, &request, access::RECORD_CONSENT)?;
-        let trace = call::trace(&request);
-        let mut results = self.record(&grant, &[request.into_inner().consent], trace).await;
+        let call = CallContext::of(&request);
+        let mut results = self.record(&grant, &[request.into_inner().consent], call).await;
         let agency::RecordedConsent { state, repeated_id, hints } =
             results.pop().unwrap_or_else(|| Err(Failure::not_found()))?;
         Ok(Response::new(agency::RecordConsentResponse { state, repeated_id, hints }))
@@ -131,7 +131,7 @@ impl ConsentService for Consents {
     ) -> Result<Response<Self::RecordConsentsStream>, Status> {
         let grant = access::system(&self.node, &request, access::RECORD_CONSENTS)?;
         let caller = crate::edge::caller(&request)?;
-        let trace = call::trace(&request);
+        let call = CallContext::of(&request);
         let mut inbound = request.into_inner();
         let (out, answers) = mpsc::channel(MAX_AT_ONCE);
         let service = self.clone();
@@ -141,7 +141,7 @@ impl ConsentService for Consents {
                 (&mut inbound).take_until(stopping.cancelled()).ready_chunks(MAX_AT_ONCE).map(|batch| async {
                     caller.check().map_err(|refusal| Status::unauthenticated(refusal.to_string()))?;
                     let (requests, broken) = until_broken(batch);
-                    Ok::<_, Status>((service.answer_batch(&grant, requests, trace).await, broken))
+                    Ok::<_, Status>((service.answer_batch(&grant, requests, call).await, broken))
                 });
             let mut answered = Box::pin(batches.buffered(BATCHES_AT_ONCE));
             while let Some(batch) = answered.next().await {
@@ -204,12 +204,12 @@ impl ConsentService for Consents {
 }
 
 /// Answers for a recorded consent. One that is not in force needs no hints: its state says so.
-fn told(recorded: Recorded, hints: &[Cause]) -> agency::RecordedConsent {
+fn told(recorded: Recorded, hints: &[Cause], language: Language) -> agency::RecordedConsent {
     let hints = if recorded.state == ConsentState::Given { hints } else { &[] };
     agency::RecordedConsent {
         state: recorded.state.number(),
         repeated_id: recorded.repeated,
-        hints: hints.iter().map(decision::hint).collect(),
+        hints: hints.iter().map(|cause| decision::hint(cause, language)).collect(),
     }
 }
 
@@ -299,6 +299,23 @@ mod tests {
     use crate::wire::consent::tests::{OWN, good};
 
     #[tokio::test]
+    async fn a_refusal_is_told_in_the_language_of_the_caller() {
+        use record_consents_response::Result as Answer;
+        let node = TestNode::new(OWN).await;
+        let service = Consents { node: node.node.clone() };
+        let grant = Grant { system: "akte".into(), actor: "test".into(), purposes: Purposes::NONE };
+        let nobody = record::Consent { recorded_by: String::new(), ..good(1) };
+        for (accepted, message) in [("de-DE", "ist nötig"), ("en", "is required"), ("fr", "is required")] {
+            let mut request = Request::new(());
+            request.metadata_mut().insert("accept-language", accepted.parse().unwrap());
+            let requests = vec![agency::RecordConsentsRequest { consent: Some(nobody.clone()) }];
+            let answer = service.answer_batch(&grant, requests, CallContext::of(&request)).await.remove(0);
+            let Some(Answer::Refused(refusal)) = answer.result else { panic!("it was recorded") };
+            assert_eq!(refusal.reasons[0].message, format!("consent.recorded_by: {message}"));
+        }
+    }
+
+    #[tokio::test]
     async fn each_consent_of_a_stream_has_its_own_answer() {
         use record_consents_response::Result as Answer;
         let node = TestNode::new(OWN).await;
@@ -308,7 +325,8 @@ mod tests {
         let malformed = record::Consent { notices: None, ..good(2) };
         let consents = [Some(good(1)), None, Some(malformed), Some(reused), Some(good(1)), Some(good(3))];
         let requests = consents.into_iter().map(|consent| agency::RecordConsentsRequest { consent }).collect();
-        let answers = service.answer_batch(&grant, requests, None).await;
+        let call = CallContext { trace: None, language: Language::English };
+        let answers = service.answer_batch(&grant, requests, call).await;
         let told = answers.into_iter().map(|answer| match answer.result.unwrap() {
             Answer::Recorded(recorded) => (answer.consent_id, None, recorded.repeated_id),
             Answer::Refused(refusal) => (answer.consent_id, Reason::from_number(refusal.reasons[0].reason), false),

@@ -5,6 +5,7 @@ mod thread;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use lotse_core::agreement::words::Language;
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
@@ -31,6 +32,7 @@ use crate::node::Node;
 use crate::telemetry::trace::{Place, TraceId};
 use crate::wire::field::Findings;
 use crate::wire::referral::{MAX_KEY, parse_answer, parse_handover};
+use crate::wire::text::composed;
 use crate::wire::time;
 use crate::wire::{category, decision};
 
@@ -80,7 +82,12 @@ impl Referrals {
     }
 
     /// Submits one referral of a stream and answers it.
-    async fn submit_one(&self, key: String, read: Result<Submission, Failure>) -> agency::SubmitReferralsResponse {
+    async fn submit_one(
+        &self,
+        key: String,
+        read: Result<Submission, Failure>,
+        language: Language,
+    ) -> agency::SubmitReferralsResponse {
         use submit_referrals_response::Result as Answer;
         let submitted = match read {
             Ok(submission) => self.desk.submit(submission).await,
@@ -88,7 +95,7 @@ impl Referrals {
         };
         let result = match submitted {
             Ok(submitted) => Answer::Submitted(self.submitted(&submitted)),
-            Err(failure) => Answer::Refused(decision::refusal(&failure)),
+            Err(failure) => Answer::Refused(decision::refusal(&failure, language)),
         };
         agency::SubmitReferralsResponse { idempotency_key: key, result: Some(result) }
     }
@@ -115,7 +122,7 @@ impl ReferralService for Referrals {
     ) -> Result<Response<Self::SubmitReferralsStream>, Status> {
         let grant = access::system(&self.node, &request, access::SUBMIT_REFERRALS)?;
         let caller = crate::edge::caller(&request)?;
-        let place = call::given(&request);
+        let (place, language) = (call::given(&request), call::language(&request));
         let mut inbound = request.into_inner();
         let (out, answers) = mpsc::channel(STREAM_AT_ONCE);
         let service = self.clone();
@@ -132,7 +139,7 @@ impl ReferralService for Referrals {
                     });
                     async {
                         let (key, read) = read?;
-                        Ok(service.submit_one(key, read).await)
+                        Ok(service.submit_one(key, read, language).await)
                     }
                 })
                 .buffer_unordered(STREAM_AT_ONCE);
@@ -157,17 +164,18 @@ impl ReferralService for Referrals {
     ) -> Result<Response<agency::PreviewReferralResponse>, Status> {
         use preview_referral_response::Result as Answer;
         let grant = access::system(&self.node, &request, access::PREVIEW_REFERRAL)?;
+        let language = call::language(&request);
         let missing = || Failure::field(Reason::FieldMissing, "handover", "is required");
         let mut handover = request.into_inner().handover.ok_or_else(missing)?;
         if handover.idempotency_key.is_empty() {
             handover.idempotency_key = "preview".into();
         }
-        let handover = parse_handover(handover)?;
+        let handover = parse_handover(handover, self.node.now())?;
         grant.purpose(handover.referral.purpose)?;
         let preview = preview_referral(&self.node, handover).await?;
         let result = match &preview.decision {
             Ok(permit) => Answer::Permit(proto_permit(permit)),
-            Err(failure) => Answer::Refusal(decision::refusal(failure)),
+            Err(failure) => Answer::Refusal(decision::refusal(failure, language)),
         };
         let explanation = preview.explanation;
         Ok(Response::new(agency::PreviewReferralResponse { explanation, result: Some(result) }))
@@ -253,7 +261,7 @@ fn submission(
     place: Option<Place>,
 ) -> Result<Submission, Failure> {
     let handover = handover.ok_or_else(|| Failure::field(Reason::FieldMissing, "handover", "is required"))?;
-    let handover = parse_handover(handover)?;
+    let handover = parse_handover(handover, node.now())?;
     grant.purpose(handover.referral.purpose)?;
     let trace = trace_towards(node, place, &handover.recipient);
     Ok(Submission {
@@ -326,7 +334,7 @@ fn parse_answer_request(grant: &Grant, request: agency::AnswerReferralRequest) -
         actor: grant.actor.clone(),
         idempotency_key: request.idempotency_key,
         referral_id,
-        answer: parse_answer(&answer)?,
+        answer: parse_answer(&composed(&answer))?,
         on_behalf_of: request.on_behalf_of,
         trace_id: Vec::new(),
         caller: None,

@@ -8,7 +8,6 @@ use lotse_core::agreement::words::Language;
 use serde::Deserialize;
 
 use super::entrance::is_own;
-use super::reader;
 
 /// Where the language that was chosen is kept. It says nothing about anybody.
 pub(super) const LANGUAGE_COOKIE: &str = "__Host-lotse-language";
@@ -25,7 +24,7 @@ pub(super) struct Choice {
 
 /// Keeps the choice and shows the page again.
 pub(super) async fn change(uri: Uri, headers: HeaderMap, Form(choice): Form<Choice>) -> Response {
-    let Some(language) = reader::parse(&choice.language).filter(|_| is_own(&uri, &headers)) else {
+    let Some(language) = crate::language::parse(&choice.language).filter(|_| is_own(&uri, &headers)) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let cookie = format!(
