@@ -53,7 +53,7 @@ pub fn handover(key: &str, subject: &str, recipient: &str) -> ReferralHandover {
             given_names: "Jürgen".into(),
             birth_date: "1990-04-01".into(),
             sex: Sex::Male as i32,
-            birth_name: String::new(),
+            ..Identity::default()
         }),
         contact: Some(Contact { street: "Am Freiheitsplatz 1".into(), city: "Hanau".into(), ..Contact::default() }),
         languages: Some(Languages {

@@ -4,6 +4,7 @@ use lotse_core::category::{Categories, Category};
 use lotse_proto::record::v1 as proto;
 
 use crate::wire::field::Findings;
+use crate::wire::partial_date::PartialDate;
 
 /// Longest note, in characters.
 const MAX_NOTE: usize = 4_000;
@@ -77,11 +78,43 @@ pub fn check(referral: &proto::Referral, findings: &mut Findings) {
 }
 
 fn identity(s: &proto::Identity, f: &mut Findings) {
-    f.required_text("referral.identity.family_name", &s.family_name, 200);
-    f.required_text("referral.identity.given_names", &s.given_names, 200);
-    f.required_date("referral.identity.birth_date", &s.birth_date);
+    const FAMILY_NAME: &str = "referral.identity.family_name";
+    if s.family_name.is_empty() && s.given_names.is_empty() {
+        let german =
+            "ist nötig; wer nur einen Namen hat, steht mit ihm hier oder bei den Vornamen, das andere bleibt leer";
+        let english =
+            "is required; somebody with one name has it here or in the given names, and the other stays empty";
+        f.missing_with(FAMILY_NAME, (german, english));
+    }
+    f.text(FAMILY_NAME, &s.family_name, 200);
+    f.text("referral.identity.given_names", &s.given_names, 200);
+    birth(s, f);
     f.text("referral.identity.birth_name", &s.birth_name, 200);
     f.code("referral.identity.sex", proto::Sex::try_from(s.sex).is_ok());
+}
+
+fn birth(s: &proto::Identity, f: &mut Findings) {
+    const DAY: &str = "referral.identity.birth_date";
+    const PART: &str = "referral.identity.partial_birth_date";
+    match (s.birth_date.as_str(), s.partial_birth_date.as_str()) {
+        ("", "") => {
+            let german =
+                "ist nötig: der Tag, oder was davon bekannt ist: 1988, 04.1988 oder unbekannt (partial_birth_date)";
+            let english =
+                "is required: the day, or what is known of it in partial_birth_date: 1988, 1988-04 or unknown";
+            f.missing_with(DAY, (german, english));
+        }
+        (day, "") => f.date(DAY, day),
+        ("", part) if PartialDate::parse(part).is_some() => {}
+        ("", _) => {
+            let german = "schreiben, was bekannt ist: 1988, 1988-04 oder unknown";
+            f.invalid(PART, (german, "write what is known: 1988, 1988-04 or unknown"));
+        }
+        _ => f.invalid(
+            PART,
+            ("steht neben birth_date: nur eines von beiden angeben", "is beside birth_date: give one of the two"),
+        ),
+    }
 }
 
 fn contact(s: &proto::Contact, f: &mut Findings) {
@@ -142,7 +175,8 @@ fn work_history(s: &proto::WorkHistory, f: &mut Findings) {
 fn country(field: &str, code: &str, f: &mut Findings) {
     let fits = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
     if !code.is_empty() && !fits {
-        f.invalid(field, "write a country as two capital letters (ISO 3166-1)");
+        let german = "ein Land mit zwei Großbuchstaben schreiben: DE, UA (ISO 3166-1)";
+        f.invalid(field, (german, "write a country as two capital letters: DE, UA (ISO 3166-1)"));
     }
 }
 
@@ -166,7 +200,7 @@ fn skills(s: &proto::Skills, f: &mut Findings) {
 
 fn mobility(s: &proto::Mobility, f: &mut Findings) {
     if s.max_commute_minutes > 24 * 60 {
-        f.invalid("referral.mobility.max_commute_minutes", "at most 1440");
+        f.invalid("referral.mobility.max_commute_minutes", ("höchstens 1440", "at most 1440"));
     }
     f.items("referral.mobility.driving_licences", s.driving_licences.len());
     f.each("referral.mobility.driving_licences", &s.driving_licences, |f, class| {
@@ -176,7 +210,8 @@ fn mobility(s: &proto::Mobility, f: &mut Findings) {
 
 fn household(s: &proto::Household, f: &mut Findings) {
     if s.adults > 50 || s.children > 50 {
-        f.invalid("referral.household", "at most 50 adults and 50 children");
+        let german = "höchstens 50 Erwachsene und 50 Kinder";
+        f.invalid("referral.household", (german, "at most 50 adults and 50 children"));
     }
 }
 
@@ -193,7 +228,8 @@ fn disability_status(s: &proto::DisabilityStatus, f: &mut Findings) {
     f.required_code("referral.disability_status.kind", s.kind, known);
     let degree_fits = s.degree == 0 || ((20..=100).contains(&s.degree) && s.degree.is_multiple_of(10));
     if !degree_fits {
-        f.invalid("referral.disability_status.degree", "20 to 100 in steps of 10 (SGB IX § 152)");
+        let german = "20 bis 100 in Zehnerschritten (§ 152 SGB IX)";
+        f.invalid("referral.disability_status.degree", (german, "20 to 100 in steps of 10 (SGB IX § 152)"));
     }
     f.date("referral.disability_status.valid_until", &s.valid_until);
 }
@@ -204,7 +240,7 @@ fn health(s: &proto::Health, f: &mut Findings) {
         f.required_code("referral.health.restrictions", number, proto::HealthRestriction::try_from(number).is_ok());
     });
     if s.hours_per_day > 24 {
-        f.invalid("referral.health.hours_per_day", "at most 24");
+        f.invalid("referral.health.hours_per_day", ("höchstens 24", "at most 24"));
     }
 }
 
@@ -220,8 +256,56 @@ pub fn note(field: &str, s: &proto::Note, f: &mut Findings) {
     if s.text.is_empty() {
         f.missing(field);
     } else if s.text.chars().count() > MAX_NOTE {
-        f.too_large(field, "at most 4,000 characters");
+        f.too_large(field, ("höchstens 4.000 Zeichen", "at most 4,000 characters"));
     } else if s.text.chars().any(|c| c.is_control() && c != '\n') {
-        f.invalid(field, "no control characters but line breaks");
+        f.invalid(field, ("hat ein Steuerzeichen (Tabulator?)", "has a control character (a tab?)"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lotse_core::reason::Reason;
+
+    use super::*;
+
+    fn wrong(identity: &proto::Identity) -> Vec<(Reason, String)> {
+        let mut findings = Findings::default();
+        super::identity(identity, &mut findings);
+        let failure = findings.finish(Some(())).err();
+        let causes = failure.map(|failure| failure.causes).unwrap_or_default();
+        causes.into_iter().map(|cause| (cause.reason, cause.field.unwrap_or_default())).collect()
+    }
+
+    fn named(family_name: &str, given_names: &str) -> proto::Identity {
+        let (family_name, given_names) = (family_name.to_string(), given_names.to_string());
+        proto::Identity { family_name, given_names, ..proto::Identity::default() }
+    }
+
+    fn born(day: &str, part: &str) -> proto::Identity {
+        proto::Identity { birth_date: day.into(), partial_birth_date: part.into(), ..named("Rahmani", "") }
+    }
+
+    #[test]
+    fn one_name_suffices_and_none_does_not() {
+        let born = |identity| proto::Identity { birth_date: "1988-04-01".into(), ..identity };
+        for (family_name, given_names) in [("Rahmani", ""), ("", "Rahmani"), ("Rahmani", "Ali")] {
+            assert_eq!(wrong(&born(named(family_name, given_names))), []);
+        }
+        let missing = (Reason::FieldMissing, "referral.identity.family_name".to_string());
+        assert_eq!(wrong(&born(named("", ""))), [missing]);
+    }
+
+    #[test]
+    fn a_day_of_birth_is_given_whole_or_in_part_and_not_both() {
+        for (day, part) in [("1988-04-01", ""), ("", "1988"), ("", "1988-04"), ("", "unknown")] {
+            assert_eq!(wrong(&born(day, part)), [], "{day}{part}");
+        }
+        let (day, part) =
+            ("referral.identity.birth_date".to_string(), "referral.identity.partial_birth_date".to_string());
+        assert_eq!(wrong(&born("", "")), [(Reason::FieldMissing, day.clone())]);
+        assert_eq!(wrong(&born("1988", "")), [(Reason::FieldInvalid, day)]);
+        for (day, wrong_part) in [("1988-04-01", "1988"), ("", "88"), ("", "1988-04-01"), ("", "1988-13")] {
+            assert_eq!(wrong(&born(day, wrong_part)), [(Reason::FieldInvalid, part.clone())], "{wrong_part}");
+        }
     }
 }

@@ -91,7 +91,7 @@ fn referral(subject: usize) -> record::Referral {
             given_names: pick(GIVEN_NAMES),
             birth_date: format!("19{:02}-04-{:02}", 60 + subject % 40, 1 + subject % 28),
             sex: 1 + (subject % 2) as i32,
-            birth_name: String::new(),
+            ..record::Identity::default()
         }),
         contact: Some(contact(subject)),
         residence: Some(record::Residence { ags: "06435014".into(), kind: 1, ..record::Residence::default() }),
@@ -211,9 +211,9 @@ mod tests {
         for subject in [0, 17, SUBJECTS - 1] {
             let handover =
                 ReferralHandover { idempotency_key: format!("b-{subject}"), ..handover(subject, &recipient) };
-            wire::referral::parse_handover(handover).unwrap();
             let own = "jc.example".parse().unwrap();
             let now = FIRST_DAY.parse().unwrap();
+            wire::referral::parse_handover(handover, now).unwrap();
             wire::consent::parse(Some(&consent(subject, &recipient, now, &SystemRandom)), &own, now).unwrap();
         }
         let size = payload(&recipient).len();
