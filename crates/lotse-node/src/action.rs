@@ -47,6 +47,7 @@ pub mod remember_clock;
 pub mod resume_log;
 pub mod retry_waiting;
 pub mod sign_agreement;
+pub mod subject;
 pub mod submit_referrals;
 pub mod suspend_agreement;
 pub mod suspend_peer;

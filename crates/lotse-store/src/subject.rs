@@ -1,5 +1,7 @@
 //! Subjects: the persons and employers whom consents are about, and how each recipient knows them.
 
+use std::collections::HashSet;
+
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::keyed;
 
@@ -42,6 +44,13 @@ pub async fn insert(tx: &mut Tx, subjects: Vec<NewSubject>) -> Result<(), StoreE
     tx.insert_many(&SUBJECT, rows, OnConflict::Ignore).await.map(|_| ())
 }
 
+/// Returns which of these subjects are known.
+pub async fn known(tx: &mut Tx, subjects: &[Id]) -> Result<HashSet<Id>, StoreError> {
+    let keys = subjects.iter().map(|&subject| subject.into()).collect();
+    let rows = tx.fetch_in("SELECT subject_id FROM subject WHERE subject_id", keys, "", []).await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
 /// How a recipient knows a subject.
 #[derive(Clone, Debug)]
 pub struct NewAlias {
@@ -69,6 +78,19 @@ mod tests {
     use lotse_core::random::Random;
 
     use super::*;
+    use crate::testing::{Database, on_both_engines, reading, writing};
+
+    on_both_engines! {
+        a_subject_is_known_once_it_was_written
+    }
+
+    async fn a_subject_is_known_once_it_was_written(database: Database) {
+        let store = database.open().await;
+        let subject = || NewSubject { subject: Id::from_bytes([1; 16]), key: vec![1], reference: vec![2] };
+        writing!(store, tx => insert(tx, vec![subject()])).unwrap();
+        let asked = || [1, 3].map(|number| Id::from_bytes([number; 16]));
+        assert_eq!(reading!(store, tx => known(tx, &asked())), HashSet::from([Id::from_bytes([1; 16])]));
+    }
 
     struct Constant(u8);
 

@@ -6,6 +6,7 @@ mod answers;
 mod content;
 mod ended_keys;
 mod faults;
+mod forms;
 mod guesses;
 mod jumps;
 mod later;

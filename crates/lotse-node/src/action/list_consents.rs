@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use lotse_core::id::Id;
 use lotse_core::time::Timestamp;
-use lotse_store::{consent, subject};
+use lotse_store::consent;
 
 use super::get_consent::{FoundConsent, open, with_withdrawals};
+use super::subject::SubjectIds;
 use crate::failure::Failure;
 use crate::node::Node;
+use crate::wire::text::composed_text;
 
 /// Consents of one page at most.
 pub const MAX_PAGE: u32 = 500;
@@ -30,13 +32,14 @@ pub async fn list_consents(
     after: Option<Place>,
     limit: u32,
 ) -> Result<(Vec<FoundConsent>, Option<Place>), Failure> {
-    let subject = subject::id(&node.vault, subject_reference);
+    let ids = SubjectIds::new(&node.vault, &composed_text(subject_reference));
     let limit = limit.clamp(1, MAX_PAGE);
     let found = node
         .store
         .read("list_consents", move |tx| {
             Box::pin(async move {
                 let before = after.map(|place| (place.recorded_at, place.consent_id));
+                let subject = ids.read(tx).await?;
                 let stored = consent::list(tx, subject, before, limit).await?;
                 with_withdrawals(tx, stored).await
             })

@@ -9,6 +9,7 @@ use lotse_core::release::{self, Permit};
 
 use crate::action::covering::Consents;
 use crate::action::guard;
+use crate::action::subject::SubjectIds;
 use crate::action::submit_referrals::Asked;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -25,13 +26,14 @@ pub struct Preview {
 /// Previews a referral.
 pub async fn preview_referral(node: &Arc<Node>, handover: Handover) -> Result<Preview, Failure> {
     let peer: AgencyId = handover.recipient.clone();
-    let subject = lotse_store::subject::id(&node.vault, &handover.subject_reference);
+    let ids = SubjectIds::new(&node.vault, &handover.subject_reference);
     let named: Vec<_> = handover.consent.into_iter().collect();
     let recipient = peer.clone();
-    let read = node
-        .store
-        .read("preview", move |tx| Box::pin(async move { Consents::read(tx, &recipient, vec![subject], named).await }));
+    let read = node.store.read("preview", move |tx| {
+        Box::pin(async move { Consents::read(tx, &recipient, ids.all().collect(), named).await })
+    });
     let consents = read.await?;
+    let subject = ids.with_consents(&consents, handover.consent);
     let of_subject: Vec<&Consent> =
         consents.of(subject, handover.consent).into_iter().map(|towards| &towards.consent).collect();
     let federation = node.federation.get();

@@ -5,6 +5,7 @@
 
 mod hints;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use lotse_store::subject::{self, NewAlias, NewSubject};
 use lotse_store::vault::{Place, Vault};
 use lotse_store::{StoreError, Tx};
 
+use crate::action::subject::SubjectIds;
 use crate::entry::{self, Draft, EntryKind};
 use crate::failure::Failure;
 use crate::node::Node;
@@ -70,15 +72,21 @@ pub(super) fn place(consent_id: &Id) -> Place<'_> {
 }
 
 /// A consent with all that is drawn and encrypted for it before the transaction, which may run twice.
+#[derive(Clone)]
 struct Item {
     consent: NewConsent,
+    /// Digest of the consent with its texts as they were given, where composing them changed one.
+    digest_as_given: Option<Digest>,
     subject: NewSubject,
+    /// The ids that its subject may have.
+    subject_ids: SubjectIds,
     recipients: Vec<Drawn>,
     supersedes: Option<Id>,
     draft: Draft,
 }
 
 /// What is drawn for one recipient.
+#[derive(Clone)]
 struct Drawn {
     recipient: AgencyId,
     consent_ref: Id,
@@ -107,8 +115,11 @@ fn prepare_one(node: &Node, call: &Draft, consent: RecordableConsent, at: Timest
         subject_ref: Id::random(random),
         form_commitment: consent.form_digest.map_or(Vec::new(), |form| commitment(&secret, recipient, form)),
     };
+    let digest = |bytes: &Vec<u8>| Digest::keyed(node.vault.id_key(), Kind::Consent, &[bytes]);
     Ok(Item {
         recipients: consent.recipients.iter().map(drawn).collect(),
+        digest_as_given: consent.bytes_as_given.as_ref().map(digest),
+        subject_ids: SubjectIds::new(&node.vault, &consent.subject_reference),
         supersedes: consent.supersedes,
         draft: draft(call, &consent),
         consent: NewConsent {
@@ -125,7 +136,7 @@ fn prepare_one(node: &Node, call: &Draft, consent: RecordableConsent, at: Timest
             given_at: consent.given_at,
             expires_at: consent.expires_at,
             releases_from_secrecy: consent.releases_from_secrecy,
-            content_digest: Digest::keyed(node.vault.id_key(), Kind::Consent, &[&consent.bytes]),
+            content_digest: digest(&consent.bytes),
             recorded_at: at,
             content: node.vault.seal(random, place(&consent.id), &content)?,
         },
@@ -164,6 +175,7 @@ async fn record(tx: &mut Tx, node: &Node, items: &[Item]) -> Result<Vec<Result<R
     let ids: HashSet<Id> =
         items.iter().flat_map(|item| [item.consent.consent_id].into_iter().chain(item.supersedes)).collect();
     let known = consent::known(tx, ids.into_iter().collect()).await?;
+    let items = &with_known_subjects(tx, items).await?[..];
     let results = judge(items, known, node.withdrawn_and_lost.get());
     let is_new = |result: &Result<Recorded, Reason>| result.is_ok_and(|recorded| !recorded.repeated);
     let new: Vec<&Item> =
@@ -172,6 +184,21 @@ async fn record(tx: &mut Tx, node: &Node, items: &[Item]) -> Result<Vec<Result<R
         write(tx, node, &new).await?;
     }
     Ok(results)
+}
+
+/// Puts consents to the subjects that are known, also under an id from before references were composed.
+async fn with_known_subjects<'a>(tx: &mut Tx, items: &'a [Item]) -> Result<Cow<'a, [Item]>, StoreError> {
+    let may_be_older = |item: &&Item| item.subject_ids.decomposed.is_some();
+    let ids: Vec<Id> = items.iter().filter(may_be_older).flat_map(|item| item.subject_ids.all()).collect();
+    if ids.is_empty() {
+        return Ok(Cow::Borrowed(items));
+    }
+    let known = subject::known(tx, &ids).await?;
+    let mut items = items.to_vec();
+    for item in &mut items {
+        item.consent.subject = item.subject_ids.known_among(&known);
+    }
+    Ok(Cow::Owned(items))
 }
 
 /// Decides in the order of the items, so that one can repeat or supersede another of the same batch.
@@ -185,7 +212,8 @@ fn judge(
     let judge_one = |item: &Item| {
         let consent = &item.consent;
         if let Some(known) = known.get(&consent.consent_id) {
-            let same = known.content_digest == consent.content_digest;
+            let digests = [Some(consent.content_digest), item.digest_as_given];
+            let same = digests.contains(&Some(known.content_digest));
             return if same {
                 Ok(Recorded { state: known.state, repeated: true })
             } else {
@@ -209,7 +237,8 @@ fn judge(
 }
 
 async fn write(tx: &mut Tx, node: &Node, items: &[&Item]) -> Result<(), StoreError> {
-    subject::insert(tx, items.iter().map(|item| item.subject.clone()).collect()).await?;
+    let is_own = |item: &&&Item| item.consent.subject == item.subject.subject; // else it is known under its older id
+    subject::insert(tx, items.iter().filter(is_own).map(|item| item.subject.clone()).collect()).await?;
     consent::insert(tx, items.iter().map(|item| item.consent.clone()).collect()).await?;
     let recipients: Vec<(&Item, &Drawn)> =
         items.iter().flat_map(|item| item.recipients.iter().map(move |drawn| (*item, drawn))).collect();

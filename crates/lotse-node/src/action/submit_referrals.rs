@@ -32,6 +32,7 @@ use crate::action::cut::{self, Candidate, Frame, Ground};
 use crate::action::expire_consents::expire;
 use crate::action::guard;
 use crate::action::outgoing::{Outgoing, place};
+use crate::action::subject::SubjectIds;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::Failure;
 use crate::federation::Federation;
@@ -130,8 +131,10 @@ struct Job {
 struct Item {
     submission: Submission,
     record_id: Id,
-    subject: Id,
+    subject: SubjectIds,
     digest: ContentDigest,
+    /// That of the content with its texts as they were given, where composing them changed one.
+    digest_as_given: Option<ContentDigest>,
     content: Outgoing,
     request: Bytes,
 }
@@ -149,9 +152,13 @@ impl Job {
             submissions.iter().map(|s| Id::of_record(id_key, &s.system, &s.handover.idempotency_key, peer)).collect();
         let plain: Vec<_> = ids.iter().zip(&submissions).map(|(id, s)| (place(id), &s.handover.content[..])).collect();
         let sealed = node.vault.seal_many(&*node.random, &plain)?;
+        let as_given = |submission: &Submission, record_id: &Id| {
+            submission.handover.digest_as_given.map(|plain| ContentDigest::new(id_key, record_id, plain))
+        };
         let items = submissions.into_iter().zip(ids).zip(sealed).map(|((submission, record_id), (sealed, key))| Item {
-            subject: lotse_store::subject::id(&node.vault, &submission.handover.subject_reference),
+            subject: SubjectIds::new(&node.vault, &submission.handover.subject_reference),
             digest: ContentDigest::new(id_key, &record_id, submission.handover.digest()),
+            digest_as_given: as_given(&submission, &record_id),
             request: request(&submission).encode().into(),
             content: Outgoing { bytes: submission.handover.content.clone(), sealed, key },
             submission,
@@ -210,7 +217,7 @@ impl Job {
 
     /// Reads the consents that the decisions need, by subject.
     async fn consents(&self, tx: &mut Tx, fresh: &[usize]) -> Result<Consents, StoreError> {
-        let subjects = fresh.iter().map(|&place| self.items[place].subject).collect();
+        let subjects = fresh.iter().flat_map(|&place| self.items[place].subject.all()).collect();
         let named = fresh.iter().filter_map(|&place| self.items[place].submission.handover.consent).collect();
         Consents::read(tx, &self.peer, subjects, named).await
     }
@@ -219,9 +226,10 @@ impl Job {
         let item = &self.items[place];
         let handover = &item.submission.handover;
         guard::releasable(&self.node, federation, &self.peer, at).map_err(|reason| vec![Refusal::from(reason)])?;
-        let asked = Asked { node: &self.node, peer: &self.peer, subject: item.subject, handover };
+        let subject = item.subject.with_consents(consents, handover.consent);
+        let asked = Asked { node: &self.node, peer: &self.peer, subject, handover };
         asked.is_in_time(at)?;
-        let of_subject = consents.of(item.subject, handover.consent);
+        let of_subject = consents.of(subject, handover.consent);
         let consents: Vec<&Consent> = of_subject.iter().map(|towards| &towards.consent).collect();
         let permit = release::decide(&asked.release(), &federation.agreements, &consents, at, &mut NoNotes)?;
         let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent);
@@ -259,7 +267,7 @@ impl Job {
                 &Ok((ref permit, towards)) => {
                     let item = &self.items[place];
                     let content = item.content.without(&self.node, &item.record_id, permit.left_out)?;
-                    items.push(self.new_item(place, permit, content.sealed.clone(), at));
+                    items.push(self.new_item(place, permit, towards.consent.subject, content.sealed.clone(), at));
                     permitted.push((place, permit, towards, content));
                 }
                 Err(refusals) => entries.push(self.refusal_entry(place, refusals, at)),
@@ -335,7 +343,7 @@ impl Job {
         Ok(shipment)
     }
 
-    fn new_item(&self, place: usize, permit: &Permit, content: Sealed, at: Timestamp) -> NewItem {
+    fn new_item(&self, place: usize, permit: &Permit, subject: Id, content: Sealed, at: Timestamp) -> NewItem {
         let item = &self.items[place];
         let handover = &item.submission.handover;
         let latest = at.plus(MAX_LIFE);
@@ -347,7 +355,7 @@ impl Job {
             system: item.submission.system.clone(),
             idempotency_key: handover.idempotency_key.clone(),
             content_digest: item.digest.to_store(),
-            subject: Some(item.subject),
+            subject: Some(subject),
             purpose: handover.referral.purpose,
             present: permit.categories,
             left_out: permit.left_out,

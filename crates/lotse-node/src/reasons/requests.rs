@@ -18,6 +18,7 @@ use crate::edge::{Limits, tests as edge};
 use crate::failure::Failure;
 use crate::grpc::access::SUBMIT_REFERRAL;
 use crate::identity::{Role, Side};
+use crate::testing::FIRST_DAY;
 use crate::tls::tests::kit::{Agency, HandClock};
 use crate::tls::{Standing, TrustStore};
 use crate::wire::referral::parse_handover;
@@ -30,7 +31,7 @@ async fn consented() -> Pair {
 
 pub(super) fn a_malformed_handover() -> Vec<Reason> {
     let handover = ReferralHandover { recipient: "Not An Agency".into(), ..ReferralHandover::default() };
-    parse_handover(handover).err().map(|failure| causes(&failure)).unwrap_or_default()
+    parse_handover(handover, FIRST_DAY.parse().unwrap()).err().map(|failure| causes(&failure)).unwrap_or_default()
 }
 
 pub(super) async fn a_key_with_other_content() -> Vec<Reason> {

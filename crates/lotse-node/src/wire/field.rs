@@ -4,7 +4,9 @@ use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 
 use crate::failure::{Cause, ErrorKind, Failure};
+use crate::wire::text::hidden;
 use crate::wire::time::parse_date;
+use crate::wording::Wording;
 
 /// Longest ordinary text, in characters.
 pub const MAX_TEXT: usize = 200;
@@ -18,38 +20,35 @@ pub struct Findings(Vec<Cause>);
 
 impl Findings {
     /// Notes that a field has a value that is not allowed.
-    pub fn invalid(&mut self, field: &str, message: impl AsRef<str>) {
-        self.note(Reason::FieldInvalid, field, message.as_ref());
+    pub fn invalid(&mut self, field: &str, wording: impl Into<Wording>) {
+        self.0.push(Cause::of_field(Reason::FieldInvalid, field, wording));
     }
 
     /// Notes that a required field is missing.
     pub fn missing(&mut self, field: &str) {
-        self.note(Reason::FieldMissing, field, "is required");
+        self.missing_with(field, ("ist nötig", "is required"));
+    }
+
+    /// Notes that a required field is missing, and what to do.
+    pub fn missing_with(&mut self, field: &str, wording: impl Into<Wording>) {
+        self.0.push(Cause::of_field(Reason::FieldMissing, field, wording));
     }
 
     /// Notes that a field is too large.
-    pub fn too_large(&mut self, field: &str, message: &str) {
-        self.note(Reason::TooLarge, field, message);
+    pub fn too_large(&mut self, field: &str, wording: impl Into<Wording>) {
+        self.0.push(Cause::of_field(Reason::TooLarge, field, wording));
     }
 
-    fn note(&mut self, reason: Reason, field: &str, message: &str) {
-        let message = format!("{field}: {message}");
-        self.0.push(Cause { reason, message, category: None, field: Some(field.to_string()) });
-    }
-
-    /// Checks a text that may be empty: at most so many characters, no control characters, no space at its ends.
+    /// Checks a text that may be empty: at most so many characters, each of which can be seen, no space at its ends.
     pub fn text(&mut self, field: &str, text: &str, most: usize) {
         // No text has more characters than bytes: most need not be counted.
         if text.len() <= most && is_plain(text) {
             return;
         }
         if text.len() > most && text.chars().count() > most {
-            self.too_large(field, &format!("at most {most} characters"));
-        } else if text.contains(char::is_control)
-            || text.starts_with(char::is_whitespace)
-            || text.ends_with(char::is_whitespace)
-        {
-            self.invalid(field, "no control characters, no space at either end");
+            self.too_large(field, (format!("höchstens {most} Zeichen"), format!("at most {most} characters")));
+        } else if let Some(wrong) = wrong_characters(text) {
+            self.invalid(field, wrong);
         }
     }
 
@@ -61,7 +60,7 @@ impl Findings {
     /// Checks a day that may be empty.
     pub fn date(&mut self, field: &str, text: &str) {
         if !text.is_empty() && parse_date(text).is_none() {
-            self.invalid(field, "write a day as YYYY-MM-DD");
+            self.invalid(field, ("einen Tag als JJJJ-MM-TT schreiben", "write a day as YYYY-MM-DD"));
         }
     }
 
@@ -73,7 +72,7 @@ impl Findings {
     /// Checks a code that may be zero: it must be in the list.
     pub fn code(&mut self, field: &str, known: bool) {
         if !known {
-            self.invalid(field, "unknown code");
+            self.invalid(field, ("unbekannter Code", "unknown code"));
         }
     }
 
@@ -86,14 +85,15 @@ impl Findings {
     pub fn digits(&mut self, field: &str, text: &str, lengths: std::ops::RangeInclusive<usize>) {
         let fits = lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         if !text.is_empty() && !fits {
-            self.invalid(field, format!("{} to {} digits", lengths.start(), lengths.end()));
+            let (least, most) = (lengths.start(), lengths.end());
+            self.invalid(field, (format!("{least} bis {most} Ziffern"), format!("{least} to {most} digits")));
         }
     }
 
     /// Checks the length of a list.
     pub fn items(&mut self, field: &str, count: usize) {
         if count > MAX_ITEMS {
-            self.too_large(field, &format!("at most {MAX_ITEMS} items"));
+            self.too_large(field, (format!("höchstens {MAX_ITEMS} Einträge"), format!("at most {MAX_ITEMS} items")));
         }
     }
 
@@ -114,7 +114,8 @@ impl Findings {
         let mut parts = tag.split('-');
         let fits = parts.next().is_some_and(primary) && parts.all(subtag) && tag.len() <= 35;
         if !tag.is_empty() && !fits {
-            self.invalid(field, "write a language tag such as de, uk or ar (BCP 47)");
+            let german = "eine Sprache als Kürzel wie de, uk oder ar schreiben (BCP 47)";
+            self.invalid(field, (german, "write a language tag such as de, uk or ar (BCP 47)"));
         }
     }
 
@@ -122,7 +123,8 @@ impl Findings {
     pub fn key(&mut self, field: &str, key: &str, most: usize) {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
         if key.len() > most || !key.bytes().all(allowed) {
-            self.invalid(field, format!("at most {most} of letters, digits and . _ : -"));
+            let german = format!("höchstens {most} Zeichen: a bis z, A bis Z, Ziffern und . _ : -");
+            self.invalid(field, (german, format!("at most {most} of letters, digits and . _ : -")));
         }
     }
 
@@ -132,7 +134,9 @@ impl Findings {
             self.missing(field);
             return None;
         }
-        text.parse().map_err(|error: lotse_core::id::AgencyIdError| self.invalid(field, error.to_string())).ok()
+        let german = "ist keine Kennung einer Stelle; sie sieht so aus: jc-hanau.hessen.example";
+        let wrong = |error: lotse_core::id::AgencyIdError| self.invalid(field, (german, error.to_string()));
+        text.parse().map_err(wrong).ok()
     }
 
     /// Parses an identifier that may be empty; notes what is wrong.
@@ -140,7 +144,9 @@ impl Findings {
         if text.is_empty() {
             return None;
         }
-        text.parse().map_err(|error: lotse_core::id::IdError| self.invalid(field, error.to_string())).ok()
+        let german = "ist keine UUID; sie sieht so aus: 0198c5a4-7d3e-7cc0-8000-000000000001";
+        let wrong = |error: lotse_core::id::IdError| self.invalid(field, (german, error.to_string()));
+        text.parse().map_err(wrong).ok()
     }
 
     /// Returns the value if nothing was found, else everything that was found.
@@ -153,6 +159,29 @@ impl Findings {
     }
 }
 
+/// Says which character of a text is not allowed; none if all are.
+fn wrong_characters(text: &str) -> Option<Wording> {
+    if text.contains(['\n', '\r']) {
+        return Some(
+            ("hat einen Zeilenumbruch: in eine Zeile schreiben", "has a line break: write it on one line").into(),
+        );
+    }
+    if text.contains(char::is_control) {
+        return Some(("hat ein Steuerzeichen (Tabulator?)", "has a control character (a tab?)").into());
+    }
+    if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
+        return Some(("hat ein Leerzeichen am Anfang oder am Ende", "has a space at its begin or end").into());
+    }
+    let number = u32::from(hidden(text)?);
+    Some(
+        (
+            format!("hat das Zeichen U+{number:04X}, das niemand sieht oder jeder anders: neu schreiben"),
+            format!("has the character U+{number:04X}, which nobody sees or everybody differently: write it anew"),
+        )
+            .into(),
+    )
+}
+
 /// Tells whether a text is printable ASCII without a space at either end, as most are: no other check can find anything in it.
 fn is_plain(text: &str) -> bool {
     let space_at_end = text.starts_with(' ') || text.ends_with(' ');
@@ -161,6 +190,8 @@ fn is_plain(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use lotse_core::agreement::words::Language;
+
     use super::*;
 
     fn findings(check: impl FnOnce(&mut Findings)) -> Vec<Reason> {
@@ -201,6 +232,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_character_is_named_by_its_number_in_both_languages_and_the_text_is_not_repeated() {
+        let wrong = |text: &str| {
+            let mut findings = Findings::default();
+            findings.text("city", text, 99);
+            let cause = findings.finish(Some(())).unwrap_err().causes.remove(0);
+            [Language::German, Language::English].map(|language| cause.text(language).to_string())
+        };
+        let [german, english] = wrong("Geheim\u{202e}");
+        assert!(english.starts_with("city: has the character U+202E, "), "{english}");
+        assert!(german.starts_with("city: hat das Zeichen U+202E, "), "{german}");
+        assert!(![german, english].concat().contains("Geheim"));
+        assert_eq!(wrong("Ha\nnau")[1], "city: has a line break: write it on one line");
+        assert_eq!(wrong("Ha\tnau")[1], "city: has a control character (a tab?)");
+        assert_eq!(wrong("Hanau ")[1], "city: has a space at its begin or end");
+    }
+
+    #[test]
     fn good_values_pass() {
         assert!(
             findings(|f| {
@@ -224,6 +272,9 @@ mod tests {
             ("control in ASCII", |f| f.text("x", "a\u{7f}b", 9)),
             ("control beyond ASCII", |f| f.text("x", "a\u{85}b", 9)),
             ("control beside an umlaut", |f| f.text("x", "ä\u{7}ö", 9)),
+            ("letter without width", |f| f.text("x", "Jo\u{200b}rg", 9)),
+            ("letter that turns the text", |f| f.text("x", "\u{202e}groJ", 9)),
+            ("letter for private use", |f| f.text("x", "J\u{e000}rg", 9)),
             ("day that does not exist", |f| f.date("x", "2026-02-30")),
             ("digits with a letter", |f| f.digits("x", "0643501a", 8..=8)),
             ("language in capitals", |f| f.language("x", "DE")),

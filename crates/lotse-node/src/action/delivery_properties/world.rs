@@ -169,14 +169,15 @@ impl World {
     async fn submit(&mut self, key: u8, person: u8, categories: u16, at_once: bool, leave_out: bool) {
         let owner = self.node(Side::Owner);
         let present = set(categories).or(Category::Identity.into()).or(Category::Languages.into());
-        let handover = parse_handover(ReferralHandover {
+        let handover = ReferralHandover {
             idempotency_key: format!("key-{key}"),
             recipient: self.node(Side::Holder).agency.to_string(),
             subject_reference: format!("person-{person}"),
             referral: Some(referral(present)),
             uncovered: if leave_out { Uncovered::LeaveOut as i32 } else { 0 },
             ..ReferralHandover::default()
-        });
+        };
+        let handover = parse_handover(handover, owner.now());
         let submission = Submission {
             system: "akte".into(),
             actor: "spiffe://jc.example/system/akte".into(),

@@ -154,14 +154,14 @@ impl Pair {
             ..proto::Referral::default()
         };
         change(&mut referral);
-        parse_handover(ReferralHandover {
+        let handover = ReferralHandover {
             idempotency_key: key.into(),
             recipient: self.holder.agency.to_string(),
             subject_reference: subject.into(),
             referral: Some(referral),
             ..ReferralHandover::default()
-        })
-        .unwrap()
+        };
+        parse_handover(handover, self.owner.now()).unwrap()
     }
 
     pub(crate) async fn submit(&self, handovers: &[Handover], timing: Timing) -> Outcome {

@@ -1,11 +1,19 @@
 //! Idempotency keys: the same key with the same content is the same referral for ever; with other content it is an error.
 
-use lotse_core::id::Id;
+use lotse_core::id::{Digest, Id};
 use lotse_core::reason::Reason;
 use lotse_store::outbox;
 
-use super::{Job, Submitted};
+use super::{Item, Job, Submitted};
 use crate::failure::{ErrorKind, Failure};
+
+impl Item {
+    /// Returns whether the same content was stored, also before its texts were composed.
+    fn is_stored_as(&self, stored: Digest) -> bool {
+        let digests = [Some(self.digest), self.digest_as_given];
+        digests.into_iter().flatten().any(|digest| digest.is_stored_as(stored))
+    }
+}
 
 impl Job {
     /// Places of items that are new here and in this batch.
@@ -54,7 +62,7 @@ impl Job {
         let first = self.items[..place].iter().position(|before| before.record_id == item.record_id);
         let stored = known.iter().find(|(id, _)| *id == item.record_id).map(|(_, known)| known);
         match (stored, first) {
-            (Some(known), _) if item.digest.is_stored_as(known.content_digest) => Ok(Submitted {
+            (Some(known), _) if item.is_stored_as(known.content_digest) => Ok(Submitted {
                 record_id: item.record_id,
                 delivery: known.state,
                 state: known.referral_state,
