@@ -24,7 +24,7 @@ const OTHERS: [&str; 9] = [
 ];
 
 /// Date of birth.
-pub const BIRTH_DATE: &str = "1893-02-17";
+pub const BIRTH_DATE: &str = "1903-02-17";
 /// Key of a municipality.
 pub const RESIDENCE: &str = "97531864";
 /// Key of another one.

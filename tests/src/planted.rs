@@ -126,12 +126,11 @@ fn canary_of(field: &str, old: &str, key: &str) -> Option<String> {
     // One person is refused for a day that there is not.
     let is_day = !old.ends_with("-02-31");
     Some(match field {
-        "familyName" | "givenNames" | "birthName" | "street" | "city" | "phone" | "boundEmployer"
-        | "legalParagraph" | "title" | "institution" | "occupation" | "labels" | "text" => {
-            text(&format!("{key}-{field}"))
-        }
+        "familyName" | "givenNames" | "birthName" | "street" | "city" | "boundEmployer" | "legalParagraph"
+        | "title" | "institution" | "occupation" | "labels" | "text" => text(&format!("{key}-{field}")),
         "assessedByRole" | "releasedFromSecrecy" => text(field),
         "subjectReference" => text(old),
+        "phone" => format!("{}-06181", text(&format!("{key}-{field}"))),
         "email" => format!("{}@muster.example", text(&format!("{key}-{field}"))),
         "postalCode" => text("P"),
         "birthDate" if is_day => canary::BIRTH_DATE.into(),

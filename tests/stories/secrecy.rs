@@ -88,7 +88,7 @@ fn referral() -> Referral {
             street: text("street"),
             postal_code: text("P"),
             city: text("city"),
-            phone: text("phone"),
+            phone: format!("{}-06181", text("phone")),
             email: format!("{}@example.org", text("email")),
             preferred_language: canary::LANGUAGE.into(),
         }),

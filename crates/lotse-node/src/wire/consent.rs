@@ -1,5 +1,8 @@
 //! Consents as systems record and withdraw them, and as they read them back.
 
+use std::borrow::Cow;
+
+use lotse_core::agreement::words::{Language, Term};
 use lotse_core::category::{Categories, Category};
 use lotse_core::consent::{ConsentForm, ConsentState, GivenBy};
 use lotse_core::feedback::FeedbackLevel;
@@ -13,8 +16,11 @@ use prost::Message;
 
 use crate::failure::Failure;
 use crate::wire::field::{Findings, MAX_ITEMS, MAX_TEXT};
+use crate::wire::plausible::check_reference;
 use crate::wire::referral::MAX_KEY;
+use crate::wire::text::composed;
 use crate::wire::time;
+use crate::wording::Wording;
 
 mod capacity;
 #[cfg(test)]
@@ -22,6 +28,27 @@ pub(crate) mod tests;
 
 /// How far a system's clock may be ahead of this node's.
 const MAX_AHEAD: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// The year that stands for "no end".
+const NO_END_YEAR: i16 = 9999;
+
+/// Says what to do about a consent that has no end.
+pub fn no_end() -> Wording {
+    let german = format!(
+        "31.12.9999 heißt: kein Ende. Eine Einwilligung braucht eines: den letzten Tag angeben, in der Regel höchstens {LONG_TERM_YEARS} Jahre nach ihrem Beginn"
+    );
+    let english = format!(
+        "the year 9999 means that there is no end, and a consent needs one: give its last day, usually at most {LONG_TERM_YEARS} years after its begin"
+    );
+    (german, english).into()
+}
+
+/// Years after which the term of a consent looks like a slip.
+pub const LONG_TERM_YEARS: u8 = 10;
+
+const NO_NOTICE: &str = "must be true: without this notice there is no consent";
+const NO_NOTICE_GERMAN: &str = "muss ja sein: ohne diesen Hinweis gibt es keine Einwilligung";
+const NAMED_TWICE: (&str, &str) = ("ist doppelt genannt", "is named twice");
 
 /// A consent as a system records it, well formed. Has no `Debug`: it names the subject.
 #[derive(Clone)]
@@ -60,15 +87,20 @@ pub struct RecordableConsent {
     pub recorded_by: String,
     /// Consent that this one replaces.
     pub supersedes: Option<Id>,
-    /// Encoded `lotse.record.v1.Consent` as it was given: personal data.
+    /// Encoded `lotse.record.v1.Consent`, its texts composed: personal data.
     pub bytes: Vec<u8>,
+    /// The same with its texts as they were given, where that differs: so it was stored before texts were composed.
+    pub bytes_as_given: Option<Vec<u8>>,
 }
 
 /// Parses a consent that a system of the agency `own` records now. All that is wrong is told at once.
 pub fn parse(consent: Option<&proto::Consent>, own: &AgencyId, now: Timestamp) -> Result<RecordableConsent, Failure> {
     let mut f = Findings::default();
-    let parsed = match consent {
-        Some(consent) => check(consent, own, now, &mut f),
+    let parsed = match consent.map(|given| (given, composed(given))) {
+        Some((given, consent)) => {
+            let bytes_as_given = matches!(consent, Cow::Owned(_)).then(|| given.encode_to_vec());
+            check(&consent, own, now, &mut f).map(|parsed| RecordableConsent { bytes_as_given, ..parsed })
+        }
         None => {
             f.missing("consent");
             None
@@ -113,6 +145,7 @@ fn check(consent: &proto::Consent, own: &AgencyId, now: Timestamp, f: &mut Findi
         recorded_by: consent.recorded_by.clone(),
         supersedes,
         bytes: consent.encode_to_vec(),
+        bytes_as_given: None,
     })
 }
 
@@ -125,6 +158,7 @@ fn required_id(field: &str, text: &str, f: &mut Findings) -> Option<Id> {
 
 fn texts(consent: &proto::Consent, f: &mut Findings) {
     f.required_text("consent.subject_reference", &consent.subject_reference, MAX_KEY);
+    check_reference("consent.subject_reference", &consent.subject_reference, f);
     if consent.text_language.is_empty() {
         f.missing("consent.text_language");
     }
@@ -149,7 +183,7 @@ fn notices(notices: Option<&proto::Notices>, f: &mut Findings) {
         ("consent.notices.right_to_withdraw", notices.right_to_withdraw),
     ] {
         if !told {
-            f.invalid(field, "must be true: without this notice there is no consent");
+            f.invalid(field, (NO_NOTICE_GERMAN, NO_NOTICE));
         }
     }
 }
@@ -188,9 +222,10 @@ fn recipients(field: &str, texts: &[String], own: Option<&AgencyId>, f: &mut Fin
         let field = format!("{field}[{place}]");
         let Some(agency) = f.agency(&field, text) else { continue };
         if Some(&agency) == own {
-            f.invalid(&field, "is the own agency: a consent names those who receive");
+            let german = "ist die eigene Stelle: eine Einwilligung nennt die empfangenden";
+            f.invalid(&field, (german, "is the own agency: a consent names those who receive"));
         } else if found.contains(&agency) {
-            f.invalid(&field, "is named twice");
+            f.invalid(&field, NAMED_TWICE);
         } else {
             found.push(agency);
         }
@@ -204,7 +239,7 @@ fn set<T: Member>(field: &str, numbers: &[i32], from: impl Fn(i32) -> Option<T>,
     for (place, &number) in numbers.iter().take(MAX_ITEMS).enumerate() {
         match from(number) {
             None => f.code(&format!("{field}[{place}]"), false),
-            Some(value) if found.contains(value) => f.invalid(&format!("{field}[{place}]"), "is named twice"),
+            Some(value) if found.contains(value) => f.invalid(&format!("{field}[{place}]"), NAMED_TWICE),
             Some(value) => found = found.or(value.into()),
         }
     }
@@ -221,16 +256,24 @@ fn explicit(
     let explicit = set(FIELD, &consent.explicit_categories, Category::from_number, f);
     let ordinary = explicit.without(explicit.special());
     if !ordinary.is_empty() {
-        f.invalid(FIELD, format!("only special categories are named here, not {ordinary}"));
+        let german = format!("hier stehen nur besondere Datenkategorien, nicht {}", german_names(ordinary));
+        f.invalid(FIELD, (german, format!("only special categories are named here, not {ordinary}")));
     }
     let missing = explicit.without(categories);
     if !missing.is_empty() {
-        f.invalid(FIELD, format!("name these in consent.categories too: {missing}"));
+        let german = format!("auch bei den Datenkategorien nennen: {}", german_names(missing));
+        f.invalid(FIELD, (german, format!("name these in consent.categories too: {missing}")));
     }
     if form == Some(ConsentForm::Oral) && !explicit.is_empty() {
-        f.invalid(FIELD, "special categories need a written or electronic consent (SGB X § 67b para. 2)");
+        let german =
+            "besondere Datenkategorien brauchen eine schriftliche oder elektronische Einwilligung (§ 67b Abs. 2 SGB X)";
+        f.invalid(FIELD, (german, "special categories need a written or electronic consent (SGB X § 67b para. 2)"));
     }
     explicit
+}
+
+fn german_names(categories: Categories) -> String {
+    categories.iter().map(|category| category.term(Language::German)).collect::<Vec<_>>().join(", ")
 }
 
 fn feedback(number: i32, f: &mut Findings) -> FeedbackLevel {
@@ -242,15 +285,19 @@ fn feedback(number: i32, f: &mut Findings) -> FeedbackLevel {
 fn given_at(consent: &proto::Consent, now: Timestamp, f: &mut Findings) -> Option<Timestamp> {
     let given_at = required_time("consent.given_at", consent.given_at.as_ref(), f)?;
     if given_at > now.plus(MAX_AHEAD) {
-        f.invalid("consent.given_at", "lies in the future");
+        f.invalid("consent.given_at", ("liegt in der Zukunft", "lies in the future"));
     }
     Some(given_at)
 }
 
 fn expires_at(consent: &proto::Consent, given_at: Option<Timestamp>, f: &mut Findings) -> Option<Timestamp> {
     let expires_at = required_time("consent.expires_at", consent.expires_at.as_ref(), f)?;
+    if expires_at.date().year() >= NO_END_YEAR {
+        f.invalid("consent.expires_at", no_end());
+    }
     if given_at.is_some_and(|given_at| expires_at <= given_at) {
-        f.invalid("consent.expires_at", "must be after consent.given_at");
+        let german = "muss nach dem Beginn der Einwilligung liegen";
+        f.invalid("consent.expires_at", (german, "must be after consent.given_at"));
     }
     Some(expires_at)
 }
@@ -262,7 +309,7 @@ fn required_time(field: &str, at: Option<&pbjson_types::Timestamp>, f: &mut Find
     };
     let at = time::parse(at);
     if at.is_none() {
-        f.invalid(field, "is not a time");
+        f.invalid(field, ("ist keine Zeit", "is not a time"));
     }
     at
 }
@@ -277,7 +324,8 @@ fn form_digest(consent: &proto::Consent, form: Option<ConsentForm>, f: &mut Find
     }
     let digest = consent.form_sha256.parse().ok();
     if digest.is_none() {
-        f.invalid(FIELD, "write a SHA-256 as 64 hexadecimal digits");
+        let german = "eine SHA-256-Prüfsumme mit 64 Hexadezimalziffern schreiben";
+        f.invalid(FIELD, (german, "write a SHA-256 as 64 hexadecimal digits"));
     }
     digest
 }
@@ -285,10 +333,9 @@ fn form_digest(consent: &proto::Consent, form: Option<ConsentForm>, f: &mut Find
 fn supersedes(consent: &proto::Consent, f: &mut Findings) -> Option<Id> {
     let supersedes = f.id("consent.supersedes", &consent.supersedes);
     if consent.refused && !consent.supersedes.is_empty() {
-        f.invalid(
-            "consent.supersedes",
-            "a refusal replaces no consent: withdraw the old one if the person withdraws it",
-        );
+        let german = "eine Verweigerung ersetzt keine Einwilligung: die alte widerrufen, wenn die Person sie widerruft";
+        let english = "a refusal replaces no consent: withdraw the old one if the person withdraws it";
+        f.invalid("consent.supersedes", (german, english));
     }
     supersedes
 }

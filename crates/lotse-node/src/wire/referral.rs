@@ -1,5 +1,7 @@
 //! Referrals and answers as systems hand them over and as envelopes carry them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use lotse_core::answer::AnswerContent;
 use lotse_core::category::Categories;
@@ -14,8 +16,8 @@ use prost::Message;
 
 use crate::failure::Failure;
 use crate::wire::field::Findings;
-use crate::wire::person;
-use crate::wire::time;
+use crate::wire::text::composed;
+use crate::wire::{person, plausible, time};
 
 /// Longest idempotency key, subject reference, staff reference and sender reference, in characters.
 pub const MAX_KEY: usize = 64;
@@ -43,6 +45,8 @@ pub struct Handover {
     pub expires_at: Option<Timestamp>,
     /// Opaque staff reference.
     pub on_behalf_of: String,
+    /// Digest with texts as they were given, where composing them changed one: so it was stored before texts were composed.
+    pub digest_as_given: Option<Digest>,
 }
 
 /// What the rules need to know of a well-formed referral.
@@ -63,41 +67,55 @@ pub struct ReferralFacts {
 impl Handover {
     /// Returns the digest of everything that must be the same when its key is given again.
     pub fn digest(&self) -> Digest {
+        self.digest_of(&self.subject_reference, &self.content)
+    }
+
+    fn digest_of(&self, subject_reference: &str, content: &[u8]) -> Digest {
         let id = |id: Option<Id>| id.map_or([0; 16], |id| *id.as_bytes());
         Digest::concat(&[
-            &(self.subject_reference.len() as u32).to_be_bytes(),
-            self.subject_reference.as_bytes(),
+            &(subject_reference.len() as u32).to_be_bytes(),
+            subject_reference.as_bytes(),
             &id(self.consent),
             &id(self.agreement),
             &[u8::from(self.uncovered == Uncovered::LeaveOut)],
-            &self.content,
+            content,
         ])
     }
 }
 
-/// Parses what a system hands over.
-pub fn parse_handover(handover: agency::ReferralHandover) -> Result<Handover, Failure> {
+/// Parses what a system hands over now. Its texts are composed (Unicode NFC).
+pub fn parse_handover(handover: agency::ReferralHandover, now: Timestamp) -> Result<Handover, Failure> {
+    let rewritten = match composed(&handover) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(rewritten) => Some(rewritten),
+    };
+    let Some(rewritten) = rewritten else { return check_handover(handover, now) };
+    let mut parsed = check_handover(rewritten, now)?;
+    let content = handover.referral.map(|referral| referral.encode_to_vec()).unwrap_or_default();
+    parsed.digest_as_given = Some(parsed.digest_of(&handover.subject_reference, &content));
+    Ok(parsed)
+}
+
+fn check_handover(handover: agency::ReferralHandover, now: Timestamp) -> Result<Handover, Failure> {
     let mut f = Findings::default();
     key("idempotency_key", &handover.idempotency_key, &mut f);
+    plausible::check_reference("idempotency_key", &handover.idempotency_key, &mut f);
     f.required_text("subject_reference", &handover.subject_reference, MAX_KEY);
+    plausible::check_reference("subject_reference", &handover.subject_reference, &mut f);
     f.key("on_behalf_of", &handover.on_behalf_of, MAX_KEY);
     let recipient = f.agency("recipient", &handover.recipient);
     let consent = f.id("consent_id", &handover.consent_id);
     let agreement = f.id("agreement_id", &handover.agreement_id);
-    let uncovered = match agency::Uncovered::try_from(handover.uncovered) {
-        Ok(agency::Uncovered::LeaveOut) => Uncovered::LeaveOut,
-        Ok(_) => Uncovered::Refuse,
-        Err(_) => {
-            f.code("uncovered", false);
-            Uncovered::Refuse
-        }
-    };
+    let uncovered = uncovered(handover.uncovered, &mut f);
     let expires_at = handover.expires_at.as_ref().map(time::parse);
     if expires_at == Some(None) {
-        f.invalid("expires_at", "is not a time");
+        f.invalid("expires_at", ("ist keine Zeit", "is not a time"));
     }
     let facts = match &handover.referral {
-        Some(referral) => check_referral(referral, &mut f).map(|facts| (facts, referral.encode_to_vec().into())),
+        Some(referral) => {
+            plausible::check_referral(referral, time::german_day(now), &mut f);
+            check_referral(referral, &mut f).map(|facts| (facts, referral.encode_to_vec().into()))
+        }
         None => {
             f.missing("referral");
             None
@@ -114,8 +132,20 @@ pub fn parse_handover(handover: agency::ReferralHandover) -> Result<Handover, Fa
         uncovered,
         expires_at: expires_at.flatten(),
         on_behalf_of: handover.on_behalf_of,
+        digest_as_given: None,
     });
     f.finish(parsed)
+}
+
+fn uncovered(number: i32, f: &mut Findings) -> Uncovered {
+    match agency::Uncovered::try_from(number) {
+        Ok(agency::Uncovered::LeaveOut) => Uncovered::LeaveOut,
+        Ok(_) => Uncovered::Refuse,
+        Err(_) => {
+            f.code("uncovered", false);
+            Uncovered::Refuse
+        }
+    }
 }
 
 fn key(field: &str, key: &str, f: &mut Findings) {
@@ -152,7 +182,7 @@ fn services(services: &[i32], f: &mut Findings) {
     if services.is_empty() {
         f.missing("referral.requested_services");
     } else if services.len() > 12 {
-        f.too_large("referral.requested_services", "at most 12 services");
+        f.too_large("referral.requested_services", ("höchstens 12 Leistungen", "at most 12 services"));
     }
     f.each("referral.requested_services", services, |f, &number| {
         let known = proto::RequestedService::try_from(number).is_ok();

@@ -2,33 +2,44 @@
 //! meant.
 
 use lotse_core::reason::Reason;
-use lotse_core::time::Timestamp;
+use lotse_core::time::{DAY, Timestamp};
 
 use crate::failure::Cause;
 use crate::federation::Federation;
-use crate::wire::consent::RecordableConsent;
+use crate::wire::consent::{LONG_TERM_YEARS, RecordableConsent};
+
+/// Days of a year, leap days left out.
+const DAYS_OF_A_YEAR: u64 = 365;
 
 /// Says what looks like a slip in a consent that is given. Nothing depends on it: every release is decided at its own time, and a
 /// recipient's card may be accepted later.
 pub fn hints(consent: &RecordableConsent, federation: &Federation, now: Timestamp) -> Vec<Cause> {
     let mut hints = Vec::new();
+    let days = consent.expires_at.since(consent.given_at).as_secs() / DAY.as_secs();
     if consent.expires_at <= now {
-        let message = format!("its term ended on {}: nothing is released under it", consent.expires_at.date());
-        hints.push(hint(Reason::ConsentExpired, message, "consent.expires_at".into()));
+        let day = consent.expires_at.date();
+        let german = format!("ihre Zeit endete am {day}: unter ihr wird nichts übermittelt");
+        let english = format!("its term ended on {day}: nothing is released under it");
+        hints.push(Cause::about_field(Reason::ConsentExpired, "consent.expires_at", (german, english)));
+    } else if days > u64::from(LONG_TERM_YEARS) * DAYS_OF_A_YEAR {
+        let years = days / DAYS_OF_A_YEAR;
+        let german = format!("sie gilt {years} Jahre: ist ihr Ende richtig?");
+        let english = format!("it lasts {years} years: is its end right?");
+        hints.push(Cause::about_field(Reason::FieldInvalid, "consent.expires_at", (german, english)));
     }
     for (place, recipient) in consent.recipients.iter().enumerate() {
         if !federation.peers.contains_key(recipient) {
-            let message = format!(
+            let german = format!(
+                "von {recipient} ist hier keine Karte angenommen: Schreibweise prüfen (`lotse peer list` zeigt die angenommenen)"
+            );
+            let english = format!(
                 "no card of {recipient} is accepted here: check the spelling (`lotse peer list` shows whose are accepted)"
             );
-            hints.push(hint(Reason::PeerUnknown, message, format!("consent.recipients[{place}]")));
+            let field = format!("consent.recipients[{place}]");
+            hints.push(Cause::about_field(Reason::PeerUnknown, field, (german, english)));
         }
     }
     hints
-}
-
-fn hint(reason: Reason, message: String, field: String) -> Cause {
-    Cause { reason, message, category: None, field: Some(field) }
 }
 
 #[cfg(test)]
@@ -38,6 +49,7 @@ mod tests {
     use super::*;
     use crate::testing::TestNode;
     use crate::wire::consent::tests::{OWN, YOUTH, good, parsed};
+    use crate::wire::time;
 
     fn told(consent: &proto::Consent, federation: &Federation, now: Timestamp) -> Vec<(Reason, String)> {
         let consent = parsed(consent).unwrap_or_else(|failure| panic!("{failure}"));
@@ -52,6 +64,13 @@ mod tests {
         let fits = proto::Consent { recipients: vec![YOUTH.into()], ..good(1) };
         let ends = parsed(&fits).unwrap_or_else(|failure| panic!("{failure}")).expires_at;
         assert_eq!(told(&fits, &federation, own.now()), []);
+        let for_years = |years: u32| {
+            let given_at = Some(time::message(own.now()));
+            let expires_at = Some(time::message(own.now().plus(DAY * (365 * years + 3))));
+            told(&proto::Consent { given_at, expires_at, ..fits.clone() }, &federation, own.now())
+        };
+        assert_eq!(for_years(9), []);
+        assert_eq!(for_years(11), [(Reason::FieldInvalid, "consent.expires_at".to_string())]);
         let over = (Reason::ConsentExpired, "consent.expires_at".to_string());
         assert_eq!(told(&fits, &federation, ends), std::slice::from_ref(&over));
         let misspelt = proto::Consent { recipients: vec![YOUTH.into(), "jugendamt.hesen.example".into()], ..good(1) };

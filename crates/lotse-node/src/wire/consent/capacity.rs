@@ -32,7 +32,8 @@ pub(super) fn check(
     f.required_code("consent.capacity.age_band", capacity.age_band, band.is_ok());
     if band == Ok(proto::AgeBand::Under15) && given_by == Some(GivenBy::Oneself) {
         let who = "under 15 only a legal guardian, a custodian or the person who entrusted the data can consent";
-        f.invalid("consent.given_by", who);
+        let german = "unter 15 können nur gesetzliche Vertretung, Betreuung oder die anvertrauende Person einwilligen";
+        f.invalid("consent.given_by", (german, who));
     }
     let below_18 = matches!(band, Ok(proto::AgeBand::Under15 | proto::AgeBand::AgeBand15To17));
     if below_18 && capacity.assessed_by_role.is_empty() {
@@ -49,7 +50,7 @@ fn changes_at(text: &str, given_at: Option<Timestamp>, f: &mut Findings) -> Opti
     f.date(CHANGES_ON, text);
     let changes_at = beginning_in_germany(parse_date(text)?);
     if given_at.is_some_and(|given_at| changes_at.is_some_and(|changes_at| changes_at <= given_at)) {
-        f.invalid(CHANGES_ON, "must be after the day of consent");
+        f.invalid(CHANGES_ON, ("muss nach dem Tag der Einwilligung liegen", "must be after the day of consent"));
     }
     changes_at
 }

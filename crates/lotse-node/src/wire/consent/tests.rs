@@ -201,3 +201,25 @@ fn an_employer_needs_no_capacity() {
     });
     assert_eq!(found, []);
 }
+
+#[test]
+fn a_term_without_end_and_a_reference_that_is_a_number_of_a_person_are_refused() {
+    let until =
+        |seconds: i64| wrong(|consent| consent.expires_at = Some(pbjson_types::Timestamp { seconds, nanos: 0 }));
+    let invalid = |field: &str| vec![(Reason::FieldInvalid, field.to_string())];
+    assert_eq!(until(253_402_300_799), invalid("consent.expires_at"), "9999-12-31T23:59:59Z");
+    assert_eq!(until(253_370_764_800), invalid("consent.expires_at"), "9999-01-01T00:00:00Z");
+    assert_eq!(until(2_429_913_600), [], "2047-01-01T00:00:00Z");
+    for reference in ["415D012345", "15 070649 C 103", "4,96E+12", "AK\u{202e}1"] {
+        assert_eq!(wrong(|consent| consent.subject_reference = reference.into()), invalid("consent.subject_reference"));
+    }
+}
+
+#[test]
+fn the_texts_of_a_consent_are_composed() {
+    let given = proto::Consent { subject_reference: "Ka\u{308}se-1".into(), ..good(1) };
+    let parsed = parsed(&given).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(parsed.subject_reference, "Käse-1");
+    assert_eq!(parsed.bytes, proto::Consent { subject_reference: "Käse-1".into(), ..good(1) }.encode_to_vec());
+    assert_eq!(parsed.bytes_as_given, Some(given.encode_to_vec()));
+}
