@@ -35,7 +35,7 @@ pub fn lotse(arguments: &[&str]) -> Result<Command> {
     let all: Vec<&str> = ["lotse"].iter().chain(arguments).copied().collect();
     let mut command = Command::new(env::current_exe()?);
     command.args(["lotse_process", "--exact", "--nocapture", "--test-threads=1"]);
-    command.env(ARGUMENTS, serde_json::to_string(&all)?).kill_on_drop(true);
+    command.env(ARGUMENTS, serde_json::to_string(&all)?).env("LC_ALL", "C").kill_on_drop(true);
     Ok(command)
 }
 

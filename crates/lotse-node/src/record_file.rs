@@ -2,15 +2,17 @@
 //! agencies write it (`;` between columns, UTF-8 or Windows-1252, German or English headings).
 //!
 //! Files are read line by line in constant memory. A line that cannot be understood is told with its number, its column or
-//! field and what is allowed; what stands in it is never repeated, because it may be personal data.
+//! field and what is allowed, in German or English; what stands in it is never repeated, because it may be personal data.
 
 mod cell;
 mod cells;
 mod code;
 mod column;
 mod columns;
+mod day;
 mod encoding;
 mod format;
+mod head;
 mod json;
 mod lines;
 mod reader;
@@ -20,14 +22,45 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-pub use cell::{day, german_day, german_time, guarded};
+use lotse_core::agreement::words::Language;
+
+use crate::wording::Wording;
+
+pub use cell::guarded;
 pub use code::{category, purpose};
-pub use column::Column;
+pub use column::{Column, columns_of};
 pub use columns::{CONSENT, REFERRAL};
+pub use day::{day, german_day, german_time};
 pub use encoding::{Encoding, Survey};
 pub use format::Format;
-pub use reader::{Line, Reader};
+pub use reader::{Line, Reader, Record, Settings};
 pub use row::{Headings, MAX_WRITTEN_ITEMS, cells_of, write_row};
+
+/// What is wrong with a line, in both languages, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Flaw {
+    /// Column or field; empty where it is the line as a whole.
+    field: String,
+    /// What is allowed.
+    wording: Wording,
+}
+
+impl Flaw {
+    /// Says what is wrong with the line as a whole.
+    fn line(wording: impl Into<Wording>) -> Flaw {
+        Flaw { field: String::new(), wording: wording.into() }
+    }
+
+    /// Says what is wrong with a column or field.
+    fn field(field: impl Into<String>, wording: impl Into<Wording>) -> Flaw {
+        Flaw { field: field.into(), wording: wording.into() }
+    }
+
+    /// Says it in a language.
+    fn told(self, language: Language) -> Malformed {
+        Malformed { message: self.wording.text(language).to_string(), field: self.field }
+    }
+}
 
 /// What is wrong with a line, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,20 +15,22 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use http::header::ACCEPT_LANGUAGE;
+use lotse_core::agreement::words::Language;
 use lotse_proto::agency::v1::ReasonDetail;
-use prost::Message;
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
+use super::agreement::Language as LanguageArgument;
 use super::system::SystemArgument;
 use super::{Context, FolderArgument, client};
 use crate::config::GrantedService;
 use crate::identity::Role;
-use crate::record_file::{Column, Encoding, Format, Malformed, Reader};
+use crate::record_file::{Column, Encoding, Format, Malformed, Reader, Record, Settings};
 pub(super) use broken::{Backoff, Broken};
 use progress::Progress;
 pub(super) use report::{Answer, Refused};
@@ -43,15 +45,18 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(super) type Answers = BoxStream<'static, Result<(String, Answer), Status>>;
 
 /// A message that can be sent from a file.
-pub(super) trait Sendable: Message + Clone + Default + DeserializeOwned {
+pub(super) trait Sendable: Record {
     /// The service that takes it.
     const SERVICE: GrantedService;
     /// Columns of its CSV form.
     const COLUMNS: &'static [Column];
     /// By what its answer names it, and the node notices a repetition.
     fn key(&self) -> &str;
-    /// Opens a stream that takes such messages.
-    fn open(channel: Channel, messages: ReceiverStream<Self>) -> impl Future<Output = Result<Answers, Status>> + Send;
+    /// Opens a stream that takes such messages, with the metadata of the request.
+    fn open(
+        channel: Channel,
+        messages: Request<ReceiverStream<Self>>,
+    ) -> impl Future<Output = Result<Answers, Status>> + Send;
 }
 
 /// What all commands that send a file are told.
@@ -70,6 +75,9 @@ pub(super) struct UploadArguments {
     /// How a CSV file writes letters; found out unless given.
     #[arg(long, value_enum)]
     encoding: Option<Encoding>,
+    /// Language in which is said what is wrong with a line; else that of LC_ALL, LC_MESSAGES or LANG.
+    #[arg(long, value_enum)]
+    language: Option<LanguageArgument>,
     /// Write the results here too, one JSON object per line, in the order in which they come. Until the end they are in FILE.part; what
     /// is at FILE is only replaced if it holds results.
     #[arg(long, value_name = "FILE")]
@@ -80,6 +88,11 @@ pub(super) struct UploadArguments {
 }
 
 impl UploadArguments {
+    /// Returns the language in which is said what is wrong with a line.
+    pub(super) fn language(&self, context: &Context) -> Language {
+        self.language.map_or(context.terminal.language(), LanguageArgument::words)
+    }
+
     /// Sends the file. `prepare` completes a message and refuses what cannot be sent.
     pub(super) async fn send<M: Sendable>(
         self,
@@ -87,12 +100,22 @@ impl UploadArguments {
         prepare: impl Fn(&mut M) -> Result<(), Malformed>,
     ) -> anyhow::Result<()> {
         let system = self.system.name(&self.folder.folder(), M::SERVICE)?;
-        let (reader, survey) = Reader::open(&self.file, M::COLUMNS, self.format, self.encoding)?;
+        let language = self.language(context);
+        let settings = Settings { format: self.format, encoding: self.encoding, language };
+        let (reader, survey) = Reader::open(&self.file, M::COLUMNS, settings)?;
         let progress = Progress::new(&context.terminal, survey.lines);
         let results = self.results.as_deref().map(|path| ResultFile::create(path, &self.file)).transpose()?;
         let report = Report::new(&context.terminal, results);
-        let mut upload =
-            Upload { reader, prepare, held: None, window: Window::default(), report, progress, last_answer: None };
+        let mut upload = Upload {
+            reader,
+            language,
+            prepare,
+            held: None,
+            window: Window::default(),
+            report,
+            progress,
+            last_answer: None,
+        };
         match self.send_all(context, &system, &mut upload).await {
             Ok(()) => upload.finish(),
             Err(error) => {
@@ -142,6 +165,7 @@ impl UploadArguments {
 /// A file on its way.
 struct Upload<M, P> {
     reader: Reader<M>,
+    language: Language,
     prepare: P,
     /// A line that waits because another with its key is under way.
     held: Option<(u64, M)>,
@@ -159,7 +183,10 @@ impl<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>> Upload<M, P> {
         for message in self.window.unanswered() {
             let _ = out.try_send(message); // there is room for a whole window; a broken stream shows below
         }
-        let mut answers = M::open(channel, ReceiverStream::new(messages)).await.map_err(Broken::of)?;
+        let mut request = Request::new(ReceiverStream::new(messages));
+        let code = MetadataValue::from_static(self.language.choose(("de", "en")));
+        request.metadata_mut().insert(ACCEPT_LANGUAGE.as_str(), code);
+        let mut answers = M::open(channel, request).await.map_err(Broken::of)?;
         let mut out = Some(out);
         loop {
             if let Some(open) = &out

@@ -1,9 +1,12 @@
 //! Code lists in CSV cells: the code's name without its prefix in lower case, or its German word.
 
+use lotse_core::agreement::words::Language;
 use lotse_proto::agency::v1 as agency;
 use lotse_proto::record::v1 as record;
+use serde_json::Value;
 
 use super::word::fold;
+use crate::wording::Wording;
 
 /// The words of one code list.
 pub struct CodeList {
@@ -17,14 +20,18 @@ pub struct CodeList {
 
 /// Reads a purpose in one of the words that files use; else says what there is.
 pub fn purpose(word: &str) -> Result<record::Purpose, String> {
-    let name = PURPOSE.read(word)?;
+    let name = PURPOSE.read(word).map_err(english)?;
     record::Purpose::from_str_name(name).ok_or_else(|| name.to_string())
 }
 
 /// Reads a data category in one of the words that files use; else says what there is.
 pub fn category(word: &str) -> Result<record::Category, String> {
-    let name = CATEGORY.read(word)?;
+    let name = CATEGORY.read(word).map_err(english)?;
     record::Category::from_str_name(name).ok_or_else(|| name.to_string())
+}
+
+fn english(wording: Wording) -> String {
+    wording.text(Language::English).to_string()
 }
 
 impl CodeList {
@@ -40,8 +47,33 @@ impl CodeList {
     }
 
     /// Finds the name that a word means in proto JSON; else says what there is.
-    pub(super) fn read(&self, word: &str) -> Result<&'static str, String> {
-        self.name_of(word).ok_or_else(|| format!("unknown code; there are {}", self.allowed()))
+    pub(super) fn read(&self, word: &str) -> Result<&'static str, Wording> {
+        let unknown = || {
+            let german = format!("unbekannter Code; es gibt {}", self.german_words());
+            (german, format!("unknown code; there are {}", self.allowed())).into()
+        };
+        self.name_of(word).ok_or_else(unknown)
+    }
+
+    /// Returns whether a value of proto JSON, a name or a number, is a code.
+    pub(super) fn has_code(&self, value: &Value) -> bool {
+        let number = |number: i64| i32::try_from(number).is_ok_and(|number| (self.name)(number).is_some());
+        let unspecified = (self.name)(0);
+        match value {
+            Value::String(name) => unspecified == Some(name) || self.codes().any(|(code, _)| code == name),
+            other => other.as_i64().is_some_and(number),
+        }
+    }
+
+    /// Names all German words.
+    fn german_words(&self) -> String {
+        let word = |(_, german): (&'static str, &'static str)| german.split('|').next().unwrap_or_default();
+        self.codes().map(word).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Names all codes as proto JSON writes them.
+    pub(super) fn names(&self) -> String {
+        self.codes().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
     }
 
     /// Returns the word of a name in proto JSON.

@@ -62,6 +62,17 @@ pub(super) fn german_part(part: PartialDate) -> String {
     }
 }
 
+/// Writes a day of proto JSON as people in Germany do; what is no whole day stays as it is.
+pub fn german_day(text: &str) -> String {
+    text.parse::<Date>().map_or_else(|_| text.to_string(), |day| day.strftime("%d.%m.%Y").to_string())
+}
+
+/// Writes a time of proto JSON as people in Germany do, in German time; what is no time stays as it is.
+pub fn german_time(text: &str) -> String {
+    let at = text.parse::<jiff::Timestamp>().ok().zip(TimeZone::posix(GERMANY).ok());
+    at.map_or_else(|| text.to_string(), |(at, germany)| at.to_zoned(germany).strftime("%d.%m.%Y %H:%M").to_string())
+}
+
 fn part_of_day(text: &str) -> Option<PartialDate> {
     let number = |text: &str, lengths: RangeInclusive<usize>| digits(text, lengths)?.parse::<i16>().ok();
     let (day, month, year) = match text.split(['.', '-']).collect::<Vec<_>>()[..] {

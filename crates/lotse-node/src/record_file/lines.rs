@@ -21,12 +21,13 @@ pub(super) enum Physical {
 pub(super) struct Lines<R> {
     reader: R,
     number: u64,
+    filled: u64,
     returned: VecDeque<(u64, Vec<u8>)>,
 }
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(reader: R) -> Lines<R> {
-        Lines { reader, number: 0, returned: VecDeque::new() }
+        Lines { reader, number: 0, filled: 0, returned: VecDeque::new() }
     }
 
     /// Reads the next line that is not empty.
@@ -34,9 +35,17 @@ impl<R: BufRead> Lines<R> {
         loop {
             match self.next_or_empty()? {
                 Some((_, Physical::Text(text))) if text.iter().all(u8::is_ascii_whitespace) => {}
-                line => return Ok(line),
+                line => {
+                    self.filled += u64::from(line.is_some());
+                    return Ok(line);
+                }
             }
         }
+    }
+
+    /// Returns how many lines that are not empty were read.
+    pub(super) fn read_so_far(&self) -> u64 {
+        self.filled
     }
 
     /// Reads the next line, also an empty one.
@@ -85,10 +94,12 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// Takes the byte order mark from the first line.
-pub(super) fn without_mark(number: u64, mut text: Vec<u8>) -> Vec<u8> {
-    if number == 1 && text.starts_with(BYTE_ORDER_MARK) {
-        text.drain(..BYTE_ORDER_MARK.len());
+/// Takes the byte order marks from the beginning of a line: files that were joined have them anywhere, and more than one.
+pub(super) fn without_marks(mut text: Vec<u8>) -> Vec<u8> {
+    let mut begin = 0;
+    while text[begin..].starts_with(BYTE_ORDER_MARK) {
+        begin += BYTE_ORDER_MARK.len();
     }
+    text.drain(..begin);
     text
 }

@@ -1,18 +1,25 @@
 //! Reads messages from a file, one after the other.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::marker::PhantomData;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use lotse_core::agreement::words::Language;
+use prost::Message;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::cells::{self, CellsError};
 use super::column::Column;
-use super::lines::{Lines, MAX_LINE_BYTES, Physical, without_mark};
+use super::encoding::unclear_letters;
+use super::lines::{Lines, MAX_LINE_BYTES, Physical, without_marks};
 use super::row::Headings;
-use super::{Encoding, Format, Malformed, Survey, json};
+use super::{Encoding, Flaw, Format, Malformed, Survey, head, json};
+use crate::wire::text::composed;
+use crate::wording::Wording;
 
 /// Lines that one record of a CSV file may fill: a note of 4,000 characters has fewer.
 const MAX_RECORD_LINES: usize = 200;
@@ -25,62 +32,82 @@ pub struct Line<M> {
     pub content: Result<M, Vec<Malformed>>,
 }
 
+/// A message that stands in a line of a file.
+pub trait Record: Message + Clone + Default + Serialize + DeserializeOwned {}
+
+impl<M: Message + Clone + Default + Serialize + DeserializeOwned> Record for M {}
+
+/// How a file is read, where that does not follow from the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Its format.
+    pub format: Option<Format>,
+    /// Its encoding.
+    pub encoding: Option<Encoding>,
+    /// The language in which is said what is wrong.
+    pub language: Language,
+}
+
 /// Reads a file line by line.
 pub struct Reader<M, R = BufReader<File>> {
     lines: Lines<R>,
+    columns: &'static [Column],
     encoding: Encoding,
+    language: Language,
     /// None for NDJSON.
     headings: Option<Headings>,
     message: PhantomData<fn() -> M>,
 }
 
-impl<M: DeserializeOwned> Reader<M> {
+impl<M: Record> Reader<M> {
     /// Opens a file after a look at it. The format follows from its name and the encoding from its content unless given.
-    pub fn open(
-        path: &Path,
-        columns: &'static [Column],
-        format: Option<Format>,
-        encoding: Option<Encoding>,
-    ) -> anyhow::Result<(Reader<M>, Survey)> {
-        let format = format.map_or_else(|| Format::of(path), Ok)?;
+    pub fn open(path: &Path, columns: &'static [Column], settings: Settings) -> anyhow::Result<(Reader<M>, Survey)> {
         let open = || File::open(path).with_context(|| format!("cannot read {}", path.display()));
         if !open()?.metadata()?.is_file() {
             bail!("{}: give a file; it is read twice", path.display());
         }
+        let say = |wording: Wording| anyhow!("{}: {}", path.display(), wording.text(settings.language));
+        if let Some(obstacle) = head::find_obstacle(open()?)? {
+            return Err(say(obstacle));
+        }
+        let format = settings.format.map_or_else(|| Format::of(path), Ok)?;
         let survey = Survey::of(BufReader::new(open()?)).with_context(|| path.display().to_string())?;
-        let encoding = encoding.unwrap_or(if format == Format::Csv { survey.encoding } else { Encoding::Utf8 });
-        let reader = Reader::new(BufReader::new(open()?), columns, format, encoding);
+        let found = if format == Format::Csv { survey.encoding } else { Some(Encoding::Utf8) };
+        let encoding = settings.encoding.or(found).ok_or_else(|| say(unclear_letters()))?;
+        let reader = Reader::new(BufReader::new(open()?), columns, format, encoding, settings.language);
         let reader = reader.with_context(|| path.display().to_string())?;
-        let headings = u64::from(format == Format::Csv);
-        Ok((reader, Survey { lines: survey.lines.saturating_sub(headings), encoding }))
+        let lines = survey.lines.saturating_sub(reader.lines.read_so_far());
+        Ok((reader, Survey { lines, encoding: Some(encoding) }))
     }
 }
 
-impl<M: DeserializeOwned, R: BufRead> Reader<M, R> {
+impl<M: Record, R: BufRead> Reader<M, R> {
     /// Begins to read; of a CSV file the line of headings.
     pub fn new(
         source: R,
         columns: &'static [Column],
         format: Format,
         encoding: Encoding,
+        language: Language,
     ) -> anyhow::Result<Reader<M, R>> {
         let mut lines = Lines::new(source);
         let headings = match format {
             Format::Ndjson => None,
-            Format::Csv => Some(read_headings(&mut lines, columns, encoding)?),
+            Format::Csv => Some(read_headings(&mut lines, columns, encoding, language)?),
         };
-        Ok(Reader { lines, encoding, headings, message: PhantomData })
+        Ok(Reader { lines, columns, encoding, language, headings, message: PhantomData })
     }
 
     /// Reads the next line; None at the end.
     pub fn next_line(&mut self) -> io::Result<Option<Line<M>>> {
         while let Some((number, line)) = self.lines.next()? {
             let content = match line {
-                Physical::TooLong => Some(Err(vec![Malformed::line(format!("is longer than {MAX_LINE_BYTES} bytes"))])),
-                Physical::Text(text) => self.content(without_mark(number, text))?,
+                Physical::TooLong => Some(Err(vec![too_long()])),
+                Physical::Text(text) => self.content(without_marks(text))?,
             };
             if let Some(content) = content {
-                return Ok(Some(Line { number, content }));
+                let told = |wrong: Vec<Flaw>| wrong.into_iter().map(|flaw| flaw.told(self.language)).collect();
+                return Ok(Some(Line { number, content: content.map_err(told) }));
             }
         }
         Ok(None)
@@ -88,17 +115,18 @@ impl<M: DeserializeOwned, R: BufRead> Reader<M, R> {
 
     /// Returns how the file calls a field of the protocol; None where it has the protocol's own names, or no name for it.
     pub fn name_of(&self, field: &str) -> Option<String> {
-        self.headings.as_ref()?.of_field(field)
+        self.headings.as_ref()?.of_field(field, self.language)
     }
 
     /// Understands a line; None if it is a row of empty cells, as spreadsheets leave them at the end.
-    fn content(&mut self, text: Vec<u8>) -> io::Result<Option<Result<M, Vec<Malformed>>>> {
+    fn content(&mut self, text: Vec<u8>) -> io::Result<Option<Result<M, Vec<Flaw>>>> {
         let decoded = match self.encoding.decode(text) {
             Ok(decoded) => decoded,
             Err(wrong) => return Ok(Some(Err(vec![wrong]))),
         };
         let Some(headings) = &self.headings else {
-            return Ok(Some(json::read(&decoded).map_err(|wrong| vec![wrong])));
+            let read = json::read(self.columns, &decoded).map(with_composed_texts);
+            return Ok(Some(read.map_err(|wrong| vec![wrong])));
         };
         let cells = match read_cells(&mut self.lines, headings, self.encoding, decoded)? {
             Ok(cells) if cells.iter().all(String::is_empty) => return Ok(None),
@@ -106,20 +134,60 @@ impl<M: DeserializeOwned, R: BufRead> Reader<M, R> {
             Err(wrong) => return Ok(Some(Err(vec![wrong]))),
         };
         let message = headings.message(&cells);
-        Ok(Some(message.and_then(|value| json::from_value(value).map_err(|wrong| vec![wrong]))))
+        let read = message.and_then(|value| json::from_value(value).map_err(|wrong| vec![wrong]));
+        Ok(Some(read.map(with_composed_texts)))
     }
+}
+
+/// Composes the letters of all texts, so that the key of a line does not depend on how a program writes an umlaut.
+fn with_composed_texts<M: Record>(message: M) -> M {
+    match composed(&message) {
+        Cow::Owned(composed) => composed,
+        Cow::Borrowed(_) => message,
+    }
+}
+
+fn too_long() -> Flaw {
+    let german = format!("ist länger als {MAX_LINE_BYTES} Bytes");
+    Flaw::line((german, format!("is longer than {MAX_LINE_BYTES} bytes")))
+}
+
+/// Says something of a line.
+fn in_line(number: u64, flaw: &Flaw, language: Language) -> anyhow::Error {
+    anyhow!("{} {number}: {}", language.choose(("Zeile", "line")), flaw.wording.text(language))
 }
 
 fn read_headings<R: BufRead>(
     lines: &mut Lines<R>,
     columns: &'static [Column],
     encoding: Encoding,
+    language: Language,
 ) -> anyhow::Result<Headings> {
-    let Some((number, Physical::Text(text))) = lines.next()? else { bail!("there is no line of headings") };
-    let text =
-        encoding.decode(without_mark(number, text)).map_err(|wrong| anyhow::anyhow!("line {number}: {wrong}"))?;
-    let Ok(names) = cells::split(&text) else { bail!("line {number}: a quotation mark in the headings is not closed") };
-    Headings::read(columns, &names).map_err(|wrong| anyhow::anyhow!("line {number}: {wrong}"))
+    loop {
+        let Some((number, Physical::Text(text))) = lines.next()? else {
+            bail!(language.choose(("es gibt keine Zeile mit Überschriften", "there is no line of headings")))
+        };
+        let said = |flaw: &Flaw| in_line(number, flaw, language);
+        let text = encoding.decode(without_marks(text)).map_err(|flaw| said(&flaw))?;
+        if let Some(separator) = named_separator(&text) {
+            if separator != ";" {
+                let german = "nennt ein anderes Trennzeichen als `;`: die Datei mit `;` zwischen den Spalten speichern";
+                let english = "names another separator than `;`: save the file with `;` between columns";
+                return Err(said(&Flaw::line((german, english))));
+            }
+            continue;
+        }
+        let german = "ein Anführungszeichen in den Überschriften ist nicht geschlossen";
+        let open = |_| said(&Flaw::line((german, "a quotation mark in the headings is not closed")));
+        let names = cells::split(&text).map_err(open)?;
+        return Headings::read(columns, &names).map_err(|wrong| said(&Flaw::line(wrong)));
+    }
+}
+
+/// Returns the separator that a first line `sep=;` names, as Excel reads it.
+fn named_separator(line: &str) -> Option<&str> {
+    let (name, separator) = line.trim_matches('"').split_once('=')?;
+    name.eq_ignore_ascii_case("sep").then_some(separator.trim_end())
 }
 
 /// Reads the cells of a record, which may go on over several lines inside quotation marks. If it turns out malformed, the lines
@@ -129,7 +197,7 @@ fn read_cells<R: BufRead>(
     headings: &Headings,
     encoding: Encoding,
     mut record: String,
-) -> io::Result<Result<Vec<String>, Malformed>> {
+) -> io::Result<Result<Vec<String>, Flaw>> {
     let mut taken = Vec::new();
     let wrong = loop {
         match cells::split(&record) {
@@ -138,10 +206,13 @@ fn read_cells<R: BufRead>(
                 Err(wrong) => break wrong,
             },
             Err(CellsError::AfterQuote(column)) => {
-                break Malformed::line(format!("column {column}: a quotation mark inside a cell is written twice"));
+                let german = format!("Spalte {column}: ein Anführungszeichen in einer Zelle wird doppelt geschrieben");
+                let english = format!("column {column}: a quotation mark inside a cell is written twice");
+                break Flaw::line((german, english));
             }
             Err(CellsError::Open(column)) => {
-                let open = Malformed::line(format!("column {column}: a quotation mark is not closed"));
+                let german = format!("Spalte {column}: ein Anführungszeichen ist nicht geschlossen");
+                let open = Flaw::line((german, format!("column {column}: a quotation mark is not closed")));
                 if taken.len() >= MAX_RECORD_LINES || record.len() > MAX_LINE_BYTES {
                     break open;
                 }

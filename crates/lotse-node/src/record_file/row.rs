@@ -1,9 +1,11 @@
 //! A line of cells and the message it stands for, as proto JSON.
 
+use lotse_core::agreement::words::Language;
 use serde_json::{Map, Value};
 
 use super::column::{self, Column, Heading};
-use super::{Malformed, cell, cells};
+use super::{Flaw, cell, cells};
+use crate::wording::Wording;
 
 /// Items of a list that are written in columns of their own.
 pub const MAX_WRITTEN_ITEMS: usize = 5;
@@ -17,9 +19,10 @@ pub struct Headings {
 
 impl Headings {
     /// Finds the columns of a line of headings. Unknown ones are refused by their place, repeated ones by name.
-    pub(super) fn read(columns: &'static [Column], names: &[String]) -> Result<Headings, String> {
+    pub(super) fn read(columns: &'static [Column], names: &[String]) -> Result<Headings, Wording> {
         if names.len() == 1 {
-            return Err("the line of headings has one column: put `;` between columns".to_string());
+            let german = "die Zeile mit den Überschriften hat nur eine Spalte: `;` zwischen die Spalten setzen";
+            return Err((german, "the line of headings has one column: put `;` between columns").into());
         }
         let mut headings: Vec<Option<Heading>> = Vec::with_capacity(names.len());
         for (place, name) in names.iter().enumerate() {
@@ -27,10 +30,11 @@ impl Headings {
                 headings.push(None);
                 continue;
             }
-            let heading = column::find(columns, name).map_err(|wrong| format!("column {}: {wrong}", place + 1))?;
+            let heading = column::find(columns, name).map_err(|wrong| in_column(place, &wrong))?;
             let same = |other: &&Heading| other.column.path == heading.column.path && other.item == heading.item;
             if let Some(first) = headings.iter().flatten().find(same) {
-                return Err(format!("columns `{}` and `{name}` mean the same: keep one", first.name));
+                let german = format!("die Spalten `{}` und `{name}` bedeuten dasselbe: eine streichen", first.name);
+                return Err((german, format!("columns `{}` and `{name}` mean the same: keep one", first.name)).into());
             }
             headings.push(Some(heading));
         }
@@ -39,7 +43,7 @@ impl Headings {
 
     /// Returns the heading of the column that fills a field of the protocol: as it stands in the file, or the German one where the file
     /// has none, or several with numbers; of several values in a cell, which one.
-    pub(super) fn of_field(&self, field: &str) -> Option<String> {
+    pub(super) fn of_field(&self, field: &str, language: Language) -> Option<String> {
         let column = column::of_field(self.columns, field)?;
         let mut written = self.found.iter().flatten().filter(|heading| heading.column.path == column.path);
         let name = match (written.next(), written.next()) {
@@ -47,38 +51,54 @@ impl Headings {
             _ => column.german,
         };
         let place = field.strip_suffix(']').and_then(|field| field.rsplit_once('[')?.1.parse::<usize>().ok());
-        Some(place.map_or_else(|| name.to_string(), |place| format!("{name}, value {}", place + 1)))
+        let value = |place: usize| {
+            language.choose((format!("{name}, Wert {}", place + 1), format!("{name}, value {}", place + 1)))
+        };
+        Some(place.map_or_else(|| name.to_string(), value))
     }
 
     /// Tells whether a line has as many cells as there are headings; empty ones at its end do not count.
-    pub(super) fn check_width(&self, cells: &[String]) -> Result<(), Malformed> {
+    pub(super) fn check_width(&self, cells: &[String]) -> Result<(), Flaw> {
         let wide = cells.len() > self.found.len() && cells[self.found.len()..].iter().any(|cell| !cell.is_empty());
         if wide || cells.len() < self.found.len() {
-            let message =
-                format!("has {} cells for {} headings; put \"…\" around cells with `;`", cells.len(), self.found.len());
-            return Err(Malformed::line(message));
+            let (cells, headings) = (cells.len(), self.found.len());
+            let german = format!("hat {cells} Zellen zu {headings} Überschriften; Zellen mit `;` in \"…\" setzen");
+            let english = format!("has {cells} cells for {headings} headings; put \"…\" around cells with `;`");
+            return Err(Flaw::line((german, english)));
         }
         Ok(())
     }
 
     /// Reads a line as proto JSON; empty cells are not given. All that is wrong is told.
-    pub(super) fn message(&self, cells: &[String]) -> Result<Value, Vec<Malformed>> {
+    pub(super) fn message(&self, cells: &[String]) -> Result<Value, Vec<Flaw>> {
         let (mut message, mut wrong) = (Value::Object(Map::new()), Vec::new());
         for (place, (heading, cell)) in
             self.found.iter().zip(cells).enumerate().filter(|(_, (_, cell))| !cell.is_empty())
         {
             let Some(heading) = heading else {
-                wrong.push(Malformed::line(format!("column {} has no heading, but a cell", place + 1)));
+                wrong.push(Flaw::line(in_column(place, &NO_HEADING.into())));
                 continue;
             };
             match cell::read(heading.column.kind, cell) {
-                Ok(value) => put(&mut message, heading.column.path.split('.'), heading.item, value),
-                Err(allowed) => wrong.push(Malformed::field(&heading.name, allowed)),
+                Ok(value) => {
+                    let path = heading.column.path_of(&value);
+                    put(&mut message, path.split('.'), heading.item, value);
+                }
+                Err(allowed) => wrong.push(Flaw::field(&heading.name, allowed)),
             }
         }
         drop_gaps(&mut message);
         if wrong.is_empty() { Ok(message) } else { Err(wrong) }
     }
+}
+
+/// What a cell without heading is told.
+const NO_HEADING: (&str, &str) = ("hat eine Zelle, aber keine Überschrift", "has a cell, but no heading");
+
+/// Says something of a column, which counts from 1.
+fn in_column(place: usize, wording: &Wording) -> Wording {
+    let (german, english) = (wording.text(Language::German), wording.text(Language::English));
+    (format!("Spalte {}: {german}", place + 1), format!("column {}: {english}", place + 1)).into()
 }
 
 /// Puts a value to its place; `#` in the path is the item.
@@ -129,7 +149,9 @@ pub fn cells_of<'a>(columns: impl IntoIterator<Item = &'a Column>, message: &Val
     for column in columns {
         let items = if column.path.contains('#') { MAX_WRITTEN_ITEMS } else { 1 };
         for item in 0..items {
-            let value = get(message, column.path.split('.'), item);
+            let value = get(message, column.path.split('.'), item).filter(|value| value.as_str() != Some(""));
+            let partial = || get(message, column.partial_path?.split('.'), item);
+            let value = value.or_else(partial);
             let text = value.map(|value| cell::write(column.kind, value)).unwrap_or_default();
             written.push((column.german.replace('#', &(item + 1).to_string()), text));
         }

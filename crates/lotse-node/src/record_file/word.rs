@@ -10,11 +10,12 @@ pub(super) fn fold(word: &str) -> String {
             'ü' => folded.push_str("ue"),
             'ß' => folded.push_str("ss"),
             '\u{308}' => folded.push('e'), // an umlaut written as letter and dots
+            ' ' | '-' | '–' | '.' | '/' | '_' | '\u{a0}' if folded.ends_with('_') => {}
             ' ' | '-' | '–' | '.' | '/' | '\u{a0}' => folded.push('_'),
             other => folded.push(other),
         }
     }
-    folded
+    folded.trim_matches('_').to_string()
 }
 
 /// Returns how many letters must be changed, added or removed to make one word of another.

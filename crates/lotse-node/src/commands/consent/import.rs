@@ -2,13 +2,14 @@
 
 use clap::Args;
 use futures_util::StreamExt;
+use lotse_core::agreement::words::Language;
 use lotse_proto::agency::v1::consent_service_client::ConsentServiceClient;
 use lotse_proto::agency::v1::record_consents_response::Result as Recorded;
 use lotse_proto::agency::v1::{RecordConsentsRequest, RecordConsentsResponse};
 use lotse_proto::record::v1::Consent;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 use crate::commands::Context;
 use crate::commands::upload::{Answer, Answers, Refused, Sendable, UploadArguments};
@@ -25,14 +26,17 @@ pub(crate) struct Import {
 
 impl Import {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        self.upload.send(context, check_id).await
+        let language = self.upload.language(context);
+        self.upload.send(context, move |consent| check_id(consent, language)).await
     }
 }
 
 /// Refuses a consent without id: nobody could withdraw it, and a repetition could not be noticed.
-fn check_id(consent: &mut Consent) -> Result<(), Malformed> {
+fn check_id(consent: &mut Consent, language: Language) -> Result<(), Malformed> {
     if consent.id.is_empty() {
-        return Err(Malformed::field("id", "is required: a UUID given by your system"));
+        let german = "ist nötig: eine UUID, die Ihr System vergibt (Spalte Einwilligung)";
+        let english = "is required: a UUID given by your system (column Einwilligung)";
+        return Err(Malformed::field("id", language.choose((german, english))));
     }
     Ok(())
 }
@@ -45,9 +49,10 @@ impl Sendable for Consent {
         &self.id
     }
 
-    async fn open(channel: Channel, consents: ReceiverStream<Consent>) -> Result<Answers, Status> {
+    async fn open(channel: Channel, consents: Request<ReceiverStream<Consent>>) -> Result<Answers, Status> {
         let mut node = ConsentServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let requests = consents.map(|consent| RecordConsentsRequest { consent: Some(consent) });
+        let request = |consent| RecordConsentsRequest { consent: Some(consent) };
+        let requests = consents.map(|consents| consents.map(request));
         let answers = node.record_consents(requests).await?.into_inner();
         Ok(answers.map(|answer| answer.and_then(answered)).boxed())
     }

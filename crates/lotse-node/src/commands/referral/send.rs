@@ -2,14 +2,15 @@
 
 use clap::Args;
 use futures_util::StreamExt;
+use lotse_core::agreement::words::Language;
 use lotse_core::id::AgencyId;
 use lotse_core::referral::ReferralState;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
 use lotse_proto::agency::v1::submit_referrals_response::Result as Submitted;
 use lotse_proto::agency::v1::{ReferralHandover, SubmitReferralsRequest, SubmitReferralsResponse, SubmittedReferral};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 use super::key::KeyMaker;
 use crate::commands::Context;
@@ -32,8 +33,8 @@ pub(crate) struct Send {
 impl Send {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let keys = KeyMaker::load(&self.upload.folder.folder());
-        let to = self.to;
-        let prepare = move |handover: &mut ReferralHandover| complete(handover, to.as_ref(), &keys);
+        let (to, language) = (self.to, self.upload.language(context));
+        let prepare = move |handover: &mut ReferralHandover| complete(handover, to.as_ref(), &keys, language);
         self.upload.send(context, prepare).await
     }
 }
@@ -43,15 +44,19 @@ fn complete(
     handover: &mut ReferralHandover,
     to: Option<&AgencyId>,
     keys: &anyhow::Result<KeyMaker>,
+    language: Language,
 ) -> Result<(), Malformed> {
     match to {
         Some(to) if handover.recipient.is_empty() => handover.recipient = to.to_string(),
         Some(to) if handover.recipient != to.as_str() => {
-            return Err(Malformed::field("recipient", format!("is another than {to}, which --to names")));
+            let german = format!("ist eine andere Stelle als {to}, die --to nennt");
+            let english = format!("is another than {to}, which --to names");
+            return Err(Malformed::field("recipient", language.choose((german, english))));
         }
         None if handover.recipient.is_empty() => {
-            let wanted = "is required: name the agency with --to, or in each line (column Empfänger)";
-            return Err(Malformed::field("recipient", wanted));
+            let german = "ist nötig: die Stelle mit --to nennen oder in jeder Zeile (Spalte Empfänger)";
+            let english = "is required: name the agency with --to, or in each line (column Empfänger)";
+            return Err(Malformed::field("recipient", language.choose((german, english))));
         }
         _ => {}
     }
@@ -70,9 +75,10 @@ impl Sendable for ReferralHandover {
         &self.idempotency_key
     }
 
-    async fn open(channel: Channel, handovers: ReceiverStream<ReferralHandover>) -> Result<Answers, Status> {
+    async fn open(channel: Channel, handovers: Request<ReceiverStream<ReferralHandover>>) -> Result<Answers, Status> {
         let mut node = ReferralServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let requests = handovers.map(|handover| SubmitReferralsRequest { handover: Some(handover) });
+        let request = |handover| SubmitReferralsRequest { handover: Some(handover) };
+        let requests = handovers.map(|handovers| handovers.map(request));
         let answers = node.submit_referrals(requests).await?.into_inner();
         Ok(answers.map(|answer| answer.and_then(answered)).boxed())
     }

@@ -7,7 +7,12 @@ use crate::record_file::column::{Column, Kind::*};
 /// Columns of consents.
 pub static CONSENT: &[Column] = &[
     column("id", "Einwilligung", "id", Text),
-    column("subject_reference", "Aktenzeichen", "subjectReference", Text),
+    column("subject_reference", "Aktenzeichen", "subjectReference", Text).or(&[
+        "Akte",
+        "Az",
+        "Aktennummer",
+        "Fallnummer",
+    ]),
     column("subject_kind", "Art_der_Person", "subjectKind", Code(&code::SUBJECT_KIND)),
     column("given_by", "Erteilt_durch", "givenBy", Code(&code::GIVEN_BY)),
     column("age_band", "Altersgruppe", "capacity.ageBand", Code(&code::AGE_BAND)),
@@ -19,7 +24,7 @@ pub static CONSENT: &[Column] = &[
     column("categories", "Datenkategorien", "categories", Codes(&code::CATEGORY)),
     column("explicit_categories", "Ausdrückliche_Datenkategorien", "explicitCategories", Codes(&code::CATEGORY)),
     column("feedback_level", "Rückmeldung", "feedbackLevel", Code(&code::FEEDBACK_LEVEL)),
-    column("given_at", "Erteilt_am", "givenAt", From),
+    column("given_at", "Erteilt_am", "givenAt", From).or(&["Erteilt"]),
     column("expires_at", "Gültig_bis", "expiresAt", Until),
     column("form", "Form", "form", Code(&code::CONSENT_FORM)),
     column("released_from_secrecy", "Von_Schweigepflicht_entbunden", "releasedFromSecrecy", Texts),
