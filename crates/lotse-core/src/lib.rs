@@ -16,6 +16,7 @@ pub mod id;
 pub mod key;
 pub mod keyed;
 pub mod log;
+pub mod numbers;
 pub mod purpose;
 pub mod random;
 pub mod reason;

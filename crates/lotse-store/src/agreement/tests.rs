@@ -80,8 +80,14 @@ async fn a_peer_is_accepted_once_and_suspended_at_will(database: Database) {
         peer::raise_generation(tx, &agency("a.example"), 4).await?;
         Ok((suspended, peer::all(tx).await?))
     });
-    let peer =
-        |suspended, generation| StoredPeer { agency: agency("a.example"), accepted_at: at(5), suspended, generation };
+    let peer = |suspended, generation| StoredPeer {
+        agency: agency("a.example"),
+        accepted_at: at(5),
+        suspended,
+        generation,
+        stopped_at: None,
+        named: Default::default(),
+    };
     assert_eq!(stored.unwrap(), (vec![peer(true, 3)], vec![peer(false, 4)]), "a generation is never lowered");
     let again = run!(store, tx => peer::insert(tx, &agency("a.example"), at(6), 3).await);
     assert!(matches!(again, Err(StoreError::Constraint { .. })), "{again:?}");
