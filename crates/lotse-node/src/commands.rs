@@ -34,6 +34,7 @@ use lotse_core::random::Random;
 use lotse_core::time::Clock;
 
 use crate::ambient::{SystemClock, SystemRandom};
+use crate::core_dump::forbid_core_dumps;
 use crate::folder::Folder;
 use terminal::Terminal;
 
@@ -120,6 +121,9 @@ where
     let command = CommandLine::parse_from(arguments).command;
     let context =
         Context { terminal: Terminal::standard(), clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+    if let Err(error) = forbid_core_dumps() {
+        context.terminal.complain(&anyhow::Error::from(error).context("keys cannot be kept out of core dumps"));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(anyhow::Error::from);
     match runtime.and_then(|runtime| runtime.block_on(Box::pin(command.run(&context)))) {
