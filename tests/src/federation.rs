@@ -291,7 +291,7 @@ pub async fn eventually_within(
 
 /// Finds a free address on loopback, below the ports that the system gives to outgoing connections, so that a node that is
 /// stopped finds its own free again.
-fn free_address() -> Result<SocketAddr> {
+pub fn free_address() -> Result<SocketAddr> {
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 20_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

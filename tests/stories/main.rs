@@ -9,6 +9,7 @@
 )]
 
 mod catalogue;
+mod copies;
 mod demo;
 mod doctor;
 mod documents;

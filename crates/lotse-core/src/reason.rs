@@ -147,6 +147,8 @@ reasons! {
         "die eigene Karte ist abgelaufen oder nicht eingesetzt"
     68 ClockJumpedAhead "CLOCK_JUMPED_AHEAD" Retryable level 1 "this node's clock jumped ahead, or after a long stop nothing has confirmed it yet"
         "die Uhr dieses Knotens ist vorgesprungen, oder nach langem Stillstand hat sie noch nichts bestätigt"
+    69 NodeStateInDoubt "NODE_STATE_IN_DOUBT" Retryable level 1 "one of the two nodes knows less than the other has seen of it, or runs twice: it may be a backup, a snapshot or a copy"
+        "einer der beiden Knoten weiß weniger, als der andere von ihm gesehen hat, oder läuft doppelt: vielleicht eine Sicherung, ein Schnappschuss oder eine Kopie"
     80 SealInvalid "SEAL_INVALID" Final level 1 "the seal does not verify with a sealing key of the sender's card"
         "das Siegel lässt sich mit keinem Siegelschlüssel aus der Karte des Absenders bestätigen"
     81 BatchReused "BATCH_REUSED" Final level 1 "a batch with this id and another root was already received"

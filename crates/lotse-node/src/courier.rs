@@ -26,7 +26,7 @@ use crate::link::WaitCause;
 use crate::node::Node;
 use crate::shipment::Shipment;
 
-pub use hello::{hello, observe_hello};
+pub use hello::{compare_hello, hello, observe_hello};
 pub use room::{Couriers, Loaded, Room};
 
 /// Longest pause between two attempts to reach a peer.

@@ -17,6 +17,7 @@ use lotse_core::agreement::successor::sealers;
 use lotse_core::agreement::{Agreement, KnownAgreement};
 use lotse_core::card::{Card, KnownCard};
 use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::numbers::HighestNumbers;
 use lotse_core::seal::Seal;
 
 pub(crate) use admit::{admit, count_seals, is_complete};
@@ -39,6 +40,10 @@ pub struct Peer {
     pub suspended: bool,
     /// Its generation as last known.
     pub generation: u32,
+    /// Whether the exchange with it is stopped, as it has seen later numbers of this node than the node knows.
+    pub stopped: bool,
+    /// Highest numbers of this node that it had named when it was stopped last.
+    pub named: HighestNumbers,
 }
 
 /// What the node knows of the federation at one version.

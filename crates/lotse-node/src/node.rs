@@ -16,8 +16,10 @@ use crate::edge::PortCounts;
 use crate::federation::FederationCache;
 use crate::head_store::HeadStore;
 use crate::hold::{ClockDoubt, Holds, ProvenTime};
+use crate::instance::Instances;
 use crate::key_file::NodeKeyFile;
 use crate::link::Links;
+use crate::numbers::NumbersAtStart;
 use crate::pause::Pauses;
 use crate::recent::RecentDeliveries;
 use crate::session::Sessions;
@@ -80,6 +82,10 @@ pub struct Node {
     pub federation: FederationCache,
     /// What stops releases.
     pub holds: Holds,
+    /// The numbers that the node had given when it started.
+    pub numbers: NumbersAtStart,
+    /// This run, and the runs of peers.
+    pub instances: Instances,
     /// What is known of the connections to peers.
     pub links: Links,
     /// What happened at the ports.

@@ -58,6 +58,7 @@ async fn told(reason: Reason) -> Option<Vec<Reason>> {
         ClockSkew => peers::clocks_apart().await,
         ClockSteppedBack => peers::clock_stepped_back().await,
         ClockJumpedAhead => peers::clock_jumped_ahead().await,
+        NodeStateInDoubt => peers::numbers_later_than_known().await,
         LogHold => peers::log_on_hold().await,
         OwnCardExpired => peers::own_card_expired().await,
         SealInvalid => envelopes::a_changed_seal().await,

@@ -28,10 +28,12 @@ use crate::federation::{self, FederationCache};
 use crate::folder::{Folder, FolderLock};
 use crate::head_store::HeadStore;
 use crate::hold::Holds;
+use crate::instance::{InstanceId, Instances};
 use crate::key_file::{NodeKeyFile, mode_for_others};
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::link::Links;
 use crate::node::{Node, NodeKeys};
+use crate::numbers::NumbersAtStart;
 use crate::pulse;
 use crate::recent::RecentDeliveries;
 use crate::sequencer::{self, Sequencer};
@@ -183,6 +185,9 @@ async fn assemble(
     let holds = Holds::default();
     let (newest, trusted) = last_times(&store, begun.generation).await?;
     holds.begin(newest, trusted, overrides.clock.reading());
+    let generation = begun.generation;
+    let given = store.read("given numbers", move |tx| Box::pin(counter::all_given(tx, generation))).await?;
+    let numbers = NumbersAtStart::new(generation, given);
     if let Some(doubt) = &begun.doubt {
         holds.hold_log(doubt.to_string());
     }
@@ -199,6 +204,8 @@ async fn assemble(
         random: overrides.random.clone(),
         federation: FederationCache::default(),
         holds,
+        numbers,
+        instances: Instances::new(InstanceId::draw(&*overrides.random)),
         links: Links::default(),
         ports: Default::default(),
         pauses: Default::default(),

@@ -26,8 +26,10 @@ use crate::failure::Failure;
 use crate::federation::Act;
 use crate::head_store::HeadStore;
 use crate::hold::Holds;
+use crate::instance::{InstanceId, Instances};
 use crate::link::Links;
 use crate::node::{Node, NodeKeys};
+use crate::numbers::NumbersAtStart;
 use crate::pki::Authority;
 use crate::recent::RecentDeliveries;
 use crate::signal::Signals;
@@ -145,13 +147,40 @@ impl TestNode {
 
     /// The same node after a restart: another `Node` on the same database.
     pub(crate) async fn restart(self) -> TestNode {
+        self.restart_after(|_| {}).await
+    }
+
+    /// Copies the files of the database, as a snapshot of the machine does.
+    pub(crate) fn snapshot(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_files(self.folder(), copy.path());
+        copy
+    }
+
+    /// The same node after a snapshot was put back.
+    pub(crate) async fn put_back(self, snapshot: TempDir) -> TestNode {
+        self.restart_after(|folder| {
+            for file in folder.read_dir().unwrap().map(|file| file.unwrap().path()) {
+                std::fs::remove_file(file).unwrap();
+            }
+            copy_files(snapshot.path(), folder);
+        })
+        .await
+    }
+
+    /// The same node after something happened to its stopped database.
+    async fn restart_after(self, happen: impl FnOnce(&Path)) -> TestNode {
         let TestNode { node: old, clock, root, kind, trust_bundle, database, faults, head_folder } = self;
         let agency = old.agency.clone();
         old.store.clone().close().await;
         drop(old);
+        happen(database.folder().unwrap());
         let store = open(&database, &faults).await;
         let random = SeededRandom::new(&format!("{agency} again {}", clock.now()));
-        let node = Arc::new(node(agency, kind, (store, head_folder.path()), clock.clone(), random));
+        let mut node = node(agency, kind, (store, head_folder.path()), clock.clone(), random);
+        let given = node.store.read("given", |tx| Box::pin(lotse_store::counter::all_given(tx, 1))).await.unwrap();
+        node.numbers = NumbersAtStart::new(1, given);
+        let node = Arc::new(node);
         crate::federation::refresh(&node).await.unwrap();
         TestNode { node, clock, root, kind, trust_bundle, database, faults, head_folder }
     }
@@ -305,6 +334,18 @@ pub(crate) async fn pass_on(from: &TestNode, to: &TestNode, digest: Digest) {
     action::take_agreement::take_agreement(to, &from.agency, seal).await.unwrap();
 }
 
+/// Returns the id of another run, without drawing from a node's random source.
+fn next_instance() -> InstanceId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    InstanceId::parse(&u128::from(NEXT.fetch_add(1, Ordering::SeqCst)).to_be_bytes()).unwrap()
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for file in from.read_dir().unwrap().map(|file| file.unwrap()) {
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
 async fn open(database: &Database, faults: &Arc<Faults>) -> Store {
     database.open_with(StoreOptions { faults: Some(faults.clone()), ..StoreOptions::default() }).await
 }
@@ -338,6 +379,8 @@ fn node(
         random: Arc::new(random),
         federation: Default::default(),
         holds,
+        numbers: NumbersAtStart::new(1, Default::default()),
+        instances: Instances::new(next_instance()),
         links: Links::default(),
         ports: Default::default(),
         pauses: Default::default(),

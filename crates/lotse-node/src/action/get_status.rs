@@ -9,6 +9,7 @@ use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{self, Waiting};
 use lotse_store::{StoreError, Tx};
 
+use crate::action::compare_numbers::{knows_less, runs_twice};
 use crate::edge::OverLimit;
 use crate::failure::Failure;
 use crate::hold::ClockDoubt;
@@ -68,6 +69,15 @@ fn by_peer(waiting: Vec<Waiting>) -> BTreeMap<AgencyId, Waiting> {
     waiting.into_iter().map(|waiting| (waiting.peer.clone(), waiting)).collect()
 }
 
+/// Returns why the exchange with a peer is stopped, if the state of one of the two nodes is in doubt.
+pub fn state_in_doubt(node: &Node, peer: &AgencyId) -> Option<Failure> {
+    if node.federation.get().peers.get(peer).is_some_and(|known| known.stopped) {
+        Some(knows_less(peer))
+    } else {
+        node.instances.run_twice(peer).then(|| runs_twice(peer))
+    }
+}
+
 fn alarms(node: &Node, card: Option<(u64, Timestamp)>, waiting: &BTreeMap<AgencyId, Waiting>) -> Vec<String> {
     let now = node.now();
     let waiting = |peer: &AgencyId| waiting.get(peer).map_or(0, |waiting| waiting.due + waiting.in_doubt);
@@ -85,6 +95,7 @@ fn alarms(node: &Node, card: Option<(u64, Timestamp)>, waiting: &BTreeMap<Agency
     }
     alarms.extend(node.ports.over_limit(now).iter().map(OverLimit::sentence));
     let federation = node.federation.get();
+    alarms.extend(federation.peers.keys().filter_map(|peer| state_in_doubt(node, peer)).map(|doubt| doubt.message()));
     let expired = federation.peers.iter().filter(|(_, peer)| !peer.card.card.is_valid_at(now));
     alarms.extend(expired.map(|(agency, _)| format!("the card of {agency} has expired: nothing is released to it")));
     alarms

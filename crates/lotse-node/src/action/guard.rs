@@ -20,6 +20,9 @@ pub fn releasable<'a>(
     if known.suspended {
         return Err(Reason::PeerSuspended);
     }
+    if known.stopped || node.instances.run_twice(peer) {
+        return Err(Reason::NodeStateInDoubt);
+    }
     if !known.card.card.is_valid_at(at) {
         return Err(Reason::PeerCardExpired);
     }

@@ -13,7 +13,7 @@ use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
 use lotse_store::batch::OpenBatch;
-use lotse_store::counter::{self, Counter};
+use lotse_store::counter::{self, Counter, seen};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::outbox::{Item, Settled};
 use lotse_store::{StoreError, Tx, batch, log, outbox};
@@ -164,7 +164,8 @@ impl Job {
             self.end_pauses(tx, &sent, &mut stops).await?;
         }
         self.take_moved(tx, &sent).await?;
-        let counters = counter::take(tx, &[(Counter::Leaf, 1), (Counter::Event, 1)]).await?;
+        let number = (Counter::SeenReceipt(self.peer.clone()), seen(statement.number));
+        let counters = counter::take(tx, &[(Counter::Leaf, 1), (Counter::Event, 1), number]).await?;
         let entry = self.entry().entry(EntryKind::ReceiptRecorded, at, &*self.node.random);
         log::append(tx, self.node.generation, counters.first(&Counter::Leaf, 1), vec![entry]).await?;
         let seq = counters.after(&Counter::Event);

@@ -8,7 +8,7 @@ use lotse_core::log::proof::TreeHead;
 use lotse_core::random;
 use lotse_core::time::Timestamp;
 use lotse_store::counter::{self, Counter};
-use lotse_store::{StoreError, Tx, log, meta};
+use lotse_store::{StoreError, Tx, log, meta, peer};
 
 use crate::entry::{Detail, Draft, EntryKind, LogStart};
 use crate::head_store::{Head, HeadStore};
@@ -125,6 +125,7 @@ async fn close(tx: &mut Tx, closing: &Closing) -> Result<LogStart, StoreError> {
     meta::set_generation(tx, resume.generation).await?;
     meta::set_restore_point(tx, newest.first().map_or(*at, |leaf| leaf.entry.at)).await?;
     counter::begin_generation(tx).await?;
+    peer::lift_stops(tx).await?;
     counter::take(tx, &[(Counter::Leaf, 1 + carried as i64)]).await?;
     log::append(tx, resume.generation, 0, vec![entry]).await?;
     Ok(start)

@@ -18,7 +18,7 @@ use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
-use lotse_store::counter::{self, Counter};
+use lotse_store::counter::{self, Counter, seen};
 use lotse_store::custody::{Arrival, Copy, Remembered};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::vault::Sealed;
@@ -42,6 +42,10 @@ use judge::{Taking, Verdict};
 pub async fn take_batch(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) -> Result<proto::Receipt, Failure> {
     if node.clock_jumped_ahead() {
         return Err(Failure { kind: ErrorKind::Unavailable, causes: vec![Reason::ClockJumpedAhead.into()] });
+    }
+    let is_stopped = node.federation.get().peers.get(peer).is_some_and(|known| known.stopped);
+    if is_stopped || node.instances.run_twice(peer) {
+        return Err(whole(node, peer, Reason::NodeStateInDoubt));
     }
     let job = Job::open(node, peer, batch).map_err(|reason| whole(node, peer, reason))?;
     let begun = node.telemetry.begin();
@@ -155,11 +159,16 @@ impl Job {
     /// Takes the numbers that this batch needs at most, with the federation that belongs to them. What is not needed is given
     /// back before the commit.
     async fn numbers(&self, tx: &mut Tx) -> Result<(Arc<Federation>, counter::Taken), StoreError> {
+        // The epoch that an answer names is one of this node.
+        let epoch = self.referrals().map(|head| head.basis.epoch).max().unwrap_or_default();
+        let revision = self.heads().map(|head| head.revision).max().unwrap_or_default();
         let wanted = [
             (Counter::Federation, 0),
             (Counter::Leaf, self.envelopes.len() as i64),
             (Counter::Event, 1),
             (Counter::Receipt(self.peer.clone()), 1),
+            (Counter::SeenEpoch(self.peer.clone()), seen(epoch)),
+            (Counter::SeenRevision(self.peer.clone()), seen(revision)),
         ];
         let counters = counter::take(tx, &wanted).await?;
         let federation = self.node.federation.get();
@@ -173,6 +182,11 @@ impl Job {
         let envelope_ids: Vec<Id> = self.envelopes.iter().map(|envelope| envelope.id).collect();
         let record_ids: Vec<Id> = self.heads().map(|head| head.record_id).collect();
         held::remembered(tx, &envelope_ids, &record_ids).await
+    }
+
+    fn referrals(&self) -> impl Iterator<Item = &Head> {
+        let parsed = self.envelopes.iter().filter_map(|envelope| envelope.parsed.as_ref().ok());
+        parsed.filter(|(_, body)| matches!(body, Body::Referral(_))).map(|(head, _)| head)
     }
 
     fn heads(&self) -> impl Iterator<Item = &Head> {

@@ -19,6 +19,10 @@ pub(super) enum Peer {
     Suspend(suspend::Change),
     /// Lets releases to an agency start again.
     Resume(suspend::Change),
+    /// Lets an exchange go on that stopped because the agency's node named later numbers of this node than it knows, or because two
+    /// nodes spoke for the agency. The numbers that were named count as answered for. If this node was put back from a backup or a
+    /// snapshot, use `lotse log resume` instead.
+    Errs(suspend::Change),
 }
 
 impl Peer {
@@ -29,6 +33,7 @@ impl Peer {
             Peer::List(list) => list.run(context).await,
             Peer::Suspend(change) => change.suspend(context).await,
             Peer::Resume(change) => change.resume(context).await,
+            Peer::Errs(change) => change.dismiss_doubt(context).await,
         }
     }
 }

@@ -1,30 +1,43 @@
 //! What two nodes tell each other before anything else.
 
-use lotse_core::id::AgencyId;
+use std::sync::Arc;
+
+use lotse_core::id::{AgencyId, Sequence};
+use lotse_core::numbers::HighestNumbers;
 use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
+use lotse_store::{StoreError, counter};
+use tokio::time::Instant;
 
+use crate::action::compare_numbers::{compare_numbers, runs_twice};
+use crate::entry::{self, Decision, Direction, Draft, EntryKind};
+use crate::failure::Failure;
 use crate::hold::{ClockDoubt, PeerClock};
+use crate::instance::{InstanceId, Meeting};
 use crate::link::{SKEW_ALARM_US, SKEW_LIMIT_US};
 use crate::node::Node;
 use crate::wire::envelope::SCHEMA_LEVEL;
 
 /// Says who this node is and what it knows of a peer.
-pub fn hello(node: &Node, peer: &AgencyId) -> proto::Hello {
+pub async fn hello(node: &Node, peer: &AgencyId) -> Result<proto::Hello, StoreError> {
+    let seen_of = peer.clone();
+    let read = node.store.read("seen numbers", |tx| Box::pin(async move { counter::all_seen(tx, &seen_of).await }));
+    let seen = read.await?;
     let federation = node.federation.get();
-    proto::Hello {
+    Ok(proto::Hello {
         agency: node.agency.to_string(),
         generation: node.generation,
         peer_generation: federation.peers.get(peer).map_or(0, |peer| peer.generation),
-        highest_epoch: 0,
-        highest_revision: 0,
-        highest_receipt_number: 0,
+        highest_epoch: seen.epoch.as_u64(),
+        highest_revision: seen.revision.as_u64(),
+        highest_receipt_number: seen.receipt.as_u64(),
         time_us: node.now().micros(),
         schema_level: SCHEMA_LEVEL,
         catching_up: false,
         card_version: federation.own.as_ref().map_or(0, |own| own.card.version),
+        instance: node.instances.own().to_vec(),
         clock_in_doubt: matches!(node.holds.clock_doubt(), Some(ClockDoubt::SteppedBack | ClockDoubt::JumpedAhead)),
-    }
+    })
 }
 
 /// Takes in what a peer says of itself: its clock, and whether its card is newer than the one known. Returns false if it speaks
@@ -51,6 +64,41 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
     });
     node.heard_from(peer);
     true
+}
+
+/// Compares what a peer's hello names with what this node knows: which run of the peer speaks, and which numbers of this node it has
+/// seen.
+///
+/// # Errors
+/// `NODE_STATE_IN_DOUBT`: nothing goes to the peer, and nothing is taken from it.
+pub async fn compare_hello(node: &Arc<Node>, peer: &AgencyId, hello: &proto::Hello) -> Result<(), Failure> {
+    if let Some(instance) = InstanceId::parse(&hello.instance) {
+        match node.instances.meet(peer, instance, Instant::now()) {
+            Meeting::One => {}
+            Meeting::Two => return Err(runs_twice(peer)),
+            Meeting::FoundTwo => {
+                let failure = runs_twice(peer);
+                tracing::error!(%peer, "two nodes speak under the identity of the peer: the exchange with it stops");
+                let draft = Draft {
+                    peer: Some(peer.clone()),
+                    direction: Direction::In,
+                    decision: Decision::Refuse,
+                    reasons: vec![failure.reason()],
+                    remark: "two nodes speak under its identity".into(),
+                    ..Draft::default()
+                };
+                entry::record(node, "stop_peer", vec![(EntryKind::PeerStopped, draft)]).await?;
+                return Err(failure);
+            }
+        }
+    }
+    let named = HighestNumbers {
+        generation: hello.peer_generation,
+        epoch: Sequence::from_u64(hello.highest_epoch),
+        revision: Sequence::from_u64(hello.highest_revision),
+        receipt: Sequence::from_u64(hello.highest_receipt_number),
+    };
+    compare_numbers(node, peer, named).await
 }
 
 #[cfg(test)]

@@ -20,12 +20,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::room::BATCHES_IN_FLIGHT;
-use super::{Courier, Loaded, Room, hello, observe_hello};
+use super::{Courier, Loaded, Room, compare_hello, hello, observe_hello};
 use crate::action::claim::{Claimed, claim_due};
 use crate::action::claim_again::claim_again;
 use crate::action::find_next_attempt::{NextAttempt, find_next_attempt};
 use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::edge::{Line, MAX_MESSAGE_BYTES};
+use crate::failure::Failure;
+use crate::instance::InstanceId;
 use crate::shipment::{LEASE, Shipment};
 
 /// How long the peer may take to say hello.
@@ -58,6 +60,12 @@ pub(super) enum Problem {
     /// The peer closed the stream.
     #[error("the peer closed the stream")]
     Closed,
+    /// Another run of the peer's node has spoken.
+    #[error("the peer's node has started again, or another one speaks under its identity")]
+    Replaced,
+    /// The state of this node or of the peer is in doubt, or the own database does not answer.
+    #[error("{0}")]
+    Own(#[from] Failure),
     /// A lease ended without a receipt.
     #[error("no receipt came in time; what was sent is in doubt and will be sent again")]
     Lapsed,
@@ -101,6 +109,8 @@ struct Stream {
     line: Line,
     out: mpsc::Sender<ExchangeRequest>,
     inbound: Streaming<ExchangeResponse>,
+    /// Run of the peer's node that answered.
+    instance: Option<InstanceId>,
 }
 
 /// A stream and what is on its way on it.
@@ -167,14 +177,16 @@ impl Courier {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let (out, queued) = mpsc::channel(1);
-        let first = ExchangeRequest { frame: Some(exchange_request::Frame::Hello(hello(&self.node, &self.peer))) };
+        let hello = hello(&self.node, &self.peer).await.map_err(Failure::from)?;
+        let first = ExchangeRequest { frame: Some(exchange_request::Frame::Hello(hello)) };
         out.send(first).await.map_err(|_| Problem::Closed)?;
         let opened = timeout(HELLO_DEADLINE, client.exchange(ReceiverStream::new(queued))).await;
         let mut inbound = opened.map_err(|_| Problem::Hello)?.inspect_err(|status| self.refused(status))?.into_inner();
         let answer = timeout(HELLO_DEADLINE, inbound.message()).await.map_err(|_| Problem::Hello)??;
         match answer.and_then(|message| message.frame) {
             Some(exchange_response::Frame::Hello(hello)) if observe_hello(&self.node, &self.peer, &hello) => {
-                Ok(Stream { line, out, inbound })
+                compare_hello(&self.node, &self.peer, &hello).await?;
+                Ok(Stream { line, out, inbound, instance: InstanceId::parse(&hello.instance) })
             }
             _ => Err(Problem::Hello),
         }
@@ -217,11 +229,14 @@ impl Session<'_> {
     async fn run(&mut self) -> Result<(), Problem> {
         let due = self.courier.node.signals.due(&self.courier.peer);
         let stop = self.courier.stop.clone();
+        let (node, peer, instance) = (self.courier.node.clone(), self.courier.peer.clone(), self.stream.instance);
+        let mut replaced = Box::pin(async move { node.instances.replaced(&peer, instance).await });
         loop {
             let lapse = self.earliest_lease();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return self.settle().await,
+                () = &mut replaced => return Err(Problem::Replaced),
                 () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => return Err(self.lapsed()),
                 message = self.stream.inbound.message(), if self.works.len() < WORKS_AT_ONCE => self.received(message?)?,
                 Some(done) = self.works.next() => self.done(done)?,

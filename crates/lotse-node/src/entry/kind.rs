@@ -44,6 +44,7 @@ pub fn name(kind: EntryKind, language: Language) -> &'static str {
         EntryKind::OfficerLooked => ("Protokoll eingesehen", "officer looked"),
         EntryKind::AdminActed => ("Administration hat gehandelt", "administrator acted"),
         EntryKind::Alarm => ("Alarm", "alarm"),
+        EntryKind::PeerStopped => ("Austausch mit einer Gegenstelle angehalten", "exchange with a peer stopped"),
         EntryKind::Fetched => ("Datensätze abgeholt", "records fetched"),
         EntryKind::NodeStarted => ("Knoten gestartet", "node started"),
         EntryKind::GrantChanged => ("Rechte eines Fachverfahrens geändert", "grant of a system changed"),

@@ -143,6 +143,7 @@ fn both(entry: &LogEntry) -> (&'static str, &'static str) {
         EntryKind::OfficerLooked => ("Das Protokoll wurde eingesehen", "An officer read the log"),
         EntryKind::AdminActed => act_sentence(entry.admin_act()),
         EntryKind::Alarm => ("Ein Alarm, der einen Menschen braucht", "An alarm that needs a human"),
+        EntryKind::PeerStopped => ("Der Austausch mit {peer} wurde angehalten", "The exchange with {peer} was stopped"),
         EntryKind::Fetched => {
             ("Ein Fachverfahren hat Datensätze abgeholt: {taken}", "A system fetched records: {taken}")
         }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::numbers::HighestNumbers;
 use lotse_core::time::Timestamp;
 use lotse_store::agreement::{StoredAgreement, StoredSeal};
 use lotse_store::card::StoredCard;
@@ -39,6 +40,10 @@ pub(crate) enum Write {
     Peer(AgencyId, Timestamp, u32),
     PeerGeneration(AgencyId, u32),
     PeerSuspension(AgencyId, Suspension),
+    /// The exchange with a peer stops, with the numbers of this node that it has named.
+    PeerStop(AgencyId, HighestNumbers, Timestamp),
+    /// The exchange with a peer that was stopped goes on.
+    PeerStopLifted(AgencyId),
     Agreement(StoredAgreement),
     RemoveAgreement(Digest),
     Seals(Vec<StoredSeal>),
@@ -156,6 +161,8 @@ async fn write(tx: &mut Tx, node: &Node, writes: Vec<Write>) -> Result<Option<Fe
             Write::Peer(agency, at, generation) => peer::insert(tx, &agency, at, generation).await?,
             Write::PeerGeneration(agency, generation) => peer::raise_generation(tx, &agency, generation).await?,
             Write::PeerSuspension(agency, suspension) => peer::suspend(tx, &agency, suspension).await?,
+            Write::PeerStop(agency, named, at) => peer::stop(tx, &agency, &named, at).await?,
+            Write::PeerStopLifted(agency) => peer::lift_stop(tx, &agency).await?,
             Write::Agreement(stored) => agreement::insert(tx, &stored).await?,
             Write::RemoveAgreement(digest) => agreement::remove(tx, digest).await?,
             Write::Seals(seals) => agreement::put_seals(tx, &seals).await?,

@@ -11,6 +11,7 @@ use lotse_core::seal::{DocumentType, Seal, Signature};
 use lotse_store::agreement::{StoredAgreement, StoredSeal};
 use lotse_store::card::StoredCard;
 use lotse_store::counter::{self, Counter};
+use lotse_store::peer::StoredPeer;
 use lotse_store::{StoreError, Tx};
 
 use super::{Federation, Offer, Peer};
@@ -33,7 +34,9 @@ impl Federation {
         let (own, own_seal) = cards.remove(own).map(|(card, seal)| (card, Arc::new(seal))).unzip();
         let peers = peers.into_iter().map(|row| {
             let (card, _) = cards.remove(&row.agency).ok_or(UNREADABLE_CARD)?;
-            Ok::<_, StoreError>((row.agency, Peer { card, suspended: row.suspended, generation: row.generation }))
+            let stopped = row.stopped_at.is_some();
+            let StoredPeer { suspended, generation, named, .. } = row;
+            Ok::<_, StoreError>((row.agency, Peer { card, suspended, generation, stopped, named }))
         });
         Ok(Federation {
             version,

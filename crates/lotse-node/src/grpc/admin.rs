@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use crate::action::accept_peer::accept_peer;
 use crate::action::confirm_clock::confirm_clock;
+use crate::action::dismiss_peer_doubt::dismiss_peer_doubt;
 use crate::action::end_officer_sessions::end_officer_sessions;
 use crate::action::get_status::{get_status, waiting};
 use crate::action::install_card::install_card;
@@ -100,6 +101,16 @@ impl AdminService for Admin {
         let request = request.into_inner();
         resume_peer(&self.node, agency(&request.agency)?, because(act, request.reason)?).await?;
         Ok(Response::new(proto::ResumePeerResponse {}))
+    }
+
+    async fn dismiss_peer_doubt(
+        &self,
+        request: Request<proto::DismissPeerDoubtRequest>,
+    ) -> Answer<proto::DismissPeerDoubtResponse> {
+        let act = access::act(&self.node, &request, access::DISMISS_PEER_DOUBT)?;
+        let request = request.into_inner();
+        dismiss_peer_doubt(&self.node, agency(&request.agency)?, because(act, request.reason)?).await?;
+        Ok(Response::new(proto::DismissPeerDoubtResponse {}))
     }
 
     async fn offer_agreement(

@@ -12,9 +12,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::action::take_batch::take_batch;
-use crate::courier::{hello, observe_hello};
+use crate::courier::{compare_hello, hello, observe_hello};
 use crate::edge::{Caller, Share, Shares};
 use crate::failure::{ErrorKind, Failure};
+use crate::instance::InstanceId;
 use crate::node::Node;
 use crate::wire::batch::fits;
 
@@ -43,15 +44,17 @@ pub async fn exchange(
     let share = streams.take(peer.clone()).ok_or_else(too_many_streams)?;
     let first = tokio::time::timeout(HELLO_DEADLINE, inbound.message()).await;
     let first = first.map_err(|_| Status::deadline_exceeded("say hello first"))??;
-    match first.and_then(|message| message.frame) {
-        Some(exchange_request::Frame::Hello(hello)) if observe_hello(&node, &peer, &hello) => {}
+    let its = match first.and_then(|message| message.frame) {
+        Some(exchange_request::Frame::Hello(hello)) if observe_hello(&node, &peer, &hello) => hello,
         _ => return Err(invalid("the first frame must be a hello of the calling agency").into()),
-    }
+    };
+    compare_hello(&node, &peer, &its).await?;
     let (out, receipts) = mpsc::channel(BATCHES_AT_ONCE);
-    let answer = exchange_response::Frame::Hello(hello(&node, &peer));
+    let answer = exchange_response::Frame::Hello(hello(&node, &peer).await.map_err(Failure::from)?);
     // The channel has room for it and its receiver is here.
     let _ = out.send(Ok(ExchangeResponse { frame: Some(answer) })).await;
-    tokio::spawn(serve(Exchange { node, caller, out, _share: share }, inbound));
+    let instance = InstanceId::parse(&its.instance);
+    tokio::spawn(serve(Exchange { node, caller, out, instance, _share: share }, inbound));
     Ok(Response::new(ReceiverStream::new(receipts)))
 }
 
@@ -59,6 +62,8 @@ struct Exchange {
     node: Arc<Node>,
     caller: Caller,
     out: mpsc::Sender<Result<ExchangeResponse, Status>>,
+    /// Run of the peer's node that opened the stream.
+    instance: Option<InstanceId>,
     /// Kept as long as a batch of the stream is worked on, whether or not its connection is still there.
     _share: Share<AgencyId>,
 }
@@ -66,9 +71,15 @@ struct Exchange {
 async fn serve(exchange: Exchange, mut inbound: Streaming<ExchangeRequest>) {
     let exchange = Arc::new(exchange);
     let places = Arc::new(Semaphore::new(BATCHES_AT_ONCE));
+    let replaced = exchange.clone();
+    let mut replaced = Box::pin(async move { replaced.replaced().await });
     loop {
         let message = tokio::select! {
             () = exchange.out.closed() => return,
+            () = &mut replaced => {
+                let _ = exchange.out.send(Err(Failure::refused(Reason::NodeStateInDoubt).into())).await;
+                return;
+            }
             () = exchange.node.signals.stopping.cancelled() => return exchange.leave(&places).await,
             message = inbound.message() => message,
         };
@@ -98,6 +109,11 @@ async fn serve(exchange: Exchange, mut inbound: Streaming<ExchangeRequest>) {
 }
 
 impl Exchange {
+    /// Waits until another run of the peer's node has spoken.
+    async fn replaced(&self) {
+        self.node.instances.replaced(self.caller.identity().agency(), self.instance).await;
+    }
+
     /// Ends the stream once what was begun is answered; the sender sends the rest when the node is back.
     async fn leave(&self, places: &Semaphore) {
         // The semaphore is never closed.

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use lotse_core::reason::Reason;
 use lotse_core::time::DAY;
+use lotse_proto::exchange::v1::Hello;
 
 use super::{causes, refused};
 use crate::action::delivery_tests::pair::{Pair, submissions};
 use crate::action::submit_referrals::{Timing, submit_referrals};
 use crate::action::suspend_peer::suspend_peer;
 use crate::action::take_card::take_card;
+use crate::courier::compare_hello;
 use crate::testing::admin;
 
 /// Longer than a card is valid.
@@ -68,6 +70,13 @@ pub(super) async fn clock_stepped_back() -> Vec<Reason> {
 pub(super) async fn clock_jumped_ahead() -> Vec<Reason> {
     let pair = consented().await;
     pair.clock.jump(Duration::from_secs(121));
+    submitted(&pair).await
+}
+
+pub(super) async fn numbers_later_than_known() -> Vec<Reason> {
+    let pair = consented().await;
+    let hello = Hello { peer_generation: 2, ..Hello::default() };
+    compare_hello(&pair.owner.node, &pair.holder.agency, &hello).await.unwrap_err();
     submitted(&pair).await
 }
 

@@ -29,6 +29,7 @@ use crate::action::withdraw_consent::{self, WithdrawConsent, finish_pending, wit
 use crate::action::{
     empty_log, expire_consents, expire_items, purge_ended, purge_sent, suspend_agreement, suspend_peer,
 };
+use crate::courier::{compare_hello, hello};
 use crate::entry::EntryKind;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -96,7 +97,7 @@ impl World {
         introduce(&[&owner, &holder]).await;
         let agreement = Id::new(owner.now(), &*owner.random);
         agree_on(&[&owner, &holder], &agreement_text(agreement, 0, &[&owner, &holder])).await;
-        World {
+        let world = World {
             owner: Some(owner),
             holder: Some(holder),
             clock,
@@ -108,7 +109,9 @@ impl World {
             suspensions: Vec::new(),
             answers: 0,
             oracle: Oracle::default(),
-        }
+        };
+        world.hellos().await;
+        world
     }
 
     pub(super) fn node(&self, side: Side) -> &TestNode {
@@ -367,6 +370,16 @@ impl World {
             let _ = withdrawal.task.await;
             self.oracle.consents[withdrawal.consent].answer();
         }
+        self.hellos().await;
+    }
+
+    /// Says hello in both directions, as each stream begins: whatever has crashed or was lost, no node knows less than its peer.
+    async fn hellos(&self) {
+        for side in Side::BOTH {
+            let (from, to) = (self.node(side), self.node(side.other()));
+            let said = hello(from, &to.agency).await.unwrap();
+            compare_hello(&to.node, &from.agency, &said).await.unwrap();
+        }
     }
 
     async fn jobs(&mut self) {
@@ -377,6 +390,7 @@ impl World {
             purge_sent::purge_sent(self.node(side)).await.unwrap();
             empty_log::empty_log(self.node(side)).await.unwrap();
         }
+        self.hellos().await;
     }
 
     async fn answer(&mut self, referral: usize, completes: bool, tells_more: bool) {

@@ -143,7 +143,7 @@ async fn after_a_long_stop_releases_go_on_and_only_ends_wait_for_a_peer() {
     assert_eq!(pair.sent(old).await.reasons, [Reason::ClockJumpedAhead]);
     let fresh = pair.submit(&[submit("key-2")], Timing::AtOnce).await;
     pair.deliver(&fresh.shipment.unwrap()).await;
-    let hello = crate::courier::hello(&pair.holder, &pair.owner.agency);
+    let hello = crate::courier::hello(&pair.holder, &pair.owner.agency).await.unwrap();
     assert!(crate::courier::observe_hello(&pair.owner, &pair.holder.agency, &hello));
     assert_eq!(keep_house(&pair.owner).await, 2, "the item ends, its content goes");
     assert_eq!(pair.sent(old).await.reasons, [Reason::ItemExpired]);
@@ -154,17 +154,17 @@ async fn after_a_long_stop_releases_go_on_and_only_ends_wait_for_a_peer() {
 async fn hellos_of_peers_whose_clocks_agree_end_the_doubt_and_of_those_in_doubt_do_not() {
     let pair = Pair::new().await;
     let (owner, holder) = (&pair.owner, &pair.holder);
-    let heard = |change: fn(&mut lotse_proto::exchange::v1::Hello)| {
-        let mut hello = crate::courier::hello(holder, &owner.agency);
+    let heard = async |change: fn(&mut lotse_proto::exchange::v1::Hello)| {
+        let mut hello = crate::courier::hello(holder, &owner.agency).await.unwrap();
         hello.clock_in_doubt = false;
         change(&mut hello);
         assert!(crate::courier::observe_hello(owner, &holder.agency, &hello));
         owner.holds.clock_doubt()
     };
     pair.clock.jump(DAY);
-    assert_eq!(heard(|hello| hello.clock_in_doubt = true), Some(ClockDoubt::JumpedAhead));
-    assert_eq!(heard(|hello| hello.time_us -= 86_400_000_000), Some(ClockDoubt::JumpedAhead));
-    assert!(crate::courier::hello(owner, &holder.agency).clock_in_doubt);
-    assert_eq!(heard(|_| {}), None);
-    assert!(!crate::courier::hello(owner, &holder.agency).clock_in_doubt);
+    assert_eq!(heard(|hello| hello.clock_in_doubt = true).await, Some(ClockDoubt::JumpedAhead));
+    assert_eq!(heard(|hello| hello.time_us -= 86_400_000_000).await, Some(ClockDoubt::JumpedAhead));
+    assert!(crate::courier::hello(owner, &holder.agency).await.unwrap().clock_in_doubt);
+    assert_eq!(heard(|_| {}).await, None);
+    assert!(!crate::courier::hello(owner, &holder.agency).await.unwrap().clock_in_doubt);
 }

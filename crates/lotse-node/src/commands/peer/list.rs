@@ -30,6 +30,7 @@ impl List {
 fn row(peer: &Peer) -> Vec<String> {
     let until = peer.card_valid_until.as_ref().and_then(wire::time::parse);
     let state = match (peer.suspended, peer.connected) {
+        _ if peer.stopped => "stopped",
         (true, _) => "suspended",
         (false, true) => "connected",
         (false, false) => "not connected",

@@ -94,6 +94,7 @@ table! {
         ACCEPT_PEER "AcceptPeer"
         SUSPEND_PEER "SuspendPeer"
         RESUME_PEER "ResumePeer"
+        DISMISS_PEER_DOUBT "DismissPeerDoubt"
         OFFER_AGREEMENT "OfferAgreement"
         SIGN_AGREEMENT "SignAgreement"
         LIST_AGREEMENTS "ListAgreements"

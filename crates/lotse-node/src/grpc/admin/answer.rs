@@ -6,7 +6,7 @@ use lotse_core::id::AgencyId;
 use lotse_proto::admin::v1 as proto;
 use lotse_store::outbox::Waiting;
 
-use crate::action::get_status::NodeStatus;
+use crate::action::get_status::{NodeStatus, state_in_doubt};
 use crate::action::list_agreements::{AgreementStanding, ListedAgreement};
 use crate::federation::{Federation, Peer};
 use crate::hold::ClockDoubt;
@@ -37,6 +37,7 @@ pub(super) fn status(node: &Node, status: NodeStatus) -> proto::GetStatusRespons
 pub(super) fn peer(node: &Node, peer: &Peer, waiting: Option<&Waiting>) -> proto::Peer {
     let card = &peer.card.card;
     let link = node.links.get(&card.agency);
+    let doubt = state_in_doubt(node, &card.agency);
     proto::Peer {
         agency: card.agency.to_string(),
         name: card.name.clone(),
@@ -51,7 +52,11 @@ pub(super) fn peer(node: &Node, peer: &Peer, waiting: Option<&Waiting>) -> proto
         items_due: waiting.map_or(0, |waiting| waiting.due),
         items_in_doubt: waiting.map_or(0, |waiting| waiting.in_doubt),
         announced_card_version: link.card_version,
-        problem: link.trouble(waiting.map_or(0, |waiting| waiting.due + waiting.in_doubt)).unwrap_or_default(),
+        problem: match &doubt {
+            Some(doubt) => doubt.message(),
+            None => link.trouble(waiting.map_or(0, |waiting| waiting.due + waiting.in_doubt)).unwrap_or_default(),
+        },
+        stopped: doubt.is_some(),
     }
 }
 
