@@ -15,6 +15,7 @@ pub mod dismiss_peer_doubt;
 pub mod empty_log;
 pub mod end_leases;
 pub mod end_officer_sessions;
+pub mod exchange_hellos;
 pub mod expire_consents;
 pub mod expire_items;
 pub mod fetch_records;

@@ -3,7 +3,6 @@
 //! can leave later.
 
 pub mod duty;
-mod hello;
 mod room;
 mod session;
 
@@ -26,7 +25,6 @@ use crate::link::WaitCause;
 use crate::node::Node;
 use crate::shipment::Shipment;
 
-pub use hello::{compare_hello, hello, observe_hello};
 pub use room::{Couriers, Loaded, Room};
 
 /// Longest pause between two attempts to reach a peer.

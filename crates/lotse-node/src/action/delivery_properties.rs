@@ -5,7 +5,9 @@
 //! `LOTSE_SEED` begins at another seed, `LOTSE_RUNS` does more of them. A run that breaks a property is shrunk to a short list of
 //! ops, which is then pinned below as a story.
 
+mod entries;
 mod forgeries;
+mod hellos;
 mod oracle;
 mod people;
 mod world;

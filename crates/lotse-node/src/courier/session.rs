@@ -20,9 +20,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::room::BATCHES_IN_FLIGHT;
-use super::{Courier, Loaded, Room, compare_hello, hello, observe_hello};
+use super::{Courier, Loaded, Room};
 use crate::action::claim::{Claimed, claim_due};
 use crate::action::claim_again::claim_again;
+use crate::action::exchange_hellos::{compare_hello, hello, observe_hello};
 use crate::action::find_next_attempt::{NextAttempt, find_next_attempt};
 use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::edge::{Line, MAX_MESSAGE_BYTES};

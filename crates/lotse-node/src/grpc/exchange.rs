@@ -11,8 +11,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::action::exchange_hellos::{compare_hello, hello, observe_hello};
 use crate::action::take_batch::take_batch;
-use crate::courier::{compare_hello, hello, observe_hello};
 use crate::edge::{Caller, Share, Shares};
 use crate::failure::{ErrorKind, Failure};
 use crate::instance::InstanceId;

@@ -8,10 +8,10 @@ use lotse_proto::exchange::v1::Hello;
 
 use super::{causes, refused};
 use crate::action::delivery_tests::pair::{Pair, submissions};
+use crate::action::exchange_hellos::compare_hello;
 use crate::action::submit_referrals::{Timing, submit_referrals};
 use crate::action::suspend_peer::suspend_peer;
 use crate::action::take_card::take_card;
-use crate::courier::compare_hello;
 use crate::testing::admin;
 
 /// Longer than a card is valid.

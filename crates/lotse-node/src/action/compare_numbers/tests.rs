@@ -7,10 +7,10 @@ use super::*;
 use crate::action::claim::claim_due;
 use crate::action::delivery_tests::pair::Pair;
 use crate::action::dismiss_peer_doubt::dismiss_peer_doubt;
+use crate::action::exchange_hellos::{compare_hello, hello};
 use crate::action::get_status::get_status;
 use crate::action::submit_referrals::Timing;
 use crate::action::take_batch::take_batch;
-use crate::courier::{compare_hello, hello};
 use crate::testing::{TestNode, admin};
 
 /// Says hello from one node to another and returns what comes of it there.

@@ -29,7 +29,6 @@ use crate::action::withdraw_consent::{self, WithdrawConsent, finish_pending, wit
 use crate::action::{
     empty_log, expire_consents, expire_items, purge_ended, purge_sent, suspend_agreement, suspend_peer,
 };
-use crate::courier::{compare_hello, hello};
 use crate::entry::EntryKind;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -373,15 +372,6 @@ impl World {
         self.hellos().await;
     }
 
-    /// Says hello in both directions, as each stream begins: whatever has crashed or was lost, no node knows less than its peer.
-    async fn hellos(&self) {
-        for side in Side::BOTH {
-            let (from, to) = (self.node(side), self.node(side.other()));
-            let said = hello(from, &to.agency).await.unwrap();
-            compare_hello(&to.node, &from.agency, &said).await.unwrap();
-        }
-    }
-
     async fn jobs(&mut self) {
         for side in Side::BOTH {
             expire_consents::expire_consents(self.node(side)).await.unwrap();
@@ -494,20 +484,4 @@ const SPECIAL: u16 = 0xf000;
 /// The categories that an op names by bits, the first one by the lowest.
 fn set(bits: u16) -> Categories {
     Categories::from_bits(i64::from(bits) << 1)
-}
-
-impl TestNode {
-    /// Reads the entries of a kind.
-    pub(super) async fn entries_of(&self, kind: EntryKind) -> Vec<lotse_proto::exchange::v1::LogEntry> {
-        let all = self.all_entries().await;
-        all.into_iter().filter(|entry| entry.kind == kind as i32).collect()
-    }
-
-    /// Reads the whole log.
-    pub(super) async fn all_entries(&self) -> Vec<lotse_proto::exchange::v1::LogEntry> {
-        let generation = self.node.generation;
-        let read = self.store.read("test_log", move |tx| Box::pin(lotse_store::log::read(tx, generation, 0, 4096)));
-        let leaves = read.await.unwrap();
-        leaves.iter().map(|leaf| Message::decode(leaf.entry.bytes.as_slice()).unwrap()).collect()
-    }
 }

@@ -12,6 +12,7 @@ use super::pair::Pair;
 use crate::action::claim::claim_due;
 use crate::action::claim_again::claim_again;
 use crate::action::confirm_clock::confirm_clock;
+use crate::action::exchange_hellos::{hello, observe_hello};
 use crate::action::expire_consents::expire_consents;
 use crate::action::expire_items::expire_items;
 use crate::action::get_status::get_status;
@@ -143,8 +144,8 @@ async fn after_a_long_stop_releases_go_on_and_only_ends_wait_for_a_peer() {
     assert_eq!(pair.sent(old).await.reasons, [Reason::ClockJumpedAhead]);
     let fresh = pair.submit(&[submit("key-2")], Timing::AtOnce).await;
     pair.deliver(&fresh.shipment.unwrap()).await;
-    let hello = crate::courier::hello(&pair.holder, &pair.owner.agency).await.unwrap();
-    assert!(crate::courier::observe_hello(&pair.owner, &pair.holder.agency, &hello));
+    let hello = hello(&pair.holder, &pair.owner.agency).await.unwrap();
+    assert!(observe_hello(&pair.owner, &pair.holder.agency, &hello));
     assert_eq!(keep_house(&pair.owner).await, 2, "the item ends, its content goes");
     assert_eq!(pair.sent(old).await.reasons, [Reason::ItemExpired]);
     assert_eq!(state(&pair, consent).await, ConsentState::Given);
@@ -155,16 +156,16 @@ async fn hellos_of_peers_whose_clocks_agree_end_the_doubt_and_of_those_in_doubt_
     let pair = Pair::new().await;
     let (owner, holder) = (&pair.owner, &pair.holder);
     let heard = async |change: fn(&mut lotse_proto::exchange::v1::Hello)| {
-        let mut hello = crate::courier::hello(holder, &owner.agency).await.unwrap();
+        let mut hello = hello(holder, &owner.agency).await.unwrap();
         hello.clock_in_doubt = false;
         change(&mut hello);
-        assert!(crate::courier::observe_hello(owner, &holder.agency, &hello));
+        assert!(observe_hello(owner, &holder.agency, &hello));
         owner.holds.clock_doubt()
     };
     pair.clock.jump(DAY);
     assert_eq!(heard(|hello| hello.clock_in_doubt = true).await, Some(ClockDoubt::JumpedAhead));
     assert_eq!(heard(|hello| hello.time_us -= 86_400_000_000).await, Some(ClockDoubt::JumpedAhead));
-    assert!(crate::courier::hello(owner, &holder.agency).await.unwrap().clock_in_doubt);
+    assert!(hello(owner, &holder.agency).await.unwrap().clock_in_doubt);
     assert_eq!(heard(|_| {}).await, None);
-    assert!(!crate::courier::hello(owner, &holder.agency).await.unwrap().clock_in_doubt);
+    assert!(!hello(owner, &holder.agency).await.unwrap().clock_in_doubt);
 }
