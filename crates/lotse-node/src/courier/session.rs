@@ -138,6 +138,8 @@ impl Courier {
             link.connected = true;
             link.problem = None;
         });
+        // What keeps something from going over the open stream the first claim finds out.
+        self.node.links.set_wait(&self.peer, None);
         self.couriers.connected(&self.peer);
         let mut session = Session {
             courier: self,

@@ -84,6 +84,10 @@ pub(super) fn card(place: &Place, peer: &Peer, live: Option<&Live>) -> Finding {
         );
         return Finding::warning(Area::Peer, agency, "suspended here: nothing is released to it", todo);
     }
+    if let Some(live) = live.filter(|live| !live.problem.is_empty() && live.items_due + live.items_in_doubt > 0) {
+        let todo = format!("{} shows whether it is still so; the reason says what to do", place.command("peer list"));
+        return Finding::warning(Area::Peer, agency, live.problem.clone(), todo);
+    }
     let contact = match live {
         Some(live) => match live.last_seen_at.as_ref().and_then(wire::time::parse) {
             Some(at) if live.connected => format!(", connected, last contact {at}"),

@@ -360,6 +360,11 @@ async fn a_peers_card_that_ends_has_ended_or_is_an_older_one_is_found() {
     assert!(seen(1).await.1.ends_with("no contact since this node started"));
     let (health, text) = seen(2).await;
     assert_eq!((health, text.as_str()), (Health::Warning, "its card 2 is not here yet, 1 is"));
+    let waits =
+        Peer { agency: "aa.example".into(), problem: "what is due waits".into(), items_due: 1, ..Peer::default() };
+    let live = Live { status: GetStatusResponse::default(), peers: vec![waits] };
+    let finding = peer::card(&ward.place(), known, Some(&live));
+    assert_eq!((finding.health, finding.seen.as_str()), (Health::Warning, "what is due waits"));
     ward.clock.turn(DAY * 340);
     assert!(seen(1).await.1.contains("its card ends on"));
     ward.clock.turn(DAY * 30);
