@@ -3,7 +3,7 @@
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Column, Columns, Row, StoreError, Tx};
+use crate::engine::{Column, Columns, Row, StoreError, Tx, readable};
 
 /// A lease runs, or ran when the node stopped.
 const OPEN: i64 = 1;
@@ -122,18 +122,22 @@ pub struct OpenBatch {
     pub attempts: u32,
     /// Whether items of it went into later batches.
     pub moved: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// Finds the batch to a peer whose lease ended without a receipt and that has waited longest for another attempt.
 pub async fn lapsed(tx: &mut Tx, peer: &AgencyId, at: Timestamp) -> Result<Option<OpenBatch>, StoreError> {
-    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch
-               WHERE peer = $1 AND state < 3 AND state = $2 AND next_attempt_at <= $3 ORDER BY next_attempt_at LIMIT 1";
-    tx.fetch_optional(sql, [peer.into(), LAPSED.into(), at.into()]).await?.as_ref().map(open_batch).transpose()
+    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt, created_at FROM batch
+               WHERE peer = $1 AND state < 3 AND state = $2 AND next_attempt_at <= $3 ORDER BY next_attempt_at LIMIT 8";
+    // One that cannot be read stays where it is, and the next is looked at.
+    let rows = tx.fetch(sql, [peer.into(), LAPSED.into(), at.into()]).await?;
+    Ok(readable(&rows, 0, open_batch).rows.into_iter().next())
 }
 
 /// Finds a batch, whatever its state.
 pub async fn find(tx: &mut Tx, batch_id: Id) -> Result<Option<OpenBatch>, StoreError> {
-    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch WHERE batch_id = $1";
+    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt, created_at FROM batch WHERE batch_id = $1";
     tx.fetch_optional(sql, [batch_id.into()]).await?.as_ref().map(open_batch).transpose()
 }
 
@@ -159,8 +163,10 @@ pub async fn seals(tx: &mut Tx, batch_ids: &[Id]) -> Result<Vec<BatchSeals>, Sto
 
 /// Finds the batches whose lease may still run.
 pub async fn leased(tx: &mut Tx) -> Result<Vec<OpenBatch>, StoreError> {
-    let sql = "SELECT batch_id, peer, root, items, attempts, in_doubt FROM batch WHERE state < 3 AND state = $1";
-    tx.fetch(sql, [OPEN.into()]).await?.iter().map(open_batch).collect()
+    let sql =
+        "SELECT batch_id, peer, root, items, attempts, in_doubt, created_at FROM batch WHERE state < 3 AND state = $1";
+    let rows = tx.fetch(sql, [OPEN.into()]).await?;
+    Ok(readable(&rows, 0, open_batch).rows)
 }
 
 /// Finds those of the batches whose lease may still run.
@@ -177,7 +183,8 @@ pub(crate) async fn content_over(tx: &mut Tx, at: Timestamp, limit: u32) -> Resu
         let items = decode_items(&row.get::<Vec<u8>>(1)?)?;
         Ok((row.get(0)?, items.iter().map(|item| item.record_id).collect()))
     };
-    tx.fetch(sql, [at.into(), limit.into()]).await?.iter().map(batch).collect()
+    let rows = tx.fetch(sql, [at.into(), limit.into()]).await?;
+    Ok(readable(&rows, 0, batch).rows)
 }
 
 const CONTENT_UNTIL: Columns<2> = [Column::blob("batch_id"), Column::int("content_until")];
@@ -225,7 +232,15 @@ fn decode_items(bytes: &[u8]) -> Result<Vec<BatchItem>, StoreError> {
 fn open_batch(row: &Row) -> Result<OpenBatch, StoreError> {
     let items = decode_items(&row.get::<Vec<u8>>(3)?)?;
     let moved = row.get::<i64>(5)? != items.len() as i64;
-    Ok(OpenBatch { batch_id: row.get(0)?, peer: row.get(1)?, root: row.get(2)?, items, attempts: row.get(4)?, moved })
+    Ok(OpenBatch {
+        batch_id: row.get(0)?,
+        peer: row.get(1)?,
+        root: row.get(2)?,
+        items,
+        attempts: row.get(4)?,
+        moved,
+        created_at: row.get(6)?,
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{AgencyId, Id, Sequence};
 use lotse_core::purpose::{Purposes, RecordKinds};
 
-use crate::engine::{Column, Columns, Row, StoreError, Tx};
+use crate::engine::{Column, Columns, Readable, Row, StoreError, Tx, readable};
 
 mod coverage;
 mod reading;
@@ -59,21 +59,21 @@ macro_rules! towards_by {
 const ASKED: Columns<2> = [Column::blob("key"), Column::text("recipient")];
 
 /// Finds all consents of these subjects, and those named by id, as they stand towards a recipient: one statement for each of the
-/// two, whatever their number. What is not recorded is missing from the answer.
+/// two, whatever their number. What is not recorded is missing from the answer; what cannot be read is named by its subject.
 pub async fn towards(
     tx: &mut Tx,
     recipient: &AgencyId,
     subjects: &[Id],
     named: &[Id],
-) -> Result<Vec<Towards>, StoreError> {
+) -> Result<Readable<Towards>, StoreError> {
     let asked = |ids: &[Id]| ids.iter().map(|id| [id.into(), recipient.into()]).collect();
     let mut rows = tx.fetch_with(&ASKED, asked(subjects), towards_by!("subject_id")).await?;
     if !named.is_empty() {
         rows.extend(tx.fetch_with(&ASKED, asked(named), towards_by!("consent_id")).await?);
     }
-    let mut found = rows.iter().map(read_towards).collect::<Result<Vec<_>, _>>()?;
-    found.sort_unstable_by_key(|towards| towards.consent.id);
-    found.dedup_by_key(|towards| towards.consent.id);
+    let mut found = readable(&rows, 1, read_towards);
+    found.rows.sort_unstable_by_key(|towards| towards.consent.id);
+    found.rows.dedup_by_key(|towards| towards.consent.id);
     Ok(found)
 }
 

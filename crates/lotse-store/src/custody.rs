@@ -10,7 +10,7 @@ use lotse_core::purpose::Purpose;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Column, Columns, Directory, Row, StoreError, Table, Tx, Value};
+use crate::engine::{Column, Columns, Directory, Readable, Row, StoreError, Table, Tx, Value, readable};
 use crate::outbox::{ItemKind, kind, purpose};
 use crate::vault::Sealed;
 
@@ -178,8 +178,12 @@ pub struct Remembered {
     pub leaf_hash: Digest,
 }
 
-/// Finds what is remembered of these envelopes, and of earlier ones of these records.
-pub async fn remembered(tx: &mut Tx, envelope_ids: &[Id], record_ids: &[Id]) -> Result<Vec<Remembered>, StoreError> {
+/// Finds what is remembered of these envelopes, and of earlier ones of these records. The broken ones are named by their envelopes.
+pub async fn remembered(
+    tx: &mut Tx,
+    envelope_ids: &[Id],
+    record_ids: &[Id],
+) -> Result<Readable<Remembered>, StoreError> {
     let keys = envelope_ids.iter().map(|id| id.into()).collect();
     let by_envelope =
         "SELECT envelope_id, digest, owner, record_id, revision, outcome, reason, taken_at, leaf_hash, kind
@@ -189,10 +193,10 @@ pub async fn remembered(tx: &mut Tx, envelope_ids: &[Id], record_ids: &[Id]) -> 
                      FROM custody c";
     let mut rows = tx.fetch_in(by_envelope, keys, "", []).await?;
     rows.extend(tx.fetch_by(&RECORDS, by_record, record_ids, "", []).await?);
-    let mut remembered = rows.iter().map(remembered_row).collect::<Result<Vec<_>, _>>()?;
-    remembered.sort_unstable_by_key(|known| known.envelope_id);
-    remembered.dedup_by_key(|known| known.envelope_id);
-    Ok(remembered)
+    let mut found = readable(&rows, 0, remembered_row);
+    found.rows.sort_unstable_by_key(|known| known.envelope_id);
+    found.rows.dedup_by_key(|known| known.envelope_id);
+    Ok(found)
 }
 
 fn remembered_row(row: &Row) -> Result<Remembered, StoreError> {
@@ -270,7 +274,8 @@ fn held(row: &Row) -> Result<Held, StoreError> {
         kind: kind(row, 2)?,
         owner: row.get(3)?,
         thread_id: row.get(4)?,
-        thread_sequence: row.get(5)?,
+        // A row from before this was bounded may have a higher one than a column holds.
+        thread_sequence: row.get::<i64>(5)?.cast_unsigned(),
         revision: row.get(6)?,
         taken_at: row.get(7)?,
         consent_ref: row.get(8)?,
@@ -288,8 +293,13 @@ fn held(row: &Row) -> Result<Held, StoreError> {
     })
 }
 
-/// Finds the highest taken revision of each of these records.
+/// Finds the highest taken revision of each of these records. Records that cannot be read are left out.
 pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Held>, StoreError> {
+    find_readable(tx, record_ids).await.map(|found| found.rows)
+}
+
+/// Finds the highest taken revision of each of these records, and names those of which a revision cannot be read.
+pub async fn find_readable(tx: &mut Tx, record_ids: &[Id]) -> Result<Readable<Held>, StoreError> {
     let rows = tx
         .fetch_by(
             &RECORDS,
@@ -302,11 +312,13 @@ pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Held>, StoreErro
             [],
         )
         .await?;
-    let mut copies = rows.iter().map(held).collect::<Result<Vec<_>, _>>()?;
+    let Readable { rows: mut copies, broken } = readable(&rows, 1, held);
+    // An older revision must not pass for the one that cannot be read.
+    copies.retain(|copy| !broken.contains(&copy.record_id));
     copies.sort_by_key(|copy| (copy.record_id, std::cmp::Reverse(copy.revision)));
     copies.dedup_by_key(|copy| copy.record_id);
     copies.sort_by_key(|copy| copy.revision);
-    Ok(copies)
+    Ok(Readable { rows: copies, broken })
 }
 
 /// Finds the answers of a thread that this agency received, in thread order.
@@ -320,11 +332,11 @@ pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<Held>, StoreError
             [thread_id.into()],
         )
         .await?;
-    rows.iter().map(held).collect()
+    Ok(readable(&rows, 1, held).rows)
 }
 
 /// Lists received referrals, newest first, before a place in the order.
-pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<Held>, StoreError> {
+pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Readable<Held>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
@@ -334,7 +346,7 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<
             [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
         )
         .await?;
-    rows.iter().map(held).collect()
+    Ok(readable(&rows, 1, held))
 }
 
 /// Sets where a received referral stands.
@@ -385,17 +397,16 @@ pub struct Received {
 pub async fn received(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Received>, StoreError> {
     let sql = "SELECT c.record_id, c.kind, c.thread_id, c.purpose, c.referral_state FROM custody c";
     let rows = tx.fetch_by(&RECORDS, sql, record_ids, " AND c.outcome = 1", []).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Received {
-                record_id: row.get(0)?,
-                kind: kind(row, 1)?,
-                thread_id: row.get(2)?,
-                purpose: purpose(row, 3)?,
-                referral_state: ReferralState::from_number(row.get(4)?).ok_or(StoreError::Value("referral state"))?,
-            })
+    let received = |row: &Row| {
+        Ok(Received {
+            record_id: row.get(0)?,
+            kind: kind(row, 1)?,
+            thread_id: row.get(2)?,
+            purpose: purpose(row, 3)?,
+            referral_state: ReferralState::from_number(row.get(4)?).ok_or(StoreError::Value("referral state"))?,
         })
-        .collect()
+    };
+    Ok(readable(&rows, 0, received).rows)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Row, StoreError, Tx};
+use crate::engine::{Row, StoreError, Tx, readable};
 
 /// What a row tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ pub async fn append(tx: &mut Tx, event: &Event) -> Result<(), StoreError> {
 pub async fn after(tx: &mut Tx, cursor: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
     let sql = "SELECT seq, at, kind, peer, items FROM inbox_event WHERE seq > $1 ORDER BY seq LIMIT $2";
     let cursor = cursor.min(i64::MAX as u64) as i64;
-    tx.fetch(sql, [cursor.into(), limit.into()]).await?.iter().map(event).collect()
+    let rows = tx.fetch(sql, [cursor.into(), limit.into()]).await?;
+    Ok(readable(&rows, 0, event).rows)
 }
 
 fn event(row: &Row) -> Result<Event, StoreError> {

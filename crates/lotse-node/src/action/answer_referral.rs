@@ -119,7 +119,11 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
     }
     let (answer_id, earlier_id) = ids(node, submission, &referral);
     let digest = content_digest(node, submission, &answer_id);
-    for (known_id, known) in outbox::known(tx, &[answer_id, earlier_id]).await? {
+    let known = outbox::known(tx, &[answer_id, earlier_id]).await?;
+    if !known.broken.is_empty() {
+        return Err(StoreError::Value("an answer that was handed over before"));
+    }
+    for (known_id, known) in known.rows {
         if known.kind == ItemKind::Answer {
             let digest = content_digest(node, submission, &known_id);
             return Ok(Done::undecided(repeated(known_id, digest, &known, &referral)));

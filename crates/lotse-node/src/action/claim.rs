@@ -1,6 +1,7 @@
 //! Claims what waits for a peer: decides again and releases. The claim transaction *is* the release: it reads agreement and
 //! consent, freezes the envelope's exact bytes, and writes log and register; no byte leaves before it.
 
+mod item;
 mod numbers;
 mod settled;
 
@@ -21,11 +22,11 @@ use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::outbox::{Claimable, Rest};
-use lotse_store::vault::Sealed;
-use lotse_store::{StoreError, Tx, log, outbox};
+use lotse_store::vault::{Sealed, SubjectKey};
+use lotse_store::{Readable, StoreError, Tx, log, outbox};
 use tokio::time::Instant;
 
-use crate::action::covering::Consents;
+use crate::action::covering::{self, Consents};
 use crate::action::cut::{self, Candidate, Frame, Ground};
 use crate::action::expire_consents::expire;
 use crate::action::guard;
@@ -35,7 +36,6 @@ use crate::link::WaitCause;
 use crate::node::Node;
 use crate::pause::{Pacer, Pause, PauseScope, PeerPauses, Probe};
 use crate::shipment::{LEASE, Shipment};
-use crate::wire::batch::MAX_BATCH_BYTES;
 use crate::wire::envelope::parse_own_head;
 use crate::wire::request::{AnswerAsk, Ask, ReferralAsk, Request};
 use numbers::Numbers;
@@ -146,7 +146,7 @@ impl Verdict {
 
 /// On what ground an item may go.
 enum Granted {
-    Referral(Box<(Permit, Towards)>),
+    Referral(Box<(Permit, Towards, SubjectKey)>),
     Answer(Arc<Agreement>),
 }
 
@@ -163,11 +163,15 @@ impl Claim {
             outbox::retry_now(tx, &self.peer, at).await?;
         }
         let limit = self.node.links.batch_limit(&self.peer);
-        let found = outbox::due(tx, &self.peer, at, limit as u32).await?;
-        if found.is_empty() {
-            return Ok(Claimed::default());
+        let Readable { rows: found, mut broken } = outbox::due(tx, &self.peer, at, limit as u32).await?;
+        let items = self.within_limit(found, &mut broken);
+        // Nothing can be written into a row without an id: it is left where it is, and is no reason to look again at once.
+        broken.retain(|&record_id| record_id != Id::NIL);
+        let looked = !items.is_empty() || !broken.is_empty();
+        self.put_off(tx, &broken, at).await?;
+        if items.is_empty() {
+            return Ok(Claimed { looked, ..Claimed::default() });
         }
-        let items = self.within_limit(found)?;
         let consents = self.consents(tx, &items).await?;
         let mut federation = self.node.federation.get();
         let mut before = Numbers::default();
@@ -209,21 +213,6 @@ impl Claim {
             }
         }
         pacer.probes
-    }
-
-    /// Reads requests, and leaves items that would make the batch too large for the next claim.
-    fn within_limit(&self, found: Vec<Claimable>) -> Result<Vec<Item>, StoreError> {
-        let mut bytes = 0;
-        let mut items = Vec::with_capacity(found.len());
-        for claimable in found {
-            bytes += claimable.content.as_ref().map_or(0, |content| content.ciphertext.len()) + 1024;
-            if bytes > MAX_BATCH_BYTES && !items.is_empty() {
-                break;
-            }
-            let request = Request::decode(&claimable.request).ok_or(StoreError::Value("request of an item"))?;
-            items.push(Item { claimable, request });
-        }
-        Ok(items)
     }
 
     async fn consents(&self, tx: &mut Tx, items: &[Item]) -> Result<Consents, StoreError> {
@@ -283,14 +272,19 @@ impl Claim {
     ) -> Result<Granted, Vec<Refusal>> {
         let subject = item.claimable.subject.ok_or_else(|| vec![Refusal::from(Reason::NoConsent)])?;
         let question = question(&self.node.agency, &self.peer, &item.claimable, ask, subject);
-        let of_subject = consents.of(subject, ask.consent);
+        let (of_subject, is_broken) = (consents.of(subject, ask.consent), consents.is_broken(subject));
         let consents: Vec<&Consent> = of_subject.iter().map(|towards| &towards.consent).collect();
-        let mut permit = release::decide(&question, &federation.agreements, &consents, at, &mut NoNotes)?;
+        let decided = release::decide(&question, &federation.agreements, &consents, at, &mut NoNotes);
+        let mut permit = match decided {
+            Err(_) if is_broken => return Err(vec![Reason::Unavailable.into()]),
+            decided => decided?,
+        };
         // What was left out at submission stays named: in the thread, the log and the register.
         permit.left_out = permit.left_out.or(item.claimable.left_out);
         let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent).cloned();
         let towards = chosen.ok_or_else(|| vec![Refusal::from(Reason::ConsentUnknown)])?;
-        Ok(Granted::Referral(Box::new((permit, towards))))
+        let key = covering::subject_key(&self.node, &towards, item.claimable.attempts + 1)?;
+        Ok(Granted::Referral(Box::new((permit, towards, key))))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one decision, used once")]
@@ -479,7 +473,7 @@ fn why_gone(item: &Item, at: Timestamp) -> Reason {
 
 fn candidate<'a>(&Permitted { item, granted, content }: &Permitted<'a>) -> Option<Candidate<'a>> {
     let ground = match (granted, &item.request.ask) {
-        (Granted::Referral(ground), _) => Ground::Referral(&ground.0, &ground.1),
+        (Granted::Referral(ground), _) => Ground::Referral(&ground.0, &ground.1, &ground.2),
         (Granted::Answer(agreement), Ask::Answer(ask)) => Ground::Answer(agreement, ask),
         _ => return None,
     };

@@ -14,7 +14,7 @@ use lotse_store::batch::{BatchItem, OpenBatch};
 use lotse_store::consent::Towards;
 use lotse_store::outbox::{Claimable, Frozen};
 use lotse_store::vault::Sealed;
-use lotse_store::{StoreError, Tx, batch, outbox};
+use lotse_store::{Readable, StoreError, Tx, batch, outbox};
 use tokio::time::Instant;
 
 use crate::action::claim::{is_told, pause, question};
@@ -67,7 +67,7 @@ impl Claim {
         let at = self.node.now();
         let Some(lapsed) = batch::lapsed(tx, &self.peer, at).await? else { return Ok(None) };
         let ids: Vec<Id> = lapsed.items.iter().map(|item| item.record_id).collect();
-        let items = outbox::in_doubt(tx, &ids, lapsed.batch_id).await?;
+        let Readable { rows: items, broken } = outbox::in_doubt(tx, &ids, lapsed.batch_id).await?;
         let federation = federation::stored(tx, &self.node).await?;
         let consents = self.consents(tx, &items).await?;
         let objection = guard::releasable(&self.node, &federation, &self.peer, at).err();
@@ -77,7 +77,7 @@ impl Claim {
         // No more than the line carries within a lease: a batch that was too large for it would lapse again and again.
         let limit = self.node.links.batch_limit(&self.peer);
         let going: Vec<_> = items.iter().filter(|item| may_go(item)).filter_map(rejoined).take(limit).collect();
-        let (staying, is_full) = (items.len() - going.len(), going.len() == limit);
+        let (staying, is_full) = (items.len() + broken.len() - going.len(), going.len() == limit);
         // What stays for want of room goes as soon as there is some.
         let next = if is_full { at } else { at.plus(pause(&*self.node.random, attempt)) };
         batch::leave(tx, lapsed.batch_id, staying, next).await?;

@@ -71,9 +71,10 @@ pub struct Candidate<'a> {
 }
 
 /// On what an item rests.
+#[derive(Clone, Copy)]
 pub enum Ground<'a> {
-    /// A clause and a consent.
-    Referral(&'a Permit, &'a Towards),
+    /// A clause and a consent, with the key of its subject.
+    Referral(&'a Permit, &'a Towards, &'a SubjectKey),
     /// The basis of the referral that it answers.
     Answer(&'a Arc<Agreement>, &'a AnswerAsk),
 }
@@ -216,7 +217,7 @@ fn head(node: &Node, frame: &Frame<'_>, candidate: &Candidate<'_>, place: usize,
 
 fn hold_until(candidate: &Candidate<'_>) -> Timestamp {
     match candidate.ground {
-        Ground::Referral(permit, _) => permit.hold_until,
+        Ground::Referral(permit, ..) => permit.hold_until,
         Ground::Answer(_, ask) => ask.hold_until,
     }
 }
@@ -233,7 +234,7 @@ fn basis(candidate: &Candidate<'_>) -> Basis {
         excerpt,
     };
     match &candidate.ground {
-        Ground::Referral(permit, towards) => {
+        Ground::Referral(permit, towards, _) => {
             let excerpt = Excerpt {
                 subject_ref: towards.subject_ref.unwrap_or(NO_REF),
                 categories: permit.covered,
@@ -255,7 +256,7 @@ const NO_REF: Id = Id::from_bytes([0; 16]);
 
 fn release(frame: &Frame<'_>, head: &Head, bytes: Vec<u8>, candidate: &Candidate<'_>, digest: Digest) -> Release {
     let (consent_id, sent, left_out, feedback) = match &candidate.ground {
-        Ground::Referral(permit, _) => (Some(permit.consent), permit.categories, permit.left_out, permit.feedback),
+        Ground::Referral(permit, ..) => (Some(permit.consent), permit.categories, permit.left_out, permit.feedback),
         Ground::Answer(_, ask) => (None, Categories::NONE, Categories::NONE, ask.feedback),
     };
     Release {
@@ -273,7 +274,7 @@ fn release(frame: &Frame<'_>, head: &Head, bytes: Vec<u8>, candidate: &Candidate
 
 fn draft(head: &Head, candidate: &Candidate<'_>, digest: Digest) -> Draft {
     let (categories, left_out) = match &candidate.ground {
-        Ground::Referral(permit, _) => (permit.categories, permit.left_out),
+        Ground::Referral(permit, ..) => (permit.categories, permit.left_out),
         Ground::Answer(..) => (Categories::NONE, Categories::NONE),
     };
     Draft {
@@ -303,13 +304,12 @@ fn disclosures(
     candidates: &[Candidate<'_>],
     releases: &[(Id, Release)],
 ) -> Result<Vec<Disclosure>, VaultError> {
-    let mut keys: Vec<SubjectKey> = Vec::new();
+    let mut keys: Vec<&SubjectKey> = Vec::new();
     let mut contents: Vec<Vec<u8>> = Vec::new();
     let mut disclosures = Vec::new();
     for (candidate, (_, release)) in candidates.iter().zip(releases) {
-        let Ground::Referral(permit, towards) = &candidate.ground else { continue };
-        let place = lotse_store::subject::place(&towards.consent.subject);
-        keys.push(node.vault.subject_key(place, &towards.subject_key)?);
+        let Ground::Referral(permit, towards, key) = &candidate.ground else { continue };
+        keys.push(key);
         contents.push(disclosure_content(candidate.purpose, permit));
         disclosures.push(Disclosure {
             subject: towards.consent.subject,
@@ -324,7 +324,7 @@ fn disclosures(
         });
     }
     let random: &dyn Random = &*node.random;
-    let entries: Vec<_> = (disclosures.iter().zip(&keys).zip(&contents))
+    let entries: Vec<_> = (disclosures.iter().zip(keys).zip(&contents))
         .map(|((entry, key), content)| (key, register_place(&entry.envelope_digest), content.as_slice()))
         .collect();
     let sealed = Vault::seal_under_many(random, &entries)?;

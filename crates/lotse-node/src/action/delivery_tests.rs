@@ -3,6 +3,7 @@
 
 mod again;
 mod answers;
+mod broken;
 mod content;
 mod ended_keys;
 mod faults;

@@ -7,7 +7,7 @@ use lotse_core::id::Id;
 use lotse_core::purpose::Purposes;
 use lotse_store::custody::{self, Held};
 use lotse_store::import::{self, Fetched};
-use lotse_store::{StoreError, Tx};
+use lotse_store::{Readable, StoreError, Tx};
 
 use crate::action::take_batch;
 use crate::entry::{self, BatchSummary, Detail, Draft, EntryKind};
@@ -30,6 +30,8 @@ pub struct Found {
     pub records: Vec<FetchedRecord>,
     /// Ids of those that did not fit.
     pub left: Vec<Id>,
+    /// Ids of those that are here and cannot be read.
+    pub unreadable: Vec<Id>,
 }
 
 /// A record that was found.
@@ -42,7 +44,8 @@ pub struct FetchedRecord {
     pub envelope: Vec<u8>,
 }
 
-/// Fetches records. What is past its holding time, unknown or not granted is left out: the caller sees no difference.
+/// Fetches records. What is past its holding time, unknown or not granted is left out: the caller sees no difference. What cannot be
+/// read holds up no other.
 pub async fn fetch_records(
     node: &Arc<Node>,
     system: &str,
@@ -72,7 +75,8 @@ async fn run(
 ) -> Result<Found, StoreError> {
     let at = node.now();
     let (mut records, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for held in custody::find(tx, record_ids).await? {
+    let Readable { rows: copies, broken: mut unreadable } = custody::find_readable(tx, record_ids).await?;
+    for held in copies {
         let readable = purposes.contains(held.purpose) && at < held.hold_until;
         let Some(sealed) = held.content.as_ref().filter(|_| readable) else { continue };
         bytes += sealed.ciphertext.len() + AROUND_BYTES;
@@ -80,7 +84,15 @@ async fn run(
             left.push(held.record_id);
             continue;
         }
-        let envelope = node.vault.open(take_batch::place(&held.envelope_id), sealed)?;
+        let envelope = match node.vault.open(take_batch::place(&held.envelope_id), sealed) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                let record_id = held.record_id;
+                tracing::error!(%error, %record_id, "a received record cannot be read, and is left out");
+                unreadable.push(record_id);
+                continue;
+            }
+        };
         records.push(FetchedRecord { token: Id::random(&*node.random), envelope, held });
     }
     let fetched: Vec<Fetched> = records
@@ -97,7 +109,7 @@ async fn run(
         import::insert(tx, &fetched).await?;
         entry::append(tx, node, vec![(EntryKind::Fetched, draft(node, system, &records))]).await?;
     }
-    Ok(Found { records, left })
+    Ok(Found { records, left, unreadable })
 }
 
 /// Makes the entry: the system, how many records, and the owner and purpose where all of them have the same.

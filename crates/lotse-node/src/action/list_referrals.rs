@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lotse_core::purpose::Purposes;
 use lotse_core::referral::ReferralState;
+use lotse_store::Readable;
 use lotse_store::custody::{self, Held};
 use lotse_store::outbox::{self, Item};
 
@@ -25,10 +26,10 @@ pub async fn list_sent(
         .store
         .read("list referrals", move |tx| Box::pin(async move { outbox::list_referrals(tx, before, limit).await }))
         .await?;
-    let next = (found.len() == limit as usize).then(|| found.last().map_or(0, |item| item.seq)).filter(|&seq| seq > 1);
+    let next = next(&found, limit, |item| item.seq);
     let wanted =
         |item: &Item| purposes.contains(item.purpose) && state.is_none_or(|state| state == item.referral_state);
-    Ok((found.into_iter().filter(wanted).collect(), next))
+    Ok((found.rows.into_iter().filter(wanted).collect(), next))
 }
 
 /// One page of referrals that this agency received, and where the next one begins.
@@ -44,11 +45,17 @@ pub async fn list_received(
         .store
         .read("list referrals", move |tx| Box::pin(async move { custody::list_referrals(tx, before, limit).await }))
         .await?;
-    let next = (found.len() == limit as usize).then(|| found.last().map_or(0, |held| held.seq)).filter(|&seq| seq > 1);
+    let next = next(&found, limit, |held| held.seq);
     let wanted = |held: &Held| {
         purposes.contains(held.purpose)
             && now < held.hold_until
             && state.is_none_or(|state| state == held.referral_state)
     };
-    Ok((found.into_iter().filter(wanted).collect(), next))
+    Ok((found.rows.into_iter().filter(wanted).collect(), next))
+}
+
+/// Returns where the next page begins, if this one is full: rows that cannot be read fill it too.
+fn next<T>(found: &Readable<T>, limit: u32, seq: fn(&T) -> u64) -> Option<u64> {
+    let is_full = found.rows.len() + found.broken.len() == limit as usize;
+    found.rows.last().map(seq).filter(|&seq| is_full && seq > 1)
 }

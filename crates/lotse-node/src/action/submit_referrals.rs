@@ -22,12 +22,12 @@ use lotse_core::time::Timestamp;
 use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{Delivered, ItemKind, NewItem};
-use lotse_store::vault::Sealed;
+use lotse_store::vault::{Sealed, SubjectKey};
 use lotse_store::{StoreError, Tx, log, outbox};
 use tokio::time::Instant;
 
 use crate::action::content_digest::ContentDigest;
-use crate::action::covering::Consents;
+use crate::action::covering::{self, Consents};
 use crate::action::cut::{self, Candidate, Frame, Ground};
 use crate::action::expire_consents::expire;
 use crate::action::guard;
@@ -229,12 +229,16 @@ impl Job {
         let subject = item.subject.with_consents(consents, handover.consent);
         let asked = Asked { node: &self.node, peer: &self.peer, subject, handover };
         asked.is_in_time(at)?;
-        let of_subject = consents.of(subject, handover.consent);
+        let (of_subject, is_broken) = (consents.of(subject, handover.consent), consents.is_broken(subject));
         let consents: Vec<&Consent> = of_subject.iter().map(|towards| &towards.consent).collect();
-        let permit = release::decide(&asked.release(), &federation.agreements, &consents, at, &mut NoNotes)?;
+        let decided = release::decide(&asked.release(), &federation.agreements, &consents, at, &mut NoNotes);
+        let permit = match decided {
+            Err(_) if is_broken => return Err(vec![Reason::Unavailable.into()]),
+            decided => decided?,
+        };
         let chosen = of_subject.into_iter().find(|towards| towards.consent.id == permit.consent);
         match chosen {
-            Some(towards) => Ok((permit, towards)),
+            Some(towards) => Ok((permit, towards, covering::subject_key(&self.node, towards, 1)?)),
             None => Err(vec![Reason::ConsentUnknown.into()]),
         }
     }
@@ -264,11 +268,11 @@ impl Job {
         let mut permitted = Vec::with_capacity(fresh.len());
         for (&place, verdict) in fresh.iter().zip(&verdicts) {
             match verdict {
-                &Ok((ref permit, towards)) => {
+                Ok((permit, towards, key)) => {
                     let item = &self.items[place];
                     let content = item.content.without(&self.node, &item.record_id, permit.left_out)?;
                     items.push(self.new_item(place, permit, towards.consent.subject, content.sealed.clone(), at));
-                    permitted.push((place, permit, towards, content));
+                    permitted.push(Permitted { place, ground: Ground::Referral(permit, towards, key), content });
                 }
                 Err(refusals) => entries.push(self.refusal_entry(place, refusals, at)),
             }
@@ -280,7 +284,7 @@ impl Job {
                 let random = lotse_core::random::bytes(&*self.node.random);
                 let batch_id = Id::v7(at, random);
                 let frame = Frame { peer: &self.peer, peer_generation, batch_id, first_revision, at };
-                Some(self.release(tx, &frame, &mut items, &permitted, &mut entries).await?)
+                Some(self.release(tx, &frame, &mut items, permitted, &mut entries).await?)
             }
             _ => None,
         };
@@ -293,7 +297,7 @@ impl Job {
         }
         let state = if shipment.is_some() { DeliveryState::InDoubt } else { DeliveryState::Due };
         let result = |(&place, verdict): (&usize, Verdict<'_>)| match verdict {
-            Ok((permit, _)) => Ok(Submitted {
+            Ok((permit, ..)) => Ok(Submitted {
                 record_id: self.items[place].record_id,
                 delivery: state,
                 state: ReferralState::Offered,
@@ -312,13 +316,13 @@ impl Job {
         tx: &mut Tx,
         frame: &Frame<'_>,
         items: &mut [NewItem],
-        permitted: &[(usize, &Permit, &Towards, Outgoing)],
+        permitted: Vec<Permitted<'_>>,
         entries: &mut Vec<log::Entry>,
     ) -> Result<Shipment, StoreError> {
         let candidates: Vec<Candidate<'_>> = permitted
             .iter()
             .zip(items.iter())
-            .map(|((place, permit, towards, content), item)| {
+            .map(|(Permitted { place, ground, content }, item)| {
                 let submission = &self.items[*place].submission;
                 Candidate {
                     record_id: item.record_id,
@@ -327,7 +331,7 @@ impl Job {
                     purpose: item.purpose,
                     expires_at: item.expires_at,
                     content,
-                    ground: Ground::Referral(permit, towards),
+                    ground: *ground,
                     actor: &submission.actor,
                     on_behalf_of: &submission.handover.on_behalf_of,
                     trace_id: &submission.trace_id,
@@ -387,6 +391,13 @@ impl Job {
     }
 }
 
+/// An item that may go, by its index in the batch.
+struct Permitted<'a> {
+    place: usize,
+    ground: Ground<'a>,
+    content: Outgoing,
+}
+
 /// What the claim needs to decide again.
 fn request(submission: &Submission) -> Request {
     let handover = &submission.handover;
@@ -406,8 +417,8 @@ fn request(submission: &Submission) -> Request {
     }
 }
 
-/// A permit and the consent on which it rests, or every reason against it.
-type Verdict<'a> = Result<(Permit, &'a Towards), Vec<Refusal>>;
+/// A permit, the consent on which it rests and the key of its subject, or every reason against it.
+type Verdict<'a> = Result<(Permit, &'a Towards, SubjectKey), Vec<Refusal>>;
 
 /// What a decision is asked about.
 pub struct Asked<'a> {

@@ -5,7 +5,6 @@ mod envelope;
 mod judge;
 mod told;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,7 +21,7 @@ use lotse_store::counter::{self, Counter, seen};
 use lotse_store::custody::{Arrival, Copy, Remembered};
 use lotse_store::inbox::{self, Event, EventKind};
 use lotse_store::vault::Sealed;
-use lotse_store::{StoreError, Tx, custody as held, log, outbox, receipt, vault};
+use lotse_store::{Readable, StoreError, Tx, custody as held, log, outbox, receipt, vault};
 use prost::Message;
 
 use crate::entry::{Decision, Direction, Draft, EntryKind};
@@ -178,7 +177,7 @@ impl Job {
         Ok((Arc::new(Federation::load(tx, &self.node.agency).await?), counters))
     }
 
-    async fn remembered(&self, tx: &mut Tx) -> Result<Vec<Remembered>, StoreError> {
+    async fn remembered(&self, tx: &mut Tx) -> Result<Readable<Remembered>, StoreError> {
         let envelope_ids: Vec<Id> = self.envelopes.iter().map(|envelope| envelope.id).collect();
         let record_ids: Vec<Id> = self.heads().map(|head| head.record_id).collect();
         held::remembered(tx, &envelope_ids, &record_ids).await
@@ -194,7 +193,7 @@ impl Job {
     }
 
     /// Reads the referrals of this agency that answers in the batch belong to.
-    async fn threads(&self, tx: &mut Tx) -> Result<HashMap<Id, outbox::Item>, StoreError> {
+    async fn threads(&self, tx: &mut Tx) -> Result<Readable<outbox::Item>, StoreError> {
         let is_answer = |envelope: &&Envelope| matches!(envelope.parsed, Ok((_, Body::Answer(_))));
         let ids: Vec<Id> = self
             .envelopes
@@ -203,9 +202,9 @@ impl Job {
             .filter_map(|envelope| envelope.parsed.as_ref().ok().map(|(head, _)| head.thread_id))
             .collect();
         if ids.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Readable::default());
         }
-        Ok(outbox::find(tx, &ids).await?.into_iter().map(|item| (item.record_id, item)).collect())
+        outbox::find_readable(tx, &ids).await
     }
 
     async fn write(
@@ -220,8 +219,8 @@ impl Job {
         let mut entries = Vec::new();
         let mut answers: Vec<Answered> = Vec::with_capacity(verdicts.len());
         for (envelope, verdict) in self.envelopes.iter().zip(verdicts) {
-            // The id of another envelope has its row.
-            let has_row = matches!(verdict, Verdict::Reused);
+            // The id has a row: of another envelope, or one that cannot be read.
+            let has_row = matches!(verdict, Verdict::Reused | Verdict::Unreadable);
             let (outcome, state) = match verdict {
                 Verdict::Repeat { outcome, at, leaf_hash } => {
                     answers.push(Answered { outcome, at, leaf_hash });
@@ -232,6 +231,7 @@ impl Job {
                     continue;
                 }
                 Verdict::Reused => (Outcome::Refused(Reason::IdReused), None),
+                Verdict::Unreadable => (Outcome::Again(Reason::Unavailable), None),
                 Verdict::Take(state) => (Outcome::Taken, Some(state)),
                 Verdict::Refuse(outcome) => (outcome, None),
             };

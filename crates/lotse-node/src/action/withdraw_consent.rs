@@ -108,8 +108,24 @@ async fn finish_some(node: &Arc<Node>, arrived_by: Timestamp) -> Result<usize, F
     wait_for(node, carriers, leases_end()).await?;
     let remembered =
         |row: &Withdrawal| RememberedWithdrawal { consent_id: row.consent_id, withdrawal_id: row.withdrawal_id };
-    take_effect(node, pending.iter().map(remembered).collect()).await?;
-    Ok(pending.len())
+    let pending: Vec<RememberedWithdrawal> = pending.iter().map(remembered).collect();
+    let count = pending.len();
+    take_each_effect(node, pending).await?;
+    Ok(count)
+}
+
+/// Makes pending withdrawals effective together, or each alone if that fails: one of them holds up no other. Returns the first failure.
+async fn take_each_effect(node: &Arc<Node>, pending: Vec<RememberedWithdrawal>) -> Result<(), Failure> {
+    let together = take_effect(node, pending.clone()).await;
+    if together.is_ok() || pending.len() == 1 {
+        return together;
+    }
+    let mut first = Ok(());
+    for one in pending {
+        let alone = take_effect(node, vec![one]).await;
+        first = first.and(alone);
+    }
+    first
 }
 
 async fn withdraw(node: &Arc<Node>, request: WithdrawConsent) -> Result<Outcome, Failure> {

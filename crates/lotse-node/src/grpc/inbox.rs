@@ -62,11 +62,15 @@ impl InboxService for Inbox {
     async fn fetch(&self, request: Request<agency::FetchRequest>) -> Result<Response<agency::FetchResponse>, Status> {
         let grant = access::system(&self.node, &request, access::FETCH)?;
         let ids = ids("record_ids", &request.into_inner().record_ids)?;
-        let Found { records, left } = fetch_records(&self.node, &grant.system, grant.purposes, ids.clone()).await?;
-        let found = |id: &Id| left.contains(id) || records.iter().any(|record| record.held.record_id == *id);
+        let Found { records, left, unreadable } =
+            fetch_records(&self.node, &grant.system, grant.purposes, ids.clone()).await?;
+        let here = |id: &Id| left.contains(id) || unreadable.contains(id);
+        let found = |id: &Id| here(id) || records.iter().any(|record| record.held.record_id == *id);
         let not_found = ids.iter().filter(|id| !found(id)).map(ToString::to_string).collect();
-        let left = left.iter().map(ToString::to_string).collect();
-        Ok(Response::new(agency::FetchResponse { records: records.iter().map(fetched).collect(), not_found, left }))
+        let texts = |ids: Vec<Id>| ids.iter().map(ToString::to_string).collect();
+        let (left, unreadable) = (texts(left), texts(unreadable));
+        let records = records.iter().map(fetched).collect();
+        Ok(Response::new(agency::FetchResponse { records, not_found, left, unreadable }))
     }
 
     async fn confirm_import(

@@ -107,7 +107,9 @@ pub(crate) async fn record(store: &Store, consents: Vec<NewConsent>) {
 async fn towards_of(store: &Store, recipient: &str, subjects: &[Id], named: &[Id]) -> Vec<Towards> {
     let (recipient, subjects, named) = (agency(recipient), subjects.to_vec(), named.to_vec());
     let mut found = store
-        .read("towards", move |tx| Box::pin(async move { towards(tx, &recipient, &subjects, &named).await }))
+        .read("towards", move |tx| {
+            Box::pin(async move { towards(tx, &recipient, &subjects, &named).await.map(|found| found.rows) })
+        })
         .await
         .unwrap();
     found.sort_by_key(|towards| towards.consent.id);

@@ -15,6 +15,7 @@ on_both_engines! {
     answers_of_a_thread_come_in_its_order
     received_referrals_are_listed_newest_first_in_pages
     where_a_received_referral_stands_is_told_with_it_alone
+    a_copy_that_cannot_be_read_is_named_and_hides_no_other
 }
 
 fn id(number: u8) -> Id {
@@ -128,7 +129,8 @@ async fn content_goes_with_the_lease_or_by_age_and_the_row_stays(database: Datab
         assert_eq!(purge.await.unwrap(), purged);
         assert_eq!(with_content(&store).await, left);
     }
-    let rows = store.read("find", |tx| Box::pin(async { remembered(tx, &[id(1), id(2)], &[]).await }));
+    let rows =
+        store.read("find", |tx| Box::pin(async { remembered(tx, &[id(1), id(2)], &[]).await.map(|found| found.rows) }));
     assert_eq!(rows.await.unwrap().len(), 2, "what was done with them is remembered");
 }
 
@@ -154,8 +156,8 @@ async fn what_brought_no_record_is_found_by_its_envelope_alone(database: Databas
     let store = database.open().await; // what memory has is read anew
     let found = store.read("find", |tx| {
         Box::pin(async {
-            let by_record = remembered(tx, &[], &[Id::NIL, id(2)]).await?;
-            let by_envelope = remembered(tx, &[id(1), id(3)], &[Id::NIL]).await?;
+            let by_record = remembered(tx, &[], &[Id::NIL, id(2)]).await?.rows;
+            let by_envelope = remembered(tx, &[id(1), id(3)], &[Id::NIL]).await?.rows;
             Ok((by_record, by_envelope, find(tx, &[Id::NIL]).await?.len() + received(tx, &[Id::NIL]).await?.len()))
         })
     });
@@ -191,14 +193,37 @@ async fn answers_of_a_thread_come_in_its_order(database: Database) {
     assert!(reading!(store, tx => answers(tx, id(3))).is_empty());
 }
 
+async fn a_copy_that_cannot_be_read_is_named_and_hides_no_other(database: Database) {
+    let store = database.open().await;
+    take(&store, vec![arrival(1, 10, 900), answer_in(3, 2, 1), arrival(3, 10, 900), answer_in(3, 4, 2)]).await;
+    let broken: Vec<i64> =
+        reading!(store, tx => find(tx, &[id(1), id(2)])).iter().map(|copy| copy.seq as i64).collect();
+    for seq in broken {
+        let sql = "UPDATE custody SET feedback = 99, reason = 9999, referral_state = 99 WHERE seq = $1";
+        writing!(store, tx => tx.execute(sql, [seq.into()])).unwrap();
+    }
+    let found = reading!(store, tx => find_readable(tx, &[id(1), id(2), id(3)]));
+    assert_eq!((records(&found.rows), found.broken), (vec![id(3)], vec![id(1), id(2)]));
+    assert_eq!(records(&reading!(store, tx => find(tx, &[id(1), id(3)]))), [id(3)]);
+    assert_eq!(records(&reading!(store, tx => answers(tx, id(3)))), [id(4)]);
+    assert_eq!(reading!(store, tx => received(tx, &[id(1), id(3)])).len(), 1);
+    let page = reading!(store, tx => list_referrals(tx, u64::MAX, 2));
+    assert_eq!((records(&page.rows), page.broken), (vec![id(3)], vec![id(1)]), "so that the list goes on");
+    // A place in a thread from before it was bounded is stored as a negative number.
+    let seq = reading!(store, tx => answers(tx, id(3)))[0].seq as i64;
+    let sql = "UPDATE custody SET thread_sequence = -9223372036854775808 WHERE seq = $1";
+    writing!(store, tx => tx.execute(sql, [seq.into()])).unwrap();
+    assert_eq!(reading!(store, tx => answers(tx, id(3)))[0].thread_sequence, 1 << 63);
+}
+
 async fn received_referrals_are_listed_newest_first_in_pages(database: Database) {
     let store = database.open().await;
     take(&store, vec![arrival(1, 10, 900), answer_in(1, 2, 1), arrival(3, 10, 900), refused(4), arrival(5, 10, 900)])
         .await;
-    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2));
+    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2)).rows;
     assert_eq!(records(&first), [id(5), id(3)]);
     let before = first[1].seq;
-    assert_eq!(records(&reading!(store, tx => list_referrals(tx, before, 2))), [id(1)]);
+    assert_eq!(records(&reading!(store, tx => list_referrals(tx, before, 2)).rows), [id(1)]);
 }
 
 async fn where_a_received_referral_stands_is_told_with_it_alone(database: Database) {

@@ -14,7 +14,7 @@ use lotse_core::id::Id;
 
 use super::link::{Bound, Outcome, Prepared, built};
 use super::many::{Columns, OnConflict, Table};
-use super::row::Row;
+use super::row::{Row, readable};
 use super::tx::Tx;
 use super::value::{Column, Value};
 use super::{EngineKind, StoreError};
@@ -282,11 +282,11 @@ impl Tx {
                 let behind = format!(
                     "SELECT {id}, seq FROM {table} WHERE seq > (SELECT swept FROM directory WHERE name = '{table}') AND {id}"
                 );
-                read_entries(&self.run_in(&behind, keys(ids), "", Vec::new()).await?)?
+                read_entries(&self.run_in(&behind, keys(ids), "", Vec::new()).await?)
             }
         };
         let places = format!("SELECT id, seq FROM {} WHERE id = ?", directory.places);
-        entries.extend(read_entries(&self.run(built(places), Bound::SqliteEach(keys(ids), 1), Prepared::Keep).await?)?);
+        entries.extend(read_entries(&self.run(built(places), Bound::SqliteEach(keys(ids), 1), Prepared::Keep).await?));
         entries.sort_unstable();
         entries.dedup();
         Ok(entries)
@@ -334,7 +334,7 @@ impl Tx {
         let (entries, waiting) = (BTreeMap::new(), 0);
         let mut young = Young { directory, entries, waiting, reached: None, laps, newest };
         let behind = format!("SELECT {}, seq FROM {} WHERE seq > $1", directory.id, directory.table);
-        for entry in read_entries(&self.ask(behind, vec![newest.into()]).await?)? {
+        for entry in read_entries(&self.ask(behind, vec![newest.into()]).await?) {
             young.remember(entry);
         }
         self.directories().lock().insert(directory.table, young);
@@ -403,6 +403,7 @@ fn ids_of<const N: usize>(rows: &[[Value; N]], column: Option<usize>) -> Result<
     rows.iter().map(id).collect::<Option<_>>().ok_or(StoreError::Value("a row of a directory needs an id"))
 }
 
-fn read_entries(outcome: &Outcome) -> Result<Vec<Entry>, StoreError> {
-    outcome.rows.iter().map(|row| Ok(Entry::new(row.get(0)?, row.get(1)?))).collect()
+/// Reads entries. A row whose id cannot be read is found by none, and keeps no other from being found.
+fn read_entries(outcome: &Outcome) -> Vec<Entry> {
+    readable(&outcome.rows, 0, |row| Ok(Entry::new(row.get(0)?, row.get(1)?))).rows
 }

@@ -30,10 +30,11 @@ pub use error::StoreError;
 pub use faults::{Fault, Faults};
 pub use opener::Opener;
 pub use options::{EndedWork, EngineKind, StoreOptions, WorkObserver, WriteAheadLog};
+pub use row::Readable;
 pub use store::Store;
 pub use tx::Tx;
 
 pub(crate) use directory::Directory;
 pub(crate) use many::{Columns, OnConflict, Table};
-pub(crate) use row::Row;
+pub(crate) use row::{Row, readable};
 pub(crate) use value::{Column, Value};

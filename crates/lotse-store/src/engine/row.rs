@@ -1,5 +1,7 @@
 //! Rows that come out of statements.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
 use lotse_core::time::Timestamp;
@@ -23,6 +25,50 @@ pub(crate) enum Cell {
     /// Something that this program never writes.
     Other,
 }
+
+/// Rows that could be read, and the ids of those that could not: one broken row hides none of the others.
+#[derive(Clone, Debug)]
+pub struct Readable<T> {
+    /// The rows, in their order.
+    pub rows: Vec<T>,
+    /// Ids of the rows that cannot be read; [`Id::NIL`] for one whose id cannot be read either.
+    pub broken: Vec<Id>,
+}
+
+impl<T> Default for Readable<T> {
+    fn default() -> Readable<T> {
+        Readable { rows: Vec::new(), broken: Vec::new() }
+    }
+}
+
+/// Reads rows one by one. `id` is the column of the id by which a broken one is named.
+pub(crate) fn readable<T>(rows: &[Row], id: usize, read: impl Fn(&Row) -> Result<T, StoreError>) -> Readable<T> {
+    let mut found = Readable { rows: Vec::with_capacity(rows.len()), broken: Vec::new() };
+    for row in rows {
+        match read(row) {
+            Ok(row) => found.rows.push(row),
+            Err(error) => {
+                let id: Option<Id> = row.get(id).ok();
+                log_broken(id, &error);
+                found.broken.push(id.unwrap_or(Id::NIL));
+            }
+        }
+    }
+    found
+}
+
+/// Logs a broken row, ever more rarely: what reads it comes again and again.
+fn log_broken(id: Option<Id>, error: &StoreError) {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
+    if count.is_power_of_two() || count.is_multiple_of(LOGGED_EACH) {
+        let id = id.map(tracing::field::display);
+        tracing::error!(%error, id, count, "a row of the database cannot be read and is left out: restore it from a backup");
+    }
+}
+
+/// How many broken rows are read for one message in the log, once there were many.
+const LOGGED_EACH: u64 = 1024;
 
 impl Row {
     /// Reads a column. Ask for `Option<T>` where NULL is allowed.

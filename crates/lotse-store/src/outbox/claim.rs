@@ -9,7 +9,7 @@ use lotse_core::time::Timestamp;
 
 use super::settle::reasons_from_text;
 use super::{ItemKind, RECORDS, Release, kind, purpose, sealed};
-use crate::engine::{Column, Columns, Row, StoreError, Tx};
+use crate::engine::{Column, Columns, Readable, Row, StoreError, Tx, readable};
 use crate::vault::Sealed;
 
 /// An item that a claim may release: due, or in doubt in a batch whose lease has ended.
@@ -65,7 +65,7 @@ pub struct Frozen {
 
 /// Finds items to a peer that are due now, in the order in which they were handed over. Inside a thread an item waits for the
 /// one before it.
-pub async fn due(tx: &mut Tx, peer: &AgencyId, at: Timestamp, limit: u32) -> Result<Vec<Claimable>, StoreError> {
+pub async fn due(tx: &mut Tx, peer: &AgencyId, at: Timestamp, limit: u32) -> Result<Readable<Claimable>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT o.record_id, o.kind, o.thread_id, o.system, o.subject_id, o.purpose, o.present, o.request, o.submitted_at,
@@ -80,11 +80,11 @@ pub async fn due(tx: &mut Tx, peer: &AgencyId, at: Timestamp, limit: u32) -> Res
             [peer.into(), at.into(), limit.into()],
         )
         .await?;
-    rows.iter().map(claimable).collect()
+    Ok(readable(&rows, 0, claimable))
 }
 
 /// Finds items in doubt among these records: what was frozen is sent again under the same envelope id.
-pub async fn in_doubt(tx: &mut Tx, record_ids: &[Id], batch_id: Id) -> Result<Vec<Claimable>, StoreError> {
+pub async fn in_doubt(tx: &mut Tx, record_ids: &[Id], batch_id: Id) -> Result<Readable<Claimable>, StoreError> {
     let rows = tx
         .fetch_by(
             &RECORDS,
@@ -97,7 +97,7 @@ pub async fn in_doubt(tx: &mut Tx, record_ids: &[Id], batch_id: Id) -> Result<Ve
             [batch_id.into()],
         )
         .await?;
-    rows.iter().map(claimable).collect()
+    Ok(readable(&rows, 0, claimable))
 }
 
 fn claimable(row: &Row) -> Result<Claimable, StoreError> {

@@ -11,7 +11,7 @@ use lotse_core::time::Timestamp;
 
 use super::settle::reasons_from_text;
 use super::{ItemKind, RECORDS, effective_referral_state, effective_state, kind, purpose, sealed};
-use crate::engine::{Row, StoreError, Tx};
+use crate::engine::{Readable, Row, StoreError, Tx, readable};
 use crate::vault::Sealed;
 
 /// An item as it is shown.
@@ -83,8 +83,13 @@ fn item(row: &Row) -> Result<Item, StoreError> {
     })
 }
 
-/// Finds items by record id, in the order of submission.
+/// Finds items by record id, in the order of submission. Items that cannot be read are left out.
 pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Item>, StoreError> {
+    find_readable(tx, record_ids).await.map(|found| found.rows)
+}
+
+/// Finds items by record id, in the order of submission, and names those that cannot be read.
+pub async fn find_readable(tx: &mut Tx, record_ids: &[Id]) -> Result<Readable<Item>, StoreError> {
     let rows = tx
         .fetch_by(
             &RECORDS,
@@ -97,7 +102,7 @@ pub async fn find(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Item>, StoreErro
             [],
         )
         .await?;
-    rows.iter().map(item).collect()
+    Ok(readable(&rows, 1, item))
 }
 
 /// Finds the answers of a thread that this agency sent, in the order of submission, with their content if it is still there.
@@ -112,11 +117,11 @@ pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<(Item, Option<Sea
             [thread_id.into()],
         )
         .await?;
-    rows.iter().map(|row| Ok((item(row)?, sealed(row, 21)?))).collect()
+    Ok(readable(&rows, 1, |row| Ok((item(row)?, sealed(row, 21)?))).rows)
 }
 
 /// Lists referrals that this agency sent, newest first, before a place in the order.
-pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<Item>, StoreError> {
+pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Readable<Item>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
@@ -127,7 +132,7 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Vec<
             [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
         )
         .await?;
-    rows.iter().map(item).collect()
+    Ok(readable(&rows, 1, item))
 }
 
 /// Items to one peer that wait, and items in doubt.
@@ -234,7 +239,7 @@ pub async fn expired(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<Item>
             [at.into(), limit.into()],
         )
         .await?;
-    rows.iter().map(item).collect()
+    Ok(readable(&rows, 1, item).rows)
 }
 
 /// What the inbox tells of a delivery.
@@ -259,16 +264,15 @@ pub async fn delivered(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Delivered>,
     let sql = "SELECT o.record_id, o.thread_id, o.system, o.idempotency_key, o.state, b.state, o.reasons
                FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id";
     let rows = tx.fetch_by(&RECORDS, sql, record_ids, "", []).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Delivered {
-                record_id: row.get(0)?,
-                thread_id: row.get(1)?,
-                system: row.get(2)?,
-                idempotency_key: row.get(3)?,
-                delivery: effective_state(row, 4)?,
-                reasons: reasons_from_text(&row.get::<String>(6)?),
-            })
+    let delivered = |row: &Row| {
+        Ok(Delivered {
+            record_id: row.get(0)?,
+            thread_id: row.get(1)?,
+            system: row.get(2)?,
+            idempotency_key: row.get(3)?,
+            delivery: effective_state(row, 4)?,
+            reasons: reasons_from_text(&row.get::<String>(6)?),
         })
-        .collect()
+    };
+    Ok(readable(&rows, 0, delivered).rows)
 }

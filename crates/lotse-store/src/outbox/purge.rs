@@ -9,7 +9,7 @@ use lotse_core::time::Timestamp;
 
 use super::{AT_ONCE, RECORDS, purpose, sealed};
 use crate::batch;
-use crate::engine::{Column, Columns, Row, StoreError, Tx};
+use crate::engine::{Column, Columns, Readable, Row, StoreError, Tx, readable};
 use crate::vault::Sealed;
 
 /// Destroys the content of items that were refused or ended, of so many at most. Returns of how many.
@@ -79,7 +79,7 @@ pub struct Kept {
 }
 
 /// Finds those of the records that were released under a consent and whose content is still here.
-pub async fn kept(tx: &mut Tx, consent_id: Id, record_ids: &[Id]) -> Result<Vec<Kept>, StoreError> {
+pub async fn kept(tx: &mut Tx, consent_id: Id, record_ids: &[Id]) -> Result<Readable<Kept>, StoreError> {
     let sql = "SELECT o.record_id, o.recipient, o.purpose, o.sent, o.content_key, o.content FROM outbox o";
     let here = " AND o.state = 2 AND o.content IS NOT NULL AND o.consent_id = $2";
     let item = |row: &Row| {
@@ -87,7 +87,8 @@ pub async fn kept(tx: &mut Tx, consent_id: Id, record_ids: &[Id]) -> Result<Vec<
         let sent = Categories::from_bits(row.get(3)?);
         Ok(Kept { record_id: row.get(0)?, recipient: row.get(1)?, purpose: purpose(row, 2)?, sent, content })
     };
-    tx.fetch_by(&RECORDS, sql, record_ids, here, [consent_id.into()]).await?.iter().map(item).collect()
+    let rows = tx.fetch_by(&RECORDS, sql, record_ids, here, [consent_id.into()]).await?;
+    Ok(readable(&rows, 0, item))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use lotse_core::time::Timestamp;
 
 use super::settle::reasons_from_text;
 use super::{ItemKind, RECORDS, effective_referral_state, effective_state, kind};
-use crate::engine::{Column, StoreError, Table, Tx, Value};
+use crate::engine::{Column, Readable, Row, StoreError, Table, Tx, Value, readable};
 use crate::vault::Sealed;
 
 /// An item as it is written at submission.
@@ -170,23 +170,22 @@ pub struct Known {
 }
 
 /// Finds which of these record ids are known.
-pub async fn known(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<(Id, Known)>, StoreError> {
+pub async fn known(tx: &mut Tx, record_ids: &[Id]) -> Result<Readable<(Id, Known)>, StoreError> {
     let sql = "SELECT o.record_id, o.content_digest, o.left_out, o.state, b.state, o.referral_state, o.reasons, o.kind
                FROM outbox o
                LEFT JOIN batch b ON b.batch_id = o.batch_id";
     let rows = tx.fetch_by(&RECORDS, sql, record_ids, "", []).await?;
-    rows.iter()
-        .map(|row| {
-            let state = effective_state(row, 3)?;
-            let known = Known {
-                kind: kind(row, 7)?,
-                content_digest: row.get(1)?,
-                left_out: Categories::from_bits(row.get(2)?),
-                state,
-                referral_state: effective_referral_state(state, row.get(5)?)?,
-                reasons: reasons_from_text(&row.get::<String>(6)?),
-            };
-            Ok((row.get(0)?, known))
-        })
-        .collect()
+    let known = |row: &Row| {
+        let state = effective_state(row, 3)?;
+        let known = Known {
+            kind: kind(row, 7)?,
+            content_digest: row.get(1)?,
+            left_out: Categories::from_bits(row.get(2)?),
+            state,
+            referral_state: effective_referral_state(state, row.get(5)?)?,
+            reasons: reasons_from_text(&row.get::<String>(6)?),
+        };
+        Ok((row.get(0)?, known))
+    };
+    Ok(readable(&rows, 0, known))
 }

@@ -189,6 +189,33 @@ pub fn break_content(url: &str, record_id: &Id) {
     change_item(url, "content = zeroblob(length(content))", params![record_id.as_bytes()]);
 }
 
+/// Breaks a column of bytes of the row that has an id in another column: what stands there afterwards is one byte.
+pub fn break_column(url: &str, table: &str, column: &str, row: (&str, &[u8])) {
+    replace_column(url, table, &format!("{column} = x'00'"), row);
+}
+
+/// Breaks a column of numbers of the row that has an id in another column: what stands there afterwards is no number of a code.
+pub fn break_number(url: &str, table: &str, column: &str, row: (&str, &[u8])) {
+    replace_column(url, table, &format!("{column} = 9999"), row);
+}
+
+fn replace_column(url: &str, table: &str, assignment: &str, (id_column, id): (&str, &[u8])) {
+    let database = open(url);
+    let sql = format!("UPDATE {table} SET {assignment} WHERE {id_column} = ?1");
+    let changed = database.execute(&sql, [id]).expect("the row is changed");
+    assert_eq!(changed, 1, "{table}: {assignment}");
+    database.close().expect("the file closes");
+}
+
+/// Lists the columns of bytes of a table.
+pub fn blob_columns(url: &str, table: &str) -> Vec<String> {
+    let database = open(url);
+    let mut listing =
+        database.prepare("SELECT name FROM pragma_table_info(?1) WHERE type = 'BLOB'").expect("it is read");
+    let names = listing.query_map([table], |row| row.get(0)).expect("the columns are listed");
+    names.collect::<Result<_, _>>().expect("the columns are listed")
+}
+
 /// Puts another frozen head and digest into a released item, as an earlier version or a foreign hand would have them.
 pub fn replace_envelope(url: &str, record_id: &Id, head: &[u8], digest: &Digest) {
     change_item(url, "head = ?2, envelope_digest = ?3", params![record_id.as_bytes(), head, digest.as_bytes()]);

@@ -29,10 +29,9 @@ use crate::testing::admin;
 impl Pair {
     /// Returns what the owner still has of the content of a referral that it released under a consent.
     async fn kept(&self, consent: Id, record_id: Id) -> Option<Vec<u8>> {
-        let look = self
-            .owner
-            .store
-            .read("kept", move |tx| Box::pin(async move { outbox::kept(tx, consent, &[record_id]).await }));
+        let look = self.owner.store.read("kept", move |tx| {
+            Box::pin(async move { outbox::kept(tx, consent, &[record_id]).await.map(|found| found.rows) })
+        });
         let kept = look.await.unwrap().pop()?;
         Some(self.owner.vault.open(place(&record_id), &kept.content).unwrap())
     }

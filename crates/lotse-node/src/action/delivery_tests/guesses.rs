@@ -23,7 +23,7 @@ fn database_has(node: &TestNode, bytes: &[u8]) -> bool {
 
 async fn content_digest(node: &TestNode, record_id: Id) -> Digest {
     let known = node.store.read("known", move |tx| Box::pin(async move { outbox::known(tx, &[record_id]).await }));
-    known.await.unwrap().remove(0).1.content_digest
+    known.await.unwrap().rows.remove(0).1.content_digest
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub(crate) async fn towards(node: &TestNode, recipient: &str, number: u8) -> Vec
     let read = node.store.read("test_towards", move |tx| {
         Box::pin(async move { consent::towards(tx, &recipient, &[subject], &[]).await })
     });
-    read.await.unwrap()
+    read.await.unwrap().rows
 }
 
 async fn own_node() -> TestNode {

@@ -2,7 +2,7 @@
 
 use lotse_core::id::{Digest, Id};
 use lotse_core::reason::Reason;
-use lotse_store::outbox;
+use lotse_store::{Readable, outbox};
 
 use super::{Item, Job, Submitted};
 use crate::failure::{ErrorKind, Failure};
@@ -17,8 +17,8 @@ impl Item {
 
 impl Job {
     /// Places of items that are new here and in this batch.
-    pub(super) fn fresh(&self, known: &[(Id, outbox::Known)]) -> Vec<usize> {
-        let is_known = |id: Id| known.iter().any(|(known, _)| *known == id);
+    pub(super) fn fresh(&self, known: &Readable<(Id, outbox::Known)>) -> Vec<usize> {
+        let is_known = |id: Id| known.rows.iter().any(|(known, _)| *known == id) || known.broken.contains(&id);
         let repeats =
             |place: usize| self.items[..place].iter().any(|before| before.record_id == self.items[place].record_id);
         let mut fresh: Vec<usize> =
@@ -36,7 +36,7 @@ impl Job {
     /// Puts the answers of new and known items into the order of the submissions.
     pub(super) fn answers(
         &self,
-        known: &[(Id, outbox::Known)],
+        known: &Readable<(Id, outbox::Known)>,
         fresh: &[usize],
         fresh_results: Vec<Result<Submitted, Failure>>,
     ) -> Vec<Result<Submitted, Failure>> {
@@ -54,13 +54,17 @@ impl Job {
 
     fn repeated(
         &self,
-        known: &[(Id, outbox::Known)],
+        known: &Readable<(Id, outbox::Known)>,
         results: &[Option<Result<Submitted, Failure>>],
         place: usize,
     ) -> Result<Submitted, Failure> {
         let item = &self.items[place];
         let first = self.items[..place].iter().position(|before| before.record_id == item.record_id);
-        let stored = known.iter().find(|(id, _)| *id == item.record_id).map(|(_, known)| known);
+        if known.broken.contains(&item.record_id) {
+            let message = "this was handed over before, and the node cannot read it: its database is to be restored";
+            return Err(Failure::new(ErrorKind::Unavailable, Reason::Unavailable, message));
+        }
+        let stored = known.rows.iter().find(|(id, _)| *id == item.record_id).map(|(_, known)| known);
         match (stored, first) {
             (Some(known), _) if item.is_stored_as(known.content_digest) => Ok(Submitted {
                 record_id: item.record_id,

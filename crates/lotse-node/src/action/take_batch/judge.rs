@@ -11,6 +11,7 @@ use lotse_core::purpose::RecordKind;
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
+use lotse_store::Readable;
 use lotse_store::custody::Remembered;
 use lotse_store::outbox::{self, ItemKind};
 
@@ -31,6 +32,8 @@ pub(super) enum Verdict {
     /// The same bytes as an earlier one of the batch, by its index.
     Same(usize),
     Reused,
+    /// What was done with it cannot be read.
+    Unreadable,
 }
 
 /// What is known of a record that was taken.
@@ -43,18 +46,24 @@ struct KnownRecord {
 
 /// What is known while a batch is judged: earlier envelopes, and what this batch has brought so far.
 pub(super) struct Taking<'a> {
-    pub(super) memory: &'a [Remembered],
+    memory: &'a Readable<Remembered>,
     records: HashMap<Id, KnownRecord>,
-    pub(super) threads: HashMap<Id, outbox::Item>,
+    threads: HashMap<Id, outbox::Item>,
+    /// Own referrals that cannot be read.
+    broken_threads: Vec<Id>,
     pub(super) states: HashMap<Id, ReferralState>,
     /// Index and digest of the first envelope with an id.
     seen: HashMap<Id, (usize, Digest)>,
 }
 
 impl<'a> Taking<'a> {
-    pub(super) fn new(owner: &AgencyId, memory: &'a [Remembered], threads: HashMap<Id, outbox::Item>) -> Taking<'a> {
+    pub(super) fn new(
+        owner: &AgencyId,
+        memory: &'a Readable<Remembered>,
+        threads: Readable<outbox::Item>,
+    ) -> Taking<'a> {
         let mut records: HashMap<Id, KnownRecord> = HashMap::new();
-        for known in memory.iter().filter(|known| known.outcome == Outcome::Taken) {
+        for known in memory.rows.iter().filter(|known| known.outcome == Outcome::Taken) {
             let Some((record_id, kind)) = known.record_id.zip(known.kind) else { continue };
             let revision = known.revision;
             let found = KnownRecord { owner: known.owner.clone(), kind, revision };
@@ -64,11 +73,13 @@ impl<'a> Taking<'a> {
                 record.owner = owner.clone();
             }
         }
-        Taking { memory, records, threads, states: HashMap::new(), seen: HashMap::new() }
+        let Readable { rows: threads, broken: broken_threads } = threads;
+        let threads = threads.into_iter().map(|item| (item.record_id, item)).collect();
+        Taking { memory, records, threads, broken_threads, states: HashMap::new(), seen: HashMap::new() }
     }
 
     fn known(&self, envelope_id: Id) -> Option<&'a Remembered> {
-        self.memory.iter().find(|known| known.envelope_id == envelope_id)
+        self.memory.rows.iter().find(|known| known.envelope_id == envelope_id)
     }
 
     /// Checks what comes under the id of a known record: a higher revision of it. Another agency's record, or a record of another kind,
@@ -107,6 +118,9 @@ impl Job {
                 return Verdict::Repeat { outcome: known.outcome, at: known.at, leaf_hash: known.leaf_hash };
             }
             return Verdict::Reused;
+        }
+        if taking.memory.broken.contains(&envelope.id) {
+            return Verdict::Unreadable;
         }
         match *taking.seen.entry(envelope.id).or_insert((index, envelope.digest)) {
             (first, _) if first == index => {}
@@ -179,6 +193,9 @@ impl Job {
         answer: &Answer,
         at: Timestamp,
     ) -> Result<ReferralState, Outcome> {
+        if taking.broken_threads.contains(&head.thread_id) {
+            return Err(Outcome::Again(Reason::Unavailable));
+        }
         let unknown = Outcome::Refused(Reason::ThreadUnknown);
         let referral = taking.threads.get(&head.thread_id).filter(|item| item.recipient == self.peer).ok_or(unknown)?;
         let sent = referral.head.as_deref().and_then(parse_own_head).ok_or(unknown)?;

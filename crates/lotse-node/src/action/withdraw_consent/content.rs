@@ -8,7 +8,7 @@ use lotse_core::category::Categories;
 use lotse_core::id::Id;
 use lotse_store::consent::Recipient;
 use lotse_store::outbox::{self, Kept, Rest};
-use lotse_store::{StoreError, Tx, register};
+use lotse_store::{Readable, StoreError, Tx, register};
 
 use crate::action::outgoing::Outgoing;
 use crate::node::Node;
@@ -26,12 +26,21 @@ pub(super) async fn destroy(tx: &mut Tx, node: &Node, touched: &[Recipient]) -> 
         let records: BTreeSet<Id> = released.into_iter().map(|(record_id, _)| record_id).collect();
         let records: Vec<Id> = records.into_iter().collect();
         for some in records.chunks(AT_ONCE) {
-            let (mut gone, mut rest) = (Vec::new(), Vec::new());
-            for item in outbox::kept(tx, consent_id, some).await? {
+            // What cannot be read cannot be sent, nor parted: it goes whole.
+            let Readable { rows: kept, broken: mut gone } = outbox::kept(tx, consent_id, some).await?;
+            let mut rest = Vec::new();
+            for item in kept {
                 match withdrawn(&item, consent_id, touched) {
                     Withdrawn::Nothing => {}
                     Withdrawn::Whole => gone.push(item.record_id),
-                    Withdrawn::Part(categories) => rest.push(without(node, &item, categories)?),
+                    Withdrawn::Part(categories) => match without(node, &item, categories) {
+                        Ok(parted) => rest.push(parted),
+                        Err(error) => {
+                            let record_id = item.record_id;
+                            tracing::error!(%error, %record_id, "a content cannot be read, and is destroyed whole");
+                            gone.push(record_id);
+                        }
+                    },
                 }
             }
             destroyed += outbox::purge(tx, &gone).await? + rest.len() as u64;

@@ -18,6 +18,7 @@ use tonic::transport::Channel;
 use super::event_line;
 use super::sink::{Beginning, Sink};
 use crate::commands::system::SystemArgument;
+use crate::commands::terminal::Terminal;
 use crate::commands::upload::{Backoff, Broken};
 use crate::commands::{Context, FolderArgument, client};
 use crate::config::GrantedService;
@@ -65,8 +66,15 @@ impl Follow {
         let system = self.system.name(&folder, GrantedService::Inbox)?;
         let beginning = Beginning { heading: event_line::headings(self.format), first_line: event_line::FIRST_LINE };
         let sink = Sink::open(&context.terminal, self.out.as_deref(), beginning)?;
-        let mut reader =
-            Reader { format: self.format, once: self.once, cursor: self.from, sink, opened: false, told: 0 };
+        let mut reader = Reader {
+            terminal: &context.terminal,
+            format: self.format,
+            once: self.once,
+            cursor: self.from,
+            sink,
+            opened: false,
+            told: 0,
+        };
         let (mut backoff, mut progress) = (Backoff::default(), (reader.cursor, Instant::now()));
         loop {
             let connect = || client::channel(&folder, Role::System, &system, &context.clock);
@@ -95,7 +103,8 @@ impl Follow {
 }
 
 /// Reads the inbox over as many connections as it takes.
-struct Reader {
+struct Reader<'a> {
+    terminal: &'a Terminal,
     format: Format,
     once: bool,
     /// Behind what is written.
@@ -107,7 +116,7 @@ struct Reader {
     told: usize,
 }
 
-impl Reader {
+impl Reader<'_> {
     async fn follow(&mut self, connect: impl Fn() -> anyhow::Result<Channel>) -> Result<(), Broken> {
         let channel = connect().map_err(Broken::ForNow)?;
         let mut node = InboxServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -137,7 +146,7 @@ impl Reader {
         page: WatchResponse,
     ) -> Result<u64, Broken> {
         for events in page.events.chunks(FETCHED_AT_ONCE) {
-            let records = fetch(node, events).await?;
+            let records = fetch(self.terminal, node, events).await?;
             let line = |event: &InboxEvent| {
                 let record = record_id(event).and_then(|id| records.get(id));
                 let is_last = page.events.last().is_some_and(|last| std::ptr::eq(last, event));
@@ -178,6 +187,7 @@ async fn next(events: &mut Streaming<WatchResponse>) -> Result<WatchResponse, Br
 
 /// Fetches the content that events tell of, by record id.
 async fn fetch(
+    terminal: &Terminal,
     node: &mut InboxServiceClient<Channel>,
     events: &[InboxEvent],
 ) -> Result<HashMap<String, FetchedRecord>, Broken> {
@@ -185,6 +195,11 @@ async fn fetch(
     let mut found = HashMap::new();
     while !record_ids.is_empty() {
         let fetched = node.fetch(FetchRequest { record_ids }).await.map_err(Broken::of)?.into_inner();
+        for record_id in &fetched.unreadable {
+            terminal.note(format_args!(
+                "The node cannot read the record {record_id}, and keeps it: ask its administrator, then fetch it again."
+            ));
+        }
         found.extend(fetched.records.into_iter().map(|record| (record.record_id.clone(), record)));
         record_ids = fetched.left;
     }

@@ -139,7 +139,8 @@ async fn content_of_what_was_released_goes_when_nobody_may_hold_it_any_longer(da
     assert_eq!(with_content(&store).await, [2, 3]);
     assert_eq!(overdue(&store, 300, 9).await, (1, 2));
     assert_eq!(overdue(&store, 900, 9).await, (0, 0));
-    let doubtful = store.read("find", |tx| Box::pin(async { in_doubt(tx, &[id(1)], id(BATCH)).await }));
+    let doubtful =
+        store.read("find", |tx| Box::pin(async { in_doubt(tx, &[id(1)], id(BATCH)).await.map(|found| found.rows) }));
     let row = doubtful.await.unwrap().remove(0);
     assert!(row.content.is_none() && row.frozen.is_some(), "row and digest stay");
 }
@@ -161,7 +162,9 @@ async fn content_released_under_a_consent_is_found_and_purged(database: Database
         .await;
     set(&store, DeliveryState::InDoubt, 4, DeliveryState::Due).await;
     let kept = async || {
-        let look = store.read("kept", |tx| Box::pin(async { kept(tx, id(7), &[id(1), id(2), id(3), id(4)]).await }));
+        let look = store.read("kept", |tx| {
+            Box::pin(async { kept(tx, id(7), &[id(1), id(2), id(3), id(4)]).await.map(|found| found.rows) })
+        });
         look.await.unwrap().iter().map(|item| item.record_id).collect::<Vec<_>>()
     };
     assert_eq!(kept().await, [id(1), id(3)], "what is due is decided again before it goes");

@@ -11,14 +11,14 @@ on_both_engines! {
 }
 
 async fn due_at(store: &crate::Store, micros: i64) -> Vec<Id> {
-    let found = reading!(store, tx => super::super::due(tx, &peer("b.example"), at(micros), 10));
+    let found = reading!(store, tx => super::super::due(tx, &peer("b.example"), at(micros), 10)).rows;
     found.iter().map(|item| item.record_id).collect()
 }
 
 /// What is in doubt in a batch, by record id.
 async fn doubtful(store: &crate::Store, batch: u8) -> Vec<Claimable> {
     let all = || ids(&[1, 2, 3, 4, 77]);
-    let mut found = reading!(store, tx => in_doubt(tx, &all(), id(batch)));
+    let mut found = reading!(store, tx => in_doubt(tx, &all(), id(batch))).rows;
     found.sort_by_key(|item| item.record_id);
     found
 }

@@ -9,6 +9,7 @@ on_both_engines! {
     only_what_is_due_expires_and_the_longest_over_comes_first
     the_next_attempt_is_the_earliest_of_what_waits_for_that_peer
     what_waits_is_counted_by_its_first_reason
+    an_item_that_cannot_be_read_is_named_and_hides_no_other
 }
 
 async fn what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown(database: Database) {
@@ -35,7 +36,7 @@ async fn what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown(dat
     assert_eq!((first.record_id, first.thread_id), (id(1), id(1)));
     assert_eq!((first.system.as_str(), first.idempotency_key.as_str(), &first.reasons[..]), ("akte", "1", &[][..]));
 
-    let mut known = reading!(store, tx => known(tx, &asked()));
+    let mut known = reading!(store, tx => known(tx, &asked())).rows;
     known.sort_by_key(|(record_id, _)| *record_id);
     assert_eq!(known.iter().map(|(_, known)| known.state).collect::<Vec<_>>(), expected);
     assert_eq!((known[0].0, known[0].1.content_digest), (id(1), Digest::of(&[1])));
@@ -58,11 +59,27 @@ async fn referrals_are_listed_newest_first_in_pages(database: Database) {
     let store = database.open().await;
     let items = || vec![due(1, "b.example", 10), answer_in(7, 2), released(3, 9), due(4, "c.example", 10)];
     writing!(store, tx => insert(tx, items())).unwrap();
-    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2));
+    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2)).rows;
     assert_eq!(first.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[4, 3]));
     let before = first[1].seq;
-    let rest = reading!(store, tx => list_referrals(tx, before, 2));
+    let rest = reading!(store, tx => list_referrals(tx, before, 2)).rows;
     assert_eq!(rest.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[1]));
+}
+
+async fn an_item_that_cannot_be_read_is_named_and_hides_no_other(database: Database) {
+    let store = database.open().await;
+    let items = || (1..5).map(|number| due(number, "b.example", 10)).collect();
+    writing!(store, tx => insert(tx, items())).unwrap();
+    let broken = reading!(store, tx => find(tx, &ids(&[2])))[0].seq as i64;
+    let sql = "UPDATE outbox SET purpose = 99, state = 77 WHERE seq = $1";
+    writing!(store, tx => tx.execute(sql, [broken.into()])).unwrap();
+    let found = reading!(store, tx => find_readable(tx, &ids(&[1, 2, 3])));
+    assert_eq!(found.rows.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[1, 3]));
+    assert_eq!(found.broken, ids(&[2]));
+    assert_eq!(reading!(store, tx => known(tx, &ids(&[2, 3]))).broken, ids(&[2]));
+    assert_eq!(reading!(store, tx => delivered(tx, &ids(&[2, 3]))).len(), 1);
+    let page = reading!(store, tx => list_referrals(tx, u64::MAX, 4));
+    assert_eq!((page.rows.len(), page.broken), (3, ids(&[2])), "so that the list goes on");
 }
 
 async fn only_what_is_due_expires_and_the_longest_over_comes_first(database: Database) {

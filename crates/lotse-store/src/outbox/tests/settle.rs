@@ -47,7 +47,7 @@ async fn an_item_that_is_to_be_sent_again_is_due_when_it_was_said(database: Data
     let again = || [settled(1, DeliveryState::Due, &[Reason::AgreementSuperseded])];
     assert_eq!(writing!(store, tx => settle(tx, DeliveryState::InDoubt, &again())).unwrap(), 1);
     for (now, found) in [(69, vec![]), (70, vec![3])] {
-        let due = reading!(store, tx => super::super::due(tx, &peer("b.example"), at(now), 10));
+        let due = reading!(store, tx => super::super::due(tx, &peer("b.example"), at(now), 10)).rows;
         assert_eq!(due.iter().map(|item| item.attempts).collect::<Vec<_>>(), found);
     }
 }
@@ -76,9 +76,9 @@ async fn what_waits_for_a_peer_is_due_at_once_in_the_order_of_submission(databas
     let waiting = move || [waits(1, 500), waits(2, 400), waits(4, 500)];
     writing!(store, tx => settle(tx, DeliveryState::Due, &waiting())).unwrap();
     assert_eq!(writing!(store, tx => retry_now(tx, &peer("b.example"), at(20))).unwrap(), 2, "3 did not wait");
-    let found = reading!(store, tx => super::super::due(tx, &peer("b.example"), at(20), 9));
+    let found = reading!(store, tx => super::super::due(tx, &peer("b.example"), at(20), 9)).rows;
     assert_eq!(found.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[3, 1, 2]));
     assert_eq!(found[1].attempts, 3, "how often it was tried is not forgotten");
-    let other = reading!(store, tx => super::super::due(tx, &peer("c.example"), at(499), 9));
+    let other = reading!(store, tx => super::super::due(tx, &peer("c.example"), at(499), 9)).rows;
     assert!(other.is_empty(), "another peer's waits");
 }
