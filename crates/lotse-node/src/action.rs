@@ -33,6 +33,7 @@ pub mod list_agreements;
 pub mod list_consents;
 pub mod list_entries;
 pub mod list_referrals;
+pub mod log_refusal;
 pub mod offer_agreement;
 pub mod open_session;
 pub mod outgoing;

@@ -74,6 +74,8 @@ pub struct Draft {
     pub remark: String,
     /// The act of an administrator.
     pub admin_act: AdminAct,
+    /// How many refusals that were alike it stands for; 0 for one.
+    pub alike: u32,
 }
 
 impl Draft {
@@ -121,6 +123,7 @@ impl Draft {
             left_out: numbers(self.left_out),
             remark: bounded(self.remark),
             admin_act: self.admin_act as i32,
+            alike: self.alike,
         };
         Entry {
             at,

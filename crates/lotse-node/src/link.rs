@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
-use lotse_core::time::Timestamp;
+use lotse_core::time::{DAY, Timestamp};
 
 use crate::shipment::LEASE;
 use crate::wire::batch::MAX_BATCH;
@@ -55,6 +55,20 @@ pub struct Link {
     pub batch_limit: Option<usize>,
     /// Why what is due to it waits, as the last claim found.
     pub waits_for: Option<WaitCause>,
+    /// The last batch or receipt of it that was refused.
+    pub refused: Option<RefusedWhole>,
+}
+
+/// How long an alarm about something refused is shown.
+const REFUSED_SHOWN: Duration = DAY;
+
+/// A batch or a receipt that was refused as a whole.
+#[derive(Clone, Debug)]
+pub struct RefusedWhole {
+    /// When.
+    pub at: Timestamp,
+    /// What, and why.
+    pub sentence: String,
 }
 
 impl Link {
@@ -130,6 +144,25 @@ impl Links {
         alarms.extend(links.iter().filter_map(trouble));
         alarms.sort();
         alarms
+    }
+
+    /// Notes that something of a peer was refused as a whole.
+    pub fn refuse(&self, peer: &AgencyId, at: Timestamp, sentence: String) {
+        self.update(peer, |link| link.refused = Some(RefusedWhole { at, sentence }));
+    }
+
+    /// Returns what was refused as a whole within a day, a sentence for each peer.
+    pub fn refused(&self, now: Timestamp) -> Vec<String> {
+        let links = self.lock();
+        let recent = links.iter().filter_map(|(peer, link)| Some((peer, link.refused.as_ref()?)));
+        let recent = recent.filter(|(_, refused)| now.since(refused.at) < REFUSED_SHOWN);
+        let mut sentences: Vec<String> = recent
+            .map(|(peer, refused)| {
+                format!("{peer}: {}, last at {}: see `lotse log list`", refused.sentence, refused.at)
+            })
+            .collect();
+        sentences.sort();
+        sentences
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgencyId, Link>> {

@@ -76,6 +76,7 @@ async fn told(reason: Reason) -> Option<Vec<Reason>> {
         RevisionStale => envelopes::the_same_revision_again().await,
         SchemaTooNew => envelopes::with_an_unknown_field().await,
         GenerationMismatch => envelopes::changed(|envelope| envelope.recipient_generation += 1).await,
+        ReceiptInvalid => envelopes::a_receipt_without_its_items().await,
         FieldInvalid | FieldMissing => requests::a_malformed_handover(),
         IdempotencyKeyReused => requests::a_key_with_other_content().await,
         TransitionNotAllowed => requests::an_answer_out_of_order().await,

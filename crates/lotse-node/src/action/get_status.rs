@@ -83,6 +83,7 @@ fn alarms(node: &Node, card: Option<(u64, Timestamp)>, waiting: &BTreeMap<Agency
     let waiting = |peer: &AgencyId| waiting.get(peer).map_or(0, |waiting| waiting.due + waiting.in_doubt);
     let mut alarms: Vec<String> = node.holds.clock_doubt().map(|doubt| doubt.sentence().into()).into_iter().collect();
     alarms.extend(node.links.alarms(waiting));
+    alarms.extend(node.links.refused(now));
     match card {
         None => alarms.push("no card is installed: draft, sign and install one".into()),
         Some((_, until)) if until <= now => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use lotse_core::card::KeyUse;
 use lotse_core::delivery::{DeliveryState, Outcome};
 use lotse_core::id::{AgencyId, Digest, Id};
+use lotse_core::key::PublicKey;
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
@@ -20,11 +21,12 @@ use lotse_store::{StoreError, Tx, batch, log, outbox};
 use prost::Message;
 
 use crate::action::claim::pause;
+use crate::action::log_refusal::{PeerRefusal, log_refusal};
 use crate::entry::{BatchSummary, Detail, Direction, Draft, EntryKind};
 use crate::node::Node;
 use crate::pause::{PauseScope, PeerPauses};
 use crate::telemetry;
-use crate::wire::batch::{ReceiptItem, ReceiptStatement, items_root, open_receipt, parse_item};
+use crate::wire::batch::{BatchStatement, ReceiptItem, ReceiptStatement, items_root, open_receipt, parse_item};
 use crate::wire::envelope::parse_own_head;
 use stops::Stops;
 
@@ -58,12 +60,10 @@ pub async fn record_receipt(
     peer: &AgencyId,
     receipt: proto::Receipt,
 ) -> Result<Recorded, StoreError> {
+    let payload = receipt.seal.as_ref().map(|seal| Digest::of(&seal.payload));
     let opened = match open(node, peer, &receipt) {
         Ok(opened) => opened,
-        Err(why) => {
-            tracing::warn!(%peer, why, "a receipt does not verify: its batch stays in doubt");
-            return Ok(Recorded::Rejected(why));
-        }
+        Err(why) => return Ok(reject(node, peer, payload, why).await),
     };
     let (bytes, pauses) = (receipt.encode_to_vec(), node.pauses.of(peer));
     let job = Arc::new(Job { node: node.clone(), peer: peer.clone(), opened, bytes, pauses });
@@ -88,14 +88,23 @@ pub async fn record_receipt(
         node.telemetry.answered(telemetry::Direction::Out, outcomes);
     }
     if let Recorded::Rejected(why) = recorded {
-        tracing::warn!(%peer, why, "a receipt does not fit what was sent: its batch stays in doubt");
+        return Ok(reject(node, peer, payload, why).await);
     }
     Ok(recorded)
+}
+
+/// Refuses a receipt: its batch stays in doubt.
+async fn reject(node: &Arc<Node>, peer: &AgencyId, digest: Option<Digest>, why: &'static str) -> Recorded {
+    let (kind, reason) = (EntryKind::ReceiptRefused, Reason::ReceiptInvalid);
+    log_refusal(node, peer, PeerRefusal { kind, reason, digest, remark: why.into() }).await;
+    Recorded::Rejected(why)
 }
 
 /// A receipt whose seal and items were verified.
 struct Opened {
     statement: ReceiptStatement,
+    /// Whether the key that sealed it counted at the time that it names.
+    counted_then: bool,
     digest: Digest,
     items: Vec<ReceiptItem>,
 }
@@ -107,14 +116,14 @@ fn open(node: &Node, peer: &AgencyId, receipt: &proto::Receipt) -> Result<Opened
     let seal = receipt.seal.as_ref().ok_or("it has no seal")?;
     let keys = card.keys_at(KeyUse::Sealing, node.now());
     let statement = open_receipt(seal, &keys).map_err(|_| "its seal does not verify with a key of the peer's card")?;
-    if statement.receiver != *peer || statement.sender != node.agency {
-        return Err("it is about other agencies");
-    }
+    let then = card.keys_at(KeyUse::Sealing, statement.taken_at);
+    let both: Vec<PublicKey> = keys.iter().copied().filter(|key| then.contains(key)).collect();
+    let counted_then = both.len() == keys.len() || open_receipt(seal, &both).is_ok();
     if statement.count as usize != receipt.items.len() || items_root(&receipt.items) != statement.items_root {
         return Err("its items do not hash to its root");
     }
     let items = receipt.items.iter().map(parse_item).collect::<Result<_, _>>().map_err(|_| "an item is malformed")?;
-    Ok(Opened { statement, digest: Digest::of(&seal.payload), items })
+    Ok(Opened { statement, counted_then, digest: Digest::of(&seal.payload), items })
 }
 
 struct Job {
@@ -176,12 +185,20 @@ impl Job {
     }
 
     fn mismatch(&self, sent: &OpenBatch) -> Option<&'static str> {
-        let statement = &self.opened.statement;
+        let statement = BatchStatement {
+            batch_id: sent.batch_id,
+            sender: self.node.agency.clone(),
+            recipient: sent.peer.clone(),
+            created_at: sent.created_at,
+            count: sent.items.len() as u32,
+            root: sent.root,
+        };
+        let counts_then = |_| self.opened.counted_then;
         let digests = || sent.items.iter().map(|item| item.digest);
         if sent.peer != self.peer {
             Some("the batch was sent to another agency")
-        } else if sent.root != statement.batch_root || sent.items.len() != statement.count as usize {
-            Some("root or count differ from what was sent")
+        } else if let Some(why) = self.opened.statement.objection(&statement, self.node.now(), counts_then) {
+            Some(why)
         } else if !digests().eq(self.opened.items.iter().map(|item| item.digest)) {
             Some("its items are about other envelopes")
         } else {

@@ -46,6 +46,7 @@ pub fn name(kind: EntryKind, language: Language) -> &'static str {
         EntryKind::Alarm => ("Alarm", "alarm"),
         EntryKind::PeerStopped => ("Austausch mit einer Gegenstelle angehalten", "exchange with a peer stopped"),
         EntryKind::Fetched => ("Datensätze abgeholt", "records fetched"),
+        EntryKind::ReceiptRefused => ("Empfangsbestätigung abgelehnt", "receipt refused"),
         EntryKind::NodeStarted => ("Knoten gestartet", "node started"),
         EntryKind::GrantChanged => ("Rechte eines Fachverfahrens geändert", "grant of a system changed"),
         EntryKind::CertificateIssued => ("Zertifikat ausgestellt", "certificate issued"),

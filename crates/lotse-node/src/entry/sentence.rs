@@ -19,6 +19,7 @@ pub fn sentence(entry: &LogEntry, language: Language) -> String {
         Some(Detail::Batch(batch)) => counted(&said, batch),
         _ => said,
     };
+    let said = if entry.alike > 1 { said + &alike(entry.alike, language) } else { said };
     let reasons: Vec<&str> = entry.reasons.iter().map(|&reason| reason_code(reason)).collect();
     if reasons.is_empty() { format!("{said}.") } else { format!("{said}: {}.", reasons.join(", ")) }
 }
@@ -99,6 +100,9 @@ fn both(entry: &LogEntry) -> (&'static str, &'static str) {
         }
         EntryKind::Taken => ("Ein Datensatz von {peer} wurde übernommen", "A record of {peer} was taken"),
         EntryKind::EnvelopeRefused => ("Ein Datensatz von {peer} wurde abgelehnt", "A record of {peer} was refused"),
+        EntryKind::ReceiptRefused => {
+            ("Eine Empfangsbestätigung von {peer} wurde abgelehnt", "A receipt of {peer} was refused")
+        }
         EntryKind::BatchRefused => ("Ein Stapel von {peer} wurde abgelehnt", "A batch of {peer} was refused"),
         EntryKind::ConsentRecorded => ("Eine Einwilligung wurde erfasst", "A consent was recorded"),
         EntryKind::WithdrawalArrived => ("Ein Widerruf ist eingegangen", "A withdrawal arrived"),
@@ -180,6 +184,13 @@ fn act_sentence(act: AdminAct) -> (&'static str, &'static str) {
             "Die Administration hat die Sitzungen einer Person an den Seiten beendet",
             "An administrator ended an officer's sessions at the pages",
         ),
+    }
+}
+
+fn alike(count: u32, language: Language) -> String {
+    match language {
+        Language::German => format!(" ({count}-mal)"),
+        Language::English => format!(" ({count} times)"),
     }
 }
 
@@ -266,6 +277,17 @@ mod tests {
         assert!(explained.contains("Reason: NO_CONSENT (no consent in force covers"), "{explained}");
         let explained = explanation(&refused, Language::German).join("\n");
         assert!(explained.contains("Grund: NO_CONSENT (keine geltende Einwilligung deckt"), "{explained}");
+    }
+
+    #[test]
+    fn an_entry_that_stands_for_many_says_how_many() {
+        let refused = LogEntry { alike: 120, ..entry(EntryKind::BatchRefused) };
+        assert_eq!(sentence(&refused, Language::English), "A batch of aa-hanau.example was refused (120 times).");
+        let refused = LogEntry { alike: 2, ..entry(EntryKind::ReceiptRefused) };
+        let german = sentence(&refused, Language::German);
+        assert_eq!(german, "Eine Empfangsbestätigung von aa-hanau.example wurde abgelehnt (2-mal).");
+        let once = LogEntry { alike: 1, ..entry(EntryKind::ReceiptRefused) };
+        assert_eq!(sentence(&once, Language::English), "A receipt of aa-hanau.example was refused.");
     }
 
     #[test]

@@ -13,8 +13,10 @@ use super::causes;
 use crate::action::claim::claim_due;
 use crate::action::cut;
 use crate::action::delivery_tests::pair::Pair;
+use crate::action::record_receipt::record_receipt;
 use crate::action::submit_referrals::Timing;
 use crate::action::take_batch::take_batch;
+use crate::entry::EntryKind;
 use crate::shipment::Shipment;
 use crate::testing::TestNode;
 use crate::wire::batch::parse_item;
@@ -114,6 +116,16 @@ pub(super) async fn the_same_revision_again() -> Vec<Reason> {
     let mut other = envelope(&shipment);
     other.id = vec![5; 16];
     delivered(&pair.owner, &pair.holder, other.encode_to_vec()).await
+}
+
+/// What comes of a receipt that is refused is an entry of the log.
+pub(super) async fn a_receipt_without_its_items() -> Vec<Reason> {
+    let (pair, shipment) = released().await;
+    let mut receipt = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
+    receipt.items.clear();
+    record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
+    let entries = pair.owner.entries_of(EntryKind::ReceiptRefused).await;
+    entries.iter().flat_map(|entry| &entry.reasons).filter_map(|&number| Reason::from_number(number)).collect()
 }
 
 pub(super) async fn late() -> Vec<Reason> {

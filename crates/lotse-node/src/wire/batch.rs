@@ -1,5 +1,7 @@
 //! Batches and receipts: statements that are sealed, and what travels beside them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use lotse_core::delivery::Outcome;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
@@ -210,6 +212,36 @@ fn sealed_time(micros: i64) -> Option<Timestamp> {
     Some(Timestamp::from_micros(micros)).filter(|&at| is_sealable(at))
 }
 
+/// How far the clocks of two agencies may differ: beyond it nothing is released.
+const CLOCKS_APART: Duration = Duration::from_secs(120);
+
+impl ReceiptStatement {
+    /// Says why the receipt does not answer a batch, if it does not. Whoever records a receipt asks this, and whoever verifies an
+    /// export: `recorded_at` is when it was recorded, `counts_then` tells whether the key that sealed it counted at a time.
+    pub fn objection(
+        &self,
+        sent: &BatchStatement,
+        recorded_at: Timestamp,
+        counts_then: impl Fn(Timestamp) -> bool,
+    ) -> Option<&'static str> {
+        if self.receiver != sent.recipient || self.sender != sent.sender {
+            Some("it is about other agencies")
+        } else if self.batch_id != sent.batch_id {
+            Some("it is about another batch")
+        } else if self.batch_root != sent.root || self.count != sent.count {
+            Some("root or count differ from what was sent")
+        } else if self.taken_at < sent.created_at.minus(CLOCKS_APART) {
+            Some("it names a time before its batch was made")
+        } else if self.taken_at > recorded_at.plus(CLOCKS_APART) {
+            Some("it names a time that had not come when it was recorded")
+        } else if !counts_then(self.taken_at) {
+            Some("its key did not count at the time that it names")
+        } else {
+            None
+        }
+    }
+}
+
 fn scan(bytes: &[u8], message: MessageType) -> Result<(), SealFault> {
     match schema::scan(bytes, message, SCHEMA_LEVEL) {
         Ok(_) => Ok(()),
@@ -246,7 +278,8 @@ pub fn parse_item(bytes: &Bytes) -> Result<ReceiptItem, SealFault> {
             log_leaf_hash: Digest::from_slice(&item.log_leaf_hash).ok()?,
         })
     };
-    parse().ok_or(SealFault::Malformed)
+    let is_timed = |item: &ReceiptItem| item.first_taken_at.is_some() == (item.outcome == Outcome::Taken);
+    parse().filter(is_timed).ok_or(SealFault::Malformed)
 }
 
 /// Returns the root over a receipt's items.
@@ -270,3 +303,6 @@ mod tests {
         assert!(!fits(&proto::Batch { seal: Some(seal), ..batch(1, 1) }));
     }
 }
+
+#[cfg(test)]
+mod statement_tests;

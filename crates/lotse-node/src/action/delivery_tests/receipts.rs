@@ -3,16 +3,18 @@
 use lotse_core::delivery::{DeliveryState, Outcome};
 use lotse_core::id::{Digest, Sequence};
 use lotse_core::reason::Reason;
-use lotse_core::time::DAY;
+use lotse_core::time::{DAY, Timestamp};
 use lotse_proto::exchange::v1 as proto;
 
 use super::pair::Pair;
 use crate::action::claim::claim_due;
 use crate::action::claim_again::claim_again;
+use crate::action::get_status::get_status;
 use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::action::submit_referrals::Timing;
+use crate::entry::EntryKind;
 use crate::shipment::Shipment;
-use crate::wire::batch::{ReceiptItem, ReceiptStatement, encode_item, items_root, seal_receipt};
+use crate::wire::batch::{ReceiptItem, ReceiptStatement, encode_item, items_root, parse_item, seal_receipt};
 
 impl Pair {
     /// Makes what the holder would seal if every envelope of the batch had this outcome.
@@ -55,4 +57,50 @@ async fn a_late_taken_for_an_old_envelope_leaves_the_new_one_in_doubt() {
     assert_eq!(pair.sent(record_id).await.delivery, DeliveryState::InDoubt, "of the new envelope it says nothing");
     pair.deliver(&cut_anew).await;
     assert_eq!(pair.sent(record_id).await.delivery, DeliveryState::Taken);
+}
+
+#[tokio::test]
+async fn a_receipt_that_an_export_could_not_show_leaves_its_batch_in_doubt_and_is_logged() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
+    let (record_id, shipment) = (outcome.results[0].clone().unwrap().record_id, outcome.shipment.unwrap());
+    let good = pair.receipt(&shipment, Outcome::Taken);
+    let sealing = &pair.holder.keys.sealing;
+    let statement = crate::wire::batch::open_receipt(good.seal.as_ref().unwrap(), &[sealing.public()]).unwrap();
+    let now = pair.holder.now();
+    let minutes = |count: u64| std::time::Duration::from_secs(60 * count);
+    let at = |taken_at| ReceiptStatement { taken_at, ..statement.clone() };
+    let numbered = |number, receiver_generation| ReceiptStatement { number, receiver_generation, ..statement.clone() };
+    let bad = [
+        at(Timestamp::from_micros(i64::MAX)),
+        at(Timestamp::from_micros(0)),
+        at(Timestamp::from_micros(i64::MIN)),
+        at(now.plus(minutes(3))),
+        at(now.minus(minutes(3))),
+        numbered(Sequence::new(1, 0), 1),
+        numbered(Sequence::new(0, 1), 0),
+        numbered(Sequence::new(1, 1), 99),
+        numbered(Sequence::new(u32::MAX, 1), u32::MAX),
+    ];
+    for statement in &bad {
+        let receipt = proto::Receipt { seal: Some(seal_receipt(statement, sealing)), items: good.items.clone() };
+        let recorded = record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
+        assert!(matches!(recorded, Recorded::Rejected(_)), "{statement:?}");
+        assert_eq!(pair.sent(record_id).await.delivery, DeliveryState::InDoubt, "{statement:?}");
+    }
+    let mut untimed = parse_item(&good.items[0]).unwrap();
+    untimed.first_taken_at = None;
+    let items = vec![encode_item(&untimed)];
+    let statement = ReceiptStatement { items_root: items_root(&items), ..statement.clone() };
+    let receipt = proto::Receipt { seal: Some(seal_receipt(&statement, sealing)), items };
+    let recorded = record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
+    assert_eq!(recorded, Recorded::Rejected("an item is malformed"));
+
+    let entries = pair.owner.entries_of(EntryKind::ReceiptRefused).await;
+    assert_eq!((entries.len(), entries[0].reasons[0]), (1, Reason::ReceiptInvalid.number()), "one a minute");
+    let status = get_status(&pair.owner).await.unwrap();
+    assert!(status.alarms.iter().any(|alarm| alarm.contains("a receipt was refused")), "{:?}", status.alarms);
+    let recorded = record_receipt(&pair.owner, &pair.holder.agency, good).await.unwrap();
+    assert_eq!(recorded, Recorded::First { taken: 1, refused: 0, again: vec![] });
 }

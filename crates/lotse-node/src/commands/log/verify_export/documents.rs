@@ -116,7 +116,10 @@ impl<'a> Documents<'a> {
             findings.add(&what, "is not the start of a log");
         }
         let checked = match Named::of(&entry, &self.own) {
-            Ok(Some(Named::Batch { batch_id, peer, summary })) => self.batch(index, batch_id, &peer, &summary),
+            Ok(Some(Named::Batch { batch_id, peer, summary })) => {
+                let recorded_at = Timestamp::from_micros(entry.at_us);
+                self.batch(index, batch_id, &peer, &summary, recorded_at)
+            }
             Ok(Some(Named::Agreement(digest))) => self.agreement(index, digest),
             Ok(Some(Named::Card(agency, digest))) => {
                 self.named_cards.entry(agency).or_default().insert(digest);
@@ -182,7 +185,14 @@ impl<'a> Documents<'a> {
     }
 
     /// Checks a batch's seal, the receipt for it and the receipt's items.
-    fn batch(&mut self, index: u64, id: Id, peer: &AgencyId, summary: &BatchSummary) -> anyhow::Result<()> {
+    fn batch(
+        &mut self,
+        index: u64,
+        id: Id,
+        peer: &AgencyId,
+        summary: &BatchSummary,
+        recorded_at: Timestamp,
+    ) -> anyhow::Result<()> {
         self.named.extend([Document::Batch, Document::Receipt, Document::Items].map(|document| (index, document)));
         let own = self.own.clone();
         let (seal, key) = self.sealed(index, Document::Batch, DocumentType::Batch, &own)?;
@@ -197,9 +207,10 @@ impl<'a> Documents<'a> {
             "its receipt is another one"
         );
         let receipt = open_receipt(&wire::seal::message(&seal), &[key]).map_err(fault).context("the receipt")?;
-        let is_named = receipt.batch_id == id && receipt.receiver == *peer && receipt.sender == own;
-        ensure!(is_named && receipt.batch_root == sent.root, "its receipt is for another batch");
-        self.counted_then(peer, key, receipt.taken_at).context("the receipt")?;
+        let counts_then = |at| self.counted_then(peer, key, at).is_ok();
+        if let Some(why) = receipt.objection(&sent, recorded_at, counts_then) {
+            bail!("the receipt: {why}");
+        }
 
         let name = of_document(index, Document::Items);
         let bytes = self.export.read(&name)?.with_context(|| format!("{name} is missing"))?;
