@@ -4,6 +4,7 @@
 //! compares it with the copy's version, so that a decision is never made on an old one.
 
 mod admit;
+mod budget;
 mod cache;
 mod change;
 mod load;
@@ -21,6 +22,7 @@ use lotse_core::numbers::HighestNumbers;
 use lotse_core::seal::Seal;
 
 pub(crate) use admit::{admit, count_seals, is_complete};
+pub use budget::{Added, DailyLimits, PeerBudgets};
 pub use cache::FederationCache;
 pub(crate) use cache::bundle;
 pub use change::Act;

@@ -24,9 +24,10 @@ use lotse_store::vault::Sealed;
 use lotse_store::{Readable, StoreError, Tx, custody as held, log, outbox, receipt, vault};
 use prost::Message;
 
+use crate::action::log_refusal::{PeerRefusal, log_refusal};
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
-use crate::federation::Federation;
+use crate::federation::{Added, Federation};
 use crate::node::Node;
 use crate::telemetry::trace::within;
 use crate::wire::batch::{
@@ -36,17 +37,21 @@ use crate::wire::envelope::{Body, Head};
 use envelope::{Envelope, encrypt, read};
 use judge::{Taking, Verdict};
 
-/// Takes a batch from a peer, whose identity TLS has proven. Refuses it as a whole only if its seal or its form is wrong.
+/// Takes a batch from a peer, whose identity TLS has proven. Refuses it as a whole only if its seal or its form is wrong, or if it is more than the peer may add today.
 /// While the clock has jumped ahead nothing is taken: a receipt would be signed with the wrong time.
 pub async fn take_batch(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) -> Result<proto::Receipt, Failure> {
     if node.clock_jumped_ahead() {
         return Err(Failure { kind: ErrorKind::Unavailable, causes: vec![Reason::ClockJumpedAhead.into()] });
     }
+    let seal = batch.seal.clone();
     let is_stopped = node.federation.get().peers.get(peer).is_some_and(|known| known.stopped);
     if is_stopped || node.instances.run_twice(peer) {
-        return Err(whole(node, peer, Reason::NodeStateInDoubt));
+        return Err(refuse(node, peer, seal.as_ref(), Reason::NodeStateInDoubt).await);
     }
-    let job = Job::open(node, peer, batch).map_err(|reason| whole(node, peer, reason))?;
+    let job = match Job::open(node, peer, batch) {
+        Ok(job) => job,
+        Err(reason) => return Err(refuse(node, peer, seal.as_ref(), reason).await),
+    };
     let begun = node.telemetry.begin();
     let job = Arc::new(job);
     let shared = job.clone();
@@ -60,28 +65,63 @@ pub async fn take_batch(node: &Arc<Node>, peer: &AgencyId, batch: proto::Batch) 
         job.tell(begun, receipt);
     }
     match taken {
-        Taken::New { receipt, event } => {
+        Taken::New { receipt, event, added } => {
+            node.federation.budgets.spend(peer, node.config.peer.daily_limits(), added, node.now());
             event.into_iter().for_each(|seq| node.signals.inbox_changed(seq));
             Ok(receipt)
         }
         Taken::Before(bytes) => proto::Receipt::decode(bytes.as_slice())
             .map_err(|_| Failure::new(ErrorKind::Fault, Reason::Unavailable, "the stored receipt cannot be read")),
-        Taken::Reused => Err(whole(node, peer, Reason::BatchReused)),
+        Taken::Reused => Err(refuse(node, peer, seal.as_ref(), Reason::BatchReused).await),
+        Taken::Overloaded => Err(refuse(node, peer, seal.as_ref(), Reason::Overloaded).await),
     }
 }
 
-/// Says that a batch is refused as a whole.
-fn whole(node: &Node, peer: &AgencyId, reason: Reason) -> Failure {
-    tracing::warn!(%peer, %reason, "a batch is refused as a whole");
-    node.links.update(peer, |link| link.problem = Some(format!("a batch was refused: {}", reason.sentence())));
-    Failure { kind: ErrorKind::Refused, causes: vec![reason.into()] }
+/// Refuses a batch as a whole, and logs it with what its seal says. What is this node's own fault is no refusal.
+async fn refuse(node: &Arc<Node>, peer: &AgencyId, seal: Option<&proto::Seal>, reason: Reason) -> Failure {
+    let kind = match reason {
+        Reason::Unavailable => return Failure::new(ErrorKind::Unavailable, reason, "the batch could not be encrypted"),
+        Reason::Overloaded => ErrorKind::Overloaded,
+        _ => ErrorKind::Refused,
+    };
+    let digest = seal.map(|seal| Digest::of(&seal.payload));
+    let remark = seal.and_then(|seal| named_agency(seal, reason)).unwrap_or_default();
+    log_refusal(node, peer, PeerRefusal { kind: EntryKind::BatchRefused, reason, digest, remark }).await;
+    if reason == Reason::Overloaded {
+        return Failure::new(kind, reason, DAILY_LIMIT);
+    }
+    Failure { kind, causes: vec![reason.into()] }
+}
+
+/// What is said to a peer that is over a limit of a day.
+const DAILY_LIMIT: &str = "this node takes no more from this agency today: try again later, or ask its administrator for a higher \
+                           limit (`[peer]` in lotse.toml)";
+
+/// Returns the agency that a batch names falsely, as its sender or recipient.
+fn named_agency(seal: &proto::Seal, reason: Reason) -> Option<String> {
+    let statement = proto::BatchStatement::decode(seal.payload.clone()).ok()?;
+    let (role, name) = match reason {
+        Reason::SenderMismatch => ("sender", statement.sender),
+        Reason::RecipientMismatch => ("recipient", statement.recipient),
+        _ => return None,
+    };
+    name.parse::<AgencyId>().ok().map(|agency| format!("{role} {agency}"))
 }
 
 enum Taken {
-    New { receipt: proto::Receipt, event: Option<u64> },
+    New {
+        receipt: proto::Receipt,
+        event: Option<u64>,
+        added: Added,
+    },
     Before(Vec<u8>),
     Reused,
+    /// It would add more than the peer may add today.
+    Overloaded,
 }
+
+/// Bytes that an envelope adds around its own: columns, indexes, its entry in the log and its item of the receipt.
+const AROUND_BYTES: u64 = 768;
 
 /// What the receipt says of one envelope.
 #[derive(Clone, Copy)]
@@ -152,7 +192,36 @@ impl Job {
         for index in 0..self.envelopes.len() {
             verdicts.push(self.judge(&federation, &mut taking, index, at));
         }
-        self.write(tx, verdicts, taking, counters, at).await
+        let added = self.added(&verdicts);
+        let limits = self.node.config.peer.daily_limits();
+        if !self.node.federation.budgets.has_room(&self.peer, limits, added, at) {
+            self.give_all_back(tx).await?;
+            return Ok(Taken::Overloaded);
+        }
+        self.write(tx, verdicts, taking, counters, added, at).await
+    }
+
+    /// Counts what the batch adds to the disk.
+    fn added(&self, verdicts: &[Verdict]) -> Added {
+        let mut added = Added { bytes: AROUND_BYTES, refused: 0 };
+        for (envelope, verdict) in self.envelopes.iter().zip(verdicts) {
+            added.bytes += AROUND_BYTES;
+            match verdict {
+                Verdict::Repeat { .. } | Verdict::Same(_) => {}
+                Verdict::Take(_) => added.bytes += envelope.bytes.len() as u64,
+                Verdict::Malformed(_) | Verdict::Refuse(_) | Verdict::Reused | Verdict::Unreadable => {
+                    added.refused += 1
+                }
+            }
+        }
+        added
+    }
+
+    /// Gives back every number that was taken.
+    async fn give_all_back(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let leaves = -(self.envelopes.len() as i64);
+        let numbers = [(Counter::Leaf, leaves), (Counter::Event, -1), (Counter::Receipt(self.peer.clone()), -1)];
+        counter::take(tx, &numbers).await.map(|_| ())
     }
 
     /// Takes the numbers that this batch needs at most, with the federation that belongs to them. What is not needed is given
@@ -213,8 +282,11 @@ impl Job {
         verdicts: Vec<Verdict>,
         taking: Taking<'_>,
         counters: counter::Taken,
+        added: Added,
         at: Timestamp,
     ) -> Result<Taken, StoreError> {
+        let mut shared: Vec<(Outcome, Digest)> = Vec::new();
+        let malformed: Vec<Outcome> = verdicts.iter().filter_map(Verdict::malformed).collect();
         let mut arrivals = Vec::new();
         let mut entries = Vec::new();
         let mut answers: Vec<Answered> = Vec::with_capacity(verdicts.len());
@@ -233,11 +305,21 @@ impl Job {
                 Verdict::Reused => (Outcome::Refused(Reason::IdReused), None),
                 Verdict::Unreadable => (Outcome::Again(Reason::Unavailable), None),
                 Verdict::Take(state) => (Outcome::Taken, Some(state)),
-                Verdict::Refuse(outcome) => (outcome, None),
+                Verdict::Refuse(outcome) | Verdict::Malformed(outcome) => (outcome, None),
             };
-            let entry = self.entry(envelope, outcome, at);
-            let leaf_hash = entry.leaf_hash();
-            entries.push(entry);
+            let is_malformed = verdict.malformed().is_some();
+            let known = shared.iter().find(|(alike, _)| is_malformed && *alike == outcome);
+            let leaf_hash = match known {
+                Some(&(_, leaf_hash)) => leaf_hash,
+                None => {
+                    let alike = malformed.iter().filter(|&&alike| is_malformed && alike == outcome).count();
+                    let entry = self.entry(envelope, outcome, alike as u32, at);
+                    let leaf_hash = entry.leaf_hash();
+                    entries.push(entry);
+                    shared.extend(is_malformed.then_some((outcome, leaf_hash)));
+                    leaf_hash
+                }
+            };
             if !has_row {
                 arrivals.push(self.arrival(envelope, outcome, state, leaf_hash, at));
             }
@@ -265,7 +347,7 @@ impl Job {
         let receipt = self.receipt(items, counters.after(&Counter::Receipt(self.peer.clone())), at);
         let bytes = receipt.encode_to_vec();
         receipt::insert(tx, self.statement.batch_id, &self.peer, self.statement.root, bytes, at).await?;
-        Ok(Taken::New { receipt, event })
+        Ok(Taken::New { receipt, event, added })
     }
 
     /// Gives back the numbers that were taken and not needed, so that none is missing.
@@ -278,7 +360,7 @@ impl Job {
         counter::take(tx, &[(Counter::Leaf, leaves), (Counter::Event, events)]).await.map(|_| ())
     }
 
-    fn entry(&self, envelope: &Envelope, outcome: Outcome, at: Timestamp) -> log::Entry {
+    fn entry(&self, envelope: &Envelope, outcome: Outcome, alike: u32, at: Timestamp) -> log::Entry {
         let head = envelope.parsed.as_ref().ok().map(|(head, _)| head);
         let present = match &envelope.parsed {
             Ok((_, Body::Referral(content))) => content.present,
@@ -299,6 +381,7 @@ impl Job {
             decision: if taken { Decision::Permit } else { Decision::Refuse },
             reasons: outcome.reason().into_iter().collect(),
             trace_id: head.map(|head| head.trace_id.clone()).unwrap_or_default(),
+            alike,
             ..Draft::default()
         };
         let kind = if taken { EntryKind::Taken } else { EntryKind::EnvelopeRefused };

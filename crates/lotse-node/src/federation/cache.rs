@@ -7,7 +7,7 @@ use lotse_core::id::AgencyId;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
-use super::{Federation, Peer, Throttle};
+use super::{Federation, Peer, PeerBudgets, Throttle};
 use crate::tls::{Bundle, TrustStore};
 
 /// The copy in memory.
@@ -20,6 +20,8 @@ pub struct FederationCache {
     trust: Arc<TrustStore>,
     /// Refusals that were logged lately.
     pub refusals: Throttle,
+    /// What peers have added to the disk lately.
+    pub budgets: PeerBudgets,
 }
 
 impl FederationCache {

@@ -8,7 +8,7 @@ use crate::testing::TestNode;
 
 impl TestNode {
     /// Reads the entries of a kind.
-    pub(super) async fn entries_of(&self, kind: EntryKind) -> Vec<LogEntry> {
+    pub(crate) async fn entries_of(&self, kind: EntryKind) -> Vec<LogEntry> {
         let all = self.all_entries().await;
         all.into_iter().filter(|entry| entry.kind == kind as i32).collect()
     }

@@ -24,6 +24,8 @@ use crate::wire::referral::Answer;
 pub(super) enum Verdict {
     Take(ReferralState),
     Refuse(Outcome),
+    /// It cannot be read: one entry of the log stands for all of the batch that cannot.
+    Malformed(Outcome),
     Repeat {
         outcome: Outcome,
         at: Timestamp,
@@ -34,6 +36,16 @@ pub(super) enum Verdict {
     Reused,
     /// What was done with it cannot be read.
     Unreadable,
+}
+
+impl Verdict {
+    /// Returns what is said of an envelope that cannot be read.
+    pub(super) fn malformed(&self) -> Option<Outcome> {
+        match self {
+            Verdict::Malformed(outcome) => Some(*outcome),
+            _ => None,
+        }
+    }
 }
 
 /// What is known of a record that was taken.
@@ -129,7 +141,7 @@ impl Job {
         }
         let (head, body) = match &envelope.parsed {
             Ok(parsed) => parsed,
-            Err(outcome) => return Verdict::Refuse(*outcome),
+            Err(outcome) => return Verdict::Malformed(*outcome),
         };
         match self.admit(federation, taking, head, body, at) {
             Ok(state) => {

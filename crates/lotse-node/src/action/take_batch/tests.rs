@@ -370,3 +370,100 @@ async fn a_record_of_one_agency_is_not_replaced_by_another_agencys() {
     let record_id = Id::from_slice(&envelope.record_id).unwrap();
     assert_eq!(pair.held(record_id).await.unwrap().owner, pair.owner.agency);
 }
+
+/// What is added by so many refused envelopes.
+fn refused(refused: u64) -> Added {
+    Added { bytes: 0, refused }
+}
+
+#[tokio::test]
+async fn malformed_envelopes_of_a_batch_share_one_entry_that_counts_them() {
+    let (pair, envelope) = released().await;
+    let malformed = |_| Envelope { nonce: vec![], ..another(&pair, &envelope) };
+    let batch: Vec<Envelope> = (0..100).map(malformed).chain([envelope.clone()]).collect();
+    let receipt =
+        take_batch(&pair.holder, &pair.owner.agency, sealed(&pair.owner, &pair.holder, &batch)).await.unwrap();
+    let items: Vec<_> = receipt.items.iter().map(|item| parse_item(item).unwrap()).collect();
+    assert!(items[..100].iter().all(|item| item.outcome == Outcome::Refused(Reason::EnvelopeInvalid)));
+    assert!(items[..100].iter().all(|item| item.log_leaf_hash == items[0].log_leaf_hash));
+    assert_ne!(items[100].log_leaf_hash, items[0].log_leaf_hash);
+    let entries = pair.holder.entries_of(EntryKind::EnvelopeRefused).await;
+    assert_eq!((entries.len(), entries[0].alike), (1, 100));
+    assert_eq!(Digest::of_leaf(&entries[0].encode_to_vec()), items[0].log_leaf_hash, "it is the entry's");
+    // The log has no gap: the next leaf follows.
+    let log = pair.holder.log().await.len();
+    assert_eq!(outcomes(&pair.owner, &pair.holder, &[another(&pair, &envelope)]).await, [Outcome::Taken]);
+    assert_eq!(pair.holder.log().await.len(), log + 1);
+}
+
+#[tokio::test]
+async fn a_batch_in_another_agencys_name_is_evidence_and_a_thousand_are_one_entry() {
+    let (pair, envelope) = released().await;
+    let third = TestNode::with("zz.example", lotse_core::agency::AgencyKind::JobcenterGe, pair.clock.clone()).await;
+    let batch = |sender: &TestNode| {
+        let mut batch = sealed(&third, &pair.holder, &[another(&pair, &envelope)]);
+        let statement = open_batch(batch.seal.as_ref().unwrap(), &[third.keys.sealing.public()]).unwrap();
+        batch.seal = Some(crate::wire::batch::seal_batch(&statement, &sender.keys.sealing));
+        batch
+    };
+    for _ in 0..50 {
+        let refused = take_batch(&pair.holder, &pair.owner.agency, batch(&pair.owner)).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::SenderMismatch);
+    }
+    let entries = pair.holder.entries_of(EntryKind::BatchRefused).await;
+    assert_eq!((entries.len(), entries[0].alike, entries[0].remark.as_str()), (1, 1, "sender zz.example"));
+    assert_eq!((entries[0].peer.as_str(), entries[0].digest.len()), (pair.owner.agency.as_str(), 32));
+    assert_eq!(pair.holder.entries(EntryKind::Alarm).await, 1, "acting as another agency needs a human");
+    let alarms = || async { crate::action::get_status::get_status(&pair.holder).await.unwrap().alarms.join("; ") };
+    assert!(alarms().await.contains("a batch was refused"));
+
+    pair.clock.turn(std::time::Duration::from_secs(61));
+    take_batch(&pair.holder, &pair.owner.agency, batch(&third)).await.unwrap_err();
+    take_batch(&pair.holder, &pair.owner.agency, batch(&pair.owner)).await.unwrap_err();
+    let entries = pair.holder.entries_of(EntryKind::BatchRefused).await;
+    let told: Vec<_> = entries.iter().map(|entry| (entry.reasons[0], entry.alike)).collect();
+    let number = Reason::number;
+    assert_eq!(told[1..], [(number(Reason::SealInvalid), 1), (number(Reason::SenderMismatch), 50)]);
+    pair.clock.turn(lotse_core::time::DAY);
+    assert!(!alarms().await.contains("a batch was refused"), "a day later the log alone tells it");
+}
+
+#[tokio::test]
+async fn a_peer_that_is_over_its_daily_limit_of_refused_envelopes_is_overloaded_and_what_is_good_goes() {
+    let (pair, envelope) = released().await;
+    let (holder, peer) = (&pair.holder, &pair.owner.agency);
+    let limits = holder.config.peer.daily_limits();
+    assert!(limits.refused > 10_000 && limits.bytes > 1 << 34, "an honest peer never comes near");
+    holder.federation.budgets.spend(peer, limits, refused(limits.refused - 2), holder.now());
+    let malformed = |count: usize| -> Vec<Envelope> {
+        (0..count).map(|_| Envelope { nonce: vec![], ..another(&pair, &envelope) }).collect()
+    };
+    let failure = take_batch(holder, peer, sealed(&pair.owner, holder, &malformed(3))).await.unwrap_err();
+    assert_eq!((failure.kind, failure.reason()), (ErrorKind::Overloaded, Reason::Overloaded));
+    assert!(failure.is_retryable());
+    assert_eq!(holder.entries(EntryKind::EnvelopeRefused).await, 0);
+    assert_eq!(holder.entries(EntryKind::BatchRefused).await, 1);
+    outcomes(&pair.owner, holder, &malformed(2)).await;
+    assert!(take_batch(holder, peer, sealed(&pair.owner, holder, &malformed(1))).await.is_err());
+    assert_eq!(outcomes(&pair.owner, holder, std::slice::from_ref(&envelope)).await, [Outcome::Taken]);
+    let receipts = holder.store.read("number", {
+        let peer = peer.clone();
+        move |tx| Box::pin(async move { counter::read(tx, &Counter::Receipt(peer)).await })
+    });
+    assert_eq!(receipts.await.unwrap(), 2, "no number is missing");
+    pair.clock.turn(lotse_core::time::DAY);
+    assert!(take_batch(holder, peer, sealed(&pair.owner, holder, &malformed(3))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_peer_that_is_over_its_daily_limit_of_bytes_is_overloaded() {
+    let (pair, envelope) = released().await;
+    let (holder, peer) = (&pair.holder, &pair.owner.agency);
+    let limits = holder.config.peer.daily_limits();
+    outcomes(&pair.owner, holder, &[another(&pair, &envelope)]).await;
+    let over = Added { bytes: limits.bytes, refused: 0 };
+    assert!(!holder.federation.budgets.has_room(peer, limits, over, holder.now()), "what came counts");
+    holder.federation.budgets.spend(peer, limits, Added { bytes: limits.bytes - 3000, refused: 0 }, holder.now());
+    let failure = take_batch(holder, peer, sealed(&pair.owner, holder, &[envelope])).await.unwrap_err();
+    assert_eq!(failure.reason(), Reason::Overloaded);
+}
