@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::agreement::text::changes_direction;
 use crate::id::{AgencyId, Digest};
 use crate::key::PublicKey;
 use crate::reason::Reason;
@@ -126,6 +127,7 @@ impl Card {
             (self.schema_level == 0, "schema_level must be 1 or more"),
             (self.generation == 0, "generation must be 1 or more"),
             (self.name.is_empty() || self.name.chars().count() > 200, "a name of 1 to 200 characters is needed"),
+            (self.name.chars().any(is_invisible), "a name has no line breaks and no invisible characters"),
         ];
         faults.into_iter().find(|(broken, _)| *broken).map(|(_, text)| text)
     }
@@ -135,6 +137,11 @@ impl Card {
         let by = |key: PublicKey| seal.verify(DocumentType::Card, &[key]).is_ok();
         by(self.root) && self.next_root.is_none_or(by)
     }
+}
+
+/// Returns whether a character is invisible, or hides or reorders what stands around it.
+fn is_invisible(character: char) -> bool {
+    character.is_control() || changes_direction(character)
 }
 
 /// Tells whether a text is `host:port` with a port of 1 to 65535.
@@ -165,13 +172,13 @@ pub enum CardStep {
 /// Decides whether a card that came for an agency is taken. `known` is none at first contact, when an administrator has compared
 /// the fingerprint. A refused card changes nothing: the last good one stays.
 pub fn judge(card: &Card, seal: &Seal, known: Option<&KnownCard>, at: Timestamp) -> Result<CardStep, Reason> {
+    if known.is_some_and(|known| known.digest == Digest::of(&seal.payload)) {
+        return Ok(CardStep::Known);
+    }
     if card.fault().is_some() {
         return Err(Reason::CardInvalid);
     }
     if let Some(known) = known {
-        if known.digest == Digest::of(&seal.payload) {
-            return Ok(CardStep::Known);
-        }
         if card.agency != known.card.agency {
             return Err(Reason::CardInvalid);
         }
@@ -290,6 +297,17 @@ mod tests {
         let mut one_key_for_two = card(1);
         one_key_for_two.keys[2].public_key = key(3).public();
         assert_eq!(one_key_for_two.fault(), Some("log key and witness key must differ"));
+    }
+
+    #[test]
+    fn a_name_that_would_hide_or_forge_what_stands_around_it_is_refused_where_it_is_first_taken() {
+        for name in ["Jobcenter\nAdmin", "\u{1b}[2J", "Amt\0", "a\u{202e}b"] {
+            let named = Card { name: name.into(), ..card(1) };
+            assert_eq!(judged(&named, &[1], None), Err(Reason::CardInvalid), "{name:?}");
+            let before = known(named.clone());
+            assert_eq!(judged(&named, &[1], Some(&before)), Ok(CardStep::Known), "one from before stays as it is");
+        }
+        assert_eq!(judged(&Card { name: "Jobcenter Köln – Süd".into(), ..card(1) }, &[1], None), Ok(CardStep::Take));
     }
 
     #[test]

@@ -84,6 +84,14 @@ pub enum HeadError {
         /// What is wrong.
         why: String,
     },
+    /// The list of withdrawals is there and cannot be read.
+    #[error("cannot read the withdrawals in {path}: {cause}")]
+    Withdrawals {
+        /// The file.
+        path: PathBuf,
+        /// Which line, and what to do.
+        cause: io::Error,
+    },
     /// Another writer was faster.
     #[error("another writer has changed the head meanwhile: read it again")]
     Stale,
@@ -174,7 +182,10 @@ impl HeadStore {
 
     /// Reads all withdrawals that were ever answered at this node; one may stand there more than once.
     pub fn withdrawn(&self) -> Result<Vec<RememberedWithdrawal>, HeadError> {
-        withdrawn::read(&self.path(withdrawn::FILE)).map_err(|cause| self.io(withdrawn::FILE, cause))
+        withdrawn::read(&self.path(withdrawn::FILE)).map_err(|cause| match cause.kind() {
+            io::ErrorKind::InvalidData => HeadError::Withdrawals { path: self.path(withdrawn::FILE), cause },
+            _ => self.io(withdrawn::FILE, cause),
+        })
     }
 
     fn replace(&self, text: &str) -> Result<(), HeadError> {

@@ -16,6 +16,7 @@ mod template;
 
 pub use template::template;
 
+pub(crate) use reader::changes_direction;
 use reader::{Findings, Section};
 
 /// Longest text, bytes.

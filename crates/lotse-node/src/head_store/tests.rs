@@ -112,6 +112,26 @@ fn the_highest_card_version_is_kept() {
 }
 
 #[test]
+fn a_line_of_something_else_is_named_with_its_file_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = HeadStore::open(folder.path()).unwrap();
+    let id = Id::from_bytes([1; 16]);
+    store.append_withdrawn(&[RememberedWithdrawal { consent_id: id, withdrawal_id: id }]).unwrap();
+    let path = store.path(withdrawn::FILE);
+    for garbage in ["Frau Meier hat widerrufen\n".as_bytes(), b"\xff\xfe\n"] {
+        let mut text = fs::read(&path).unwrap();
+        text.extend_from_slice(garbage);
+        fs::write(&path, &text).unwrap();
+        let error = store.withdrawn().unwrap_err().to_string();
+        assert!(error.contains("withdrawn.log") && error.contains("line 2"), "{error}");
+        assert!(error.contains("Put the newest copy of it back") && !error.contains("Meier"), "{error}");
+        text.truncate(text.len() - garbage.len());
+        fs::write(&path, text).unwrap();
+    }
+    assert_eq!(store.withdrawn().unwrap().len(), 1);
+}
+
+#[test]
 fn withdrawals_survive_and_a_line_cut_short_does_not_count() {
     let folder = tempfile::tempdir().unwrap();
     let store = HeadStore::open(folder.path()).unwrap();

@@ -46,20 +46,33 @@ fn cut_fragment(file: &mut File) -> io::Result<()> {
 
 /// Reads the withdrawals. A line that was cut short was never acknowledged and does not count.
 pub(super) fn read(path: &Path) -> io::Result<Vec<RememberedWithdrawal>> {
-    let text = text(path)?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole.lines().map(parse).collect()
+    let bytes = bytes(path)?;
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(&[][..], |end| &bytes[..end]);
+    // What is no text has a sign in its place that no id has.
+    String::from_utf8_lossy(whole)
+        .lines()
+        .zip(1..)
+        .map(|(line, number)| parse(line).ok_or_else(|| garbage(number)))
+        .collect()
 }
 
-fn parse(line: &str) -> io::Result<RememberedWithdrawal> {
-    let ids = line.split_once(' ').and_then(|(consent, withdrawal)| consent.parse().ok().zip(withdrawal.parse().ok()));
-    let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("not a consent and its withdrawal: {line}"));
-    ids.map(|(consent_id, withdrawal_id)| RememberedWithdrawal { consent_id, withdrawal_id }).ok_or_else(broken)
+/// Says which line is none, and what to do. The line itself is not repeated: nobody knows what it is.
+fn garbage(number: usize) -> io::Error {
+    let what = format!(
+        "line {number} is not a consent and its withdrawal: something else wrote into the file. Put the newest copy of it back, or take \
+         out that line alone if no copy is left; every other line is a withdrawal that a restored database must not revive"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-fn text(path: &Path) -> io::Result<String> {
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+fn parse(line: &str) -> Option<RememberedWithdrawal> {
+    let (consent, withdrawal) = line.split_once(' ')?;
+    Some(RememberedWithdrawal { consent_id: consent.parse().ok()?, withdrawal_id: withdrawal.parse().ok()? })
+}
+
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         read => read,
     }
 }

@@ -43,7 +43,7 @@ fn line(source: &str, offset: usize) -> usize {
 }
 
 /// Tells whether a character makes the text around it run in another direction than it is stored.
-pub(super) fn changes_direction(character: char) -> bool {
+pub(crate) fn changes_direction(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
