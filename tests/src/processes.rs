@@ -41,7 +41,7 @@ impl Processes {
     }
 
     /// Stops nodes that run in this process and starts each in one of its own.
-    async fn take_over(federation: Federation, agreement: Id) -> Result<Processes> {
+    pub async fn take_over(federation: Federation, agreement: Id) -> Result<Processes> {
         let Federation { agencies, place } = federation;
         let mut members = Vec::new();
         for mut agency in agencies {
@@ -74,6 +74,14 @@ impl Member {
     pub async fn start(&mut self) -> Result<()> {
         self.process = Some(NodeProcess::start_writing(&self.agency.folder, &self.output).await?);
         Ok(())
+    }
+
+    /// Returns the bytes of memory that the process has for itself (`RssAnon`, proc_pid_status(5)).
+    pub fn memory_bytes(&self) -> Result<usize> {
+        let id = self.running()?.id().context("the node has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<usize>()? * 1024)
     }
 
     /// Kills the process as kill -9 does.

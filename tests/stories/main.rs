@@ -17,6 +17,7 @@ mod exchange;
 mod export;
 mod federate;
 mod files;
+mod flood;
 mod head_store;
 mod json_schema;
 mod kill;

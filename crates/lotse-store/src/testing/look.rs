@@ -19,6 +19,27 @@ pub struct Doubt {
     pub on_their_way: i64,
 }
 
+/// A snapshot of a SQLite database, held until it is dropped: a backup of a large file does so for minutes.
+pub struct HeldSnapshot(rusqlite::Connection);
+
+impl HeldSnapshot {
+    /// Begins to read the database; none if it cannot be read at this moment, or is no SQLite.
+    pub fn begin(url: &str) -> Option<HeldSnapshot> {
+        let path = url.strip_prefix("sqlite://")?;
+        let connection = rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        connection.busy_timeout(Duration::from_millis(100)).ok()?;
+        connection.execute_batch("BEGIN").ok()?;
+        let held = HeldSnapshot(connection);
+        held.entries()?;
+        Some(held)
+    }
+
+    /// Counts the entries of the log as the snapshot has them.
+    pub fn entries(&self) -> Option<i64> {
+        self.0.query_row("SELECT COUNT(*) FROM log_entry", [], |row| row.get(0)).ok()
+    }
+}
+
 /// Counts the items in doubt; none if the database cannot be read at this moment.
 pub async fn in_doubt(url: &str) -> Option<Doubt> {
     let [items, on_their_way] = one(url, IN_DOUBT).await?;
