@@ -40,7 +40,7 @@ fn section(text: &mut String, title: &str, needed: &str, columns: &[Column]) {
     }
 }
 
-/// Says what a line of consents needs, as the check says it of consents that have nothing.
+/// Lists what a line of consents needs: what the check reports of consents that have nothing.
 fn needed_of_consents() -> anyhow::Result<String> {
     let own: AgencyId = "jc.example".parse()?;
     let now: Timestamp = "2026-11-02T08:00:00Z".parse()?;
@@ -77,7 +77,7 @@ fn needed_of_consents() -> anyhow::Result<String> {
     ))
 }
 
-/// Says what a line of referrals needs, as the check says it of referrals that have nothing, and of each type its sections.
+/// Lists what a line of referrals needs: what the check reports of referrals that have nothing, and the sections of each type.
 fn needed_of_referrals() -> anyhow::Result<String> {
     let referral = record::Referral { identity: Some(record::Identity::default()), ..record::Referral::default() };
     let handover = ReferralHandover { referral: Some(referral), ..ReferralHandover::default() };

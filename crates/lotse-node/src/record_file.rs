@@ -46,19 +46,19 @@ struct Flaw {
 }
 
 impl Flaw {
-    /// Says what is wrong with the line as a whole.
+    /// Builds a flaw of the line as a whole.
     fn line(wording: impl Into<Wording>) -> Flaw {
         Flaw { field: String::new(), wording: wording.into() }
     }
 
-    /// Says what is wrong with a column or field.
+    /// Builds a flaw of a column or field.
     fn field(field: impl Into<String>, wording: impl Into<Wording>) -> Flaw {
         Flaw { field: field.into(), wording: wording.into() }
     }
 
-    /// Says it in a language.
-    fn told(self, language: Language) -> Malformed {
-        Malformed { message: self.wording.text(language).to_string(), field: self.field }
+    /// Writes it in a language.
+    fn to_malformed(&self, language: Language) -> Malformed {
+        Malformed { message: self.wording.text(language).to_string(), field: self.field.clone() }
     }
 }
 

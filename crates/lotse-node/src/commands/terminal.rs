@@ -29,7 +29,7 @@ impl Terminal {
         Terminal { writer, language: Language::English }
     }
 
-    /// Returns the language of who reads, for what is said in both.
+    /// Returns the language of the reader.
     pub fn language(&self) -> Language {
         self.language
     }

@@ -75,7 +75,7 @@ pub(super) struct UploadArguments {
     /// How a CSV file writes letters; found out unless given.
     #[arg(long, value_enum)]
     encoding: Option<Encoding>,
-    /// Language in which is said what is wrong with a line; else that of LC_ALL, LC_MESSAGES or LANG.
+    /// Language of the messages about lines; else that of LC_ALL, LC_MESSAGES or LANG.
     #[arg(long, value_enum)]
     language: Option<LanguageArgument>,
     /// Write the results here too, one JSON object per line, in the order in which they come. Until the end they are in FILE.part; what
@@ -88,7 +88,7 @@ pub(super) struct UploadArguments {
 }
 
 impl UploadArguments {
-    /// Returns the language in which is said what is wrong with a line.
+    /// Returns the language of the messages about lines.
     pub(super) fn language(&self, context: &Context) -> Language {
         self.language.map_or(context.terminal.language(), LanguageArgument::words)
     }

@@ -47,7 +47,7 @@ impl Encoding {
         };
         let letter = |byte: u8| match byte.checked_sub(0x80) {
             None => Some(char::from(byte)),
-            Some(place) => Some(table[usize::from(place)]).filter(|&letter| letter != '\0'),
+            Some(index) => Some(table[usize::from(index)]).filter(|&letter| letter != '\0'),
         };
         let german = "hat ein Byte, das Windows-1252 nicht kennt: siehe --encoding";
         let unknown = || Flaw::line((german, "has a byte that Windows-1252 does not know: see --encoding"));
@@ -92,7 +92,7 @@ impl Survey {
     }
 }
 
-/// Says what to do about a file whose letters look like those of DOS or of a Mac.
+/// Returns the advice about a file whose letters look like those of DOS or of a Mac.
 pub(super) fn unclear_letters() -> Wording {
     let german = "die Buchstaben sehen nach DOS oder Macintosh aus: --encoding cp850 oder --encoding macintosh angeben \
                   (sind es Windows-Buchstaben: --encoding windows-1252), oder die Datei als UTF-8 speichern";

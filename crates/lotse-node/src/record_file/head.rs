@@ -7,7 +7,7 @@ use crate::wording::Wording;
 /// Bytes that are looked at.
 const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Reads the first bytes of a file and says what it is, if it is no text with lines.
+/// Reads the first bytes of a file and returns what it is, if it is no text with lines.
 pub(super) fn find_obstacle(file: impl Read) -> io::Result<Option<Wording>> {
     let mut head = Vec::new();
     file.take(HEAD_BYTES).read_to_end(&mut head)?;

@@ -45,7 +45,7 @@ fn check_begin(line: &str) -> Result<(), Flaw> {
     }
 }
 
-/// Says what is wrong in own words: a parser's sentences repeat values, and know nothing of the field.
+/// Explains what is wrong in own words: a parser's sentences repeat values, and know nothing of the field.
 fn flaw(line: &str, error: &serde_json::Error) -> Flaw {
     let field = field_at(line, error.column());
     let message = error.to_string();
@@ -74,7 +74,7 @@ fn unknown_field(message: &str, name: &str) -> Wording {
     (format!("unbekanntes Feld `{name}`; es gibt {known}"), format!("unknown field `{name}`; there are {known}")).into()
 }
 
-/// Finds the first value that does not fit the kind of its column, and says what is allowed.
+/// Finds the first value that does not fit the kind of its column, and explains what is allowed.
 fn misfit(columns: &'static [Column], message: &Value) -> Option<Flaw> {
     columns.iter().find_map(|column| {
         let mut paths = [Some(column.path), column.partial_path].into_iter().flatten();
@@ -110,7 +110,7 @@ fn is_of_kind(value: &Value, kind: Kind) -> bool {
     }
 }
 
-/// Says what is allowed in a field.
+/// Explains what is allowed in a field.
 fn allowed(kind: Kind) -> Wording {
     match kind {
         Kind::From | Kind::Until => {
@@ -256,11 +256,11 @@ mod tests {
     use crate::record_file::{CONSENT, REFERRAL};
 
     fn referral(json: &str) -> Result<ReferralHandover, String> {
-        read(REFERRAL, json).map_err(told)
+        read(REFERRAL, json).map_err(in_english)
     }
 
-    fn told(flaw: Flaw) -> String {
-        flaw.told(Language::English).to_string()
+    fn in_english(flaw: Flaw) -> String {
+        flaw.to_malformed(Language::English).to_string()
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_never_repeated_and_what_is_allowed_is_said() {
-        let consent = |json: &str| read::<Consent>(CONSENT, json).map_err(told).unwrap_err();
+        let consent = |json: &str| read::<Consent>(CONSENT, json).map_err(in_english).unwrap_err();
         assert_eq!(consent(r#"{"givenAt":"1.11.2026"}"#), "givenAt: write a time as 2026-04-01T10:30:00+02:00");
         assert_eq!(consent(r#"{"expiresAt":""}"#), "expiresAt: write a time as 2026-04-01T10:30:00+02:00");
         for (json, says) in [

@@ -44,7 +44,7 @@ pub struct Settings {
     pub format: Option<Format>,
     /// Its encoding.
     pub encoding: Option<Encoding>,
-    /// The language in which is said what is wrong.
+    /// The language of messages.
     pub language: Language,
 }
 
@@ -106,8 +106,9 @@ impl<M: Record, R: BufRead> Reader<M, R> {
                 Physical::Text(text) => self.content(without_marks(text))?,
             };
             if let Some(content) = content {
-                let told = |wrong: Vec<Flaw>| wrong.into_iter().map(|flaw| flaw.told(self.language)).collect();
-                return Ok(Some(Line { number, content: content.map_err(told) }));
+                let in_language =
+                    |wrong: Vec<Flaw>| wrong.iter().map(|flaw| flaw.to_malformed(self.language)).collect();
+                return Ok(Some(Line { number, content: content.map_err(in_language) }));
             }
         }
         Ok(None)
@@ -152,7 +153,7 @@ fn too_long() -> Flaw {
     Flaw::line((german, format!("is longer than {MAX_LINE_BYTES} bytes")))
 }
 
-/// Says something of a line.
+/// Builds the error of a line.
 fn in_line(number: u64, flaw: &Flaw, language: Language) -> anyhow::Error {
     anyhow!("{} {number}: {}", language.choose(("Zeile", "line")), flaw.wording.text(language))
 }

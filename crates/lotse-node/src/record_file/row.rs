@@ -95,10 +95,10 @@ impl Headings {
 /// What a cell without heading is told.
 const NO_HEADING: (&str, &str) = ("hat eine Zelle, aber keine Überschrift", "has a cell, but no heading");
 
-/// Says something of a column, which counts from 1.
-fn in_column(place: usize, wording: &Wording) -> Wording {
+/// Adds the number of a column, from 1, to a sentence.
+fn in_column(index: usize, wording: &Wording) -> Wording {
     let (german, english) = (wording.text(Language::German), wording.text(Language::English));
-    (format!("Spalte {}: {german}", place + 1), format!("column {}: {english}", place + 1)).into()
+    (format!("Spalte {}: {german}", index + 1), format!("column {}: {english}", index + 1)).into()
 }
 
 /// Puts a value to its place; `#` in the path is the item.

@@ -382,3 +382,27 @@ fn what_is_wrong_is_told_in_german_too() {
         read_in::<ReferralHandover>(REFERRAL, Format::Ndjson, file.as_bytes(), Language::German).unwrap().remove(0);
     assert_eq!(line.1.unwrap_err(), "expiresAt: eine Zeit als 2026-04-01T10:30:00+02:00 schreiben");
 }
+
+#[test]
+fn a_file_that_cannot_be_read_as_it_is_says_why_before_a_line_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str, bytes: &[u8], encoding: Option<Encoding>| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let settings = Settings { format: None, encoding, language: Language::German };
+        let opened = Reader::<ReferralHandover>::open(&path, REFERRAL, settings);
+        opened.map(|(_, survey)| survey).map_err(|error| format!("{error:#}"))
+    };
+    let workbook = b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml";
+    for name in ["a.csv", "a.xlsx"] {
+        let wrong = open(name, workbook, None).unwrap_err();
+        assert!(wrong.contains("die Datei ist eine Excel-Arbeitsmappe: als CSV speichern"), "{wrong}");
+    }
+    let dos = b"Ort;Familienname\nHanau;M\x94hring\n";
+    let wrong = open("dos.csv", dos, None).unwrap_err();
+    assert!(wrong.contains("die Buchstaben sehen nach DOS oder Macintosh aus: --encoding cp850"), "{wrong}");
+    let survey = Survey { lines: 1, encoding: Some(Encoding::Cp850) };
+    assert_eq!(open("dos.csv", dos, Some(Encoding::Cp850)), Ok(survey));
+    let survey = Survey { lines: 1, encoding: Some(Encoding::Utf8) };
+    assert_eq!(open("sep.csv", "sep=;\nOrt;Familienname\nHanau;Möhring\n".as_bytes(), None), Ok(survey));
+}

@@ -32,7 +32,7 @@ const MAX_AHEAD: std::time::Duration = std::time::Duration::from_secs(120);
 /// The year that stands for "no end".
 const NO_END_YEAR: i16 = 9999;
 
-/// Says what to do about a consent that has no end.
+/// Returns the advice about a consent that has no end.
 pub fn no_end() -> Wording {
     let german = format!(
         "31.12.9999 heißt: kein Ende. Eine Einwilligung braucht eines: den letzten Tag angeben, in der Regel höchstens {LONG_TERM_YEARS} Jahre nach ihrem Beginn"

@@ -159,7 +159,7 @@ impl Findings {
     }
 }
 
-/// Says which character of a text is not allowed; none if all are.
+/// Explains which character of a text is not allowed; none if all are.
 fn wrong_characters(text: &str) -> Option<Wording> {
     if text.contains(['\n', '\r']) {
         return Some(

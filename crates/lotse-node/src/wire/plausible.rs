@@ -53,7 +53,7 @@ pub fn is_exponential(text: &str) -> bool {
         && is_number(fraction)
 }
 
-/// Says what to do about such a number.
+/// Returns the advice about such a number.
 pub fn exponential() -> Wording {
     let german = "ist eine gerundete Zahl (1,23E+12): eine Tabellenkalkulation hat Ziffern weggelassen; die Spalte als Text ausgeben";
     let english = "is a rounded number (1.23E+12): a spreadsheet has dropped digits; export the column as text";
@@ -68,7 +68,7 @@ fn is_customer_number(text: &str) -> bool {
 /// Returns whether a text has the form of a pension insurance number: area, day of birth, letter, serial number and check digit.
 fn is_pension_number(text: &str) -> bool {
     let digits: Vec<u32> = text.chars().filter_map(|letter| letter.to_digit(10)).collect();
-    let number = |place: usize| digits.get(place).zip(digits.get(place + 1)).map_or(0, |(ten, one)| ten * 10 + one);
+    let number = |index: usize| digits.get(index).zip(digits.get(index + 1)).map_or(0, |(ten, one)| ten * 10 + one);
     has_form(text, "00000000A000") && (1..=31).contains(&number(2)) && (1..=12).contains(&number(4))
 }
 

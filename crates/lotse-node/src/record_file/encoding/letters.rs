@@ -12,7 +12,7 @@ pub(super) struct Letters {
 }
 
 /// One byte with those beside it.
-struct Place {
+struct ByteContext {
     before: Option<u8>,
     byte: u8,
     after: Option<u8>,
@@ -21,9 +21,9 @@ struct Place {
 impl Letters {
     /// Looks at a line.
     pub(super) fn add(&mut self, line: &[u8]) {
-        for (place, &byte) in line.iter().enumerate().filter(|(_, byte)| !byte.is_ascii()) {
-            let before = place.checked_sub(1).map(|before| line[before]);
-            let at = Place { before, byte, after: line.get(place + 1).copied() };
+        for (index, &byte) in line.iter().enumerate().filter(|(_, byte)| !byte.is_ascii()) {
+            let before = index.checked_sub(1).map(|before| line[before]);
+            let at = ByteContext { before, byte, after: line.get(index + 1).copied() };
             self.german |= at.is_german();
             self.misplaced |= at.is_misplaced();
             self.ambiguous |= at.is_ambiguous();
@@ -36,7 +36,7 @@ impl Letters {
     }
 }
 
-impl Place {
+impl ByteContext {
     fn follows_letter(&self) -> bool {
         self.before.is_some_and(is_letter)
     }
