@@ -257,8 +257,8 @@ impl Reason {
             | Reason::SchemaTooNew
             | Reason::GenerationMismatch
             | Reason::CatchingUp
-            | Reason::Overloaded
-            | Reason::Unavailable => Reach::Peer,
+            | Reason::Overloaded => Reach::Peer,
+            // UNAVAILABLE too: a receipt says it of an envelope whose own row cannot be read.
             _ => Reach::Record,
         }
     }

@@ -16,6 +16,7 @@ use crate::action::fetch_records::fetch_records;
 use crate::action::get_referral::get_referral;
 use crate::action::list_referrals::{list_received, list_sent};
 use crate::action::read_inbox::{Reader, read_stored};
+use crate::action::record_receipt::record_receipt;
 use crate::action::submit_referrals::Timing;
 use crate::action::take_batch::take_batch;
 use crate::action::withdraw_consent::finish_pending;
@@ -219,8 +220,11 @@ async fn a_repeated_envelope_whose_row_is_broken_is_answered_again_and_its_neigh
             let expected = if is_broken { Outcome::Again(Reason::Unavailable) } else { Outcome::Taken };
             assert_eq!(outcome, expected, "{column}");
         }
-        pair.lapse(again.batch_id).await;
+        record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
     }
+    let [one, _] = two_due(&pair, 99).await;
+    let next = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
+    assert!(next.items.len() > 1 && next.items.iter().any(|item| item.record_id == one), "nothing else is paused");
 }
 
 #[tokio::test]
