@@ -29,6 +29,7 @@ pub mod get_status;
 pub mod guard;
 pub mod install_card;
 pub mod issue_officer_link;
+pub mod learn_latest;
 pub mod list_agreements;
 pub mod list_consents;
 pub mod list_entries;

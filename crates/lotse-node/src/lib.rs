@@ -26,6 +26,7 @@ pub mod identity;
 pub mod instance;
 pub mod key_file;
 pub mod language;
+pub mod latest;
 pub mod lifecycle;
 pub mod link;
 pub mod node;

@@ -18,6 +18,7 @@ use crate::head_store::HeadStore;
 use crate::hold::{ClockDoubt, Holds, ProvenTime};
 use crate::instance::Instances;
 use crate::key_file::NodeKeyFile;
+use crate::latest::LatestReferrals;
 use crate::link::Links;
 use crate::numbers::NumbersAtStart;
 use crate::pause::Pauses;
@@ -94,6 +95,10 @@ pub struct Node {
     pub pauses: Pauses,
     /// What was delivered in the last moments.
     pub recent: RecentDeliveries,
+    /// The newest referrals that were handed over here, by subject and recipient.
+    pub latest_sent: LatestReferrals,
+    /// The newest referrals that are held here, by the owner's reference of the subject and the owner.
+    pub latest_held: LatestReferrals,
     /// Who may look at the pages without a certificate.
     pub sessions: Sessions,
     /// Who waits for what.

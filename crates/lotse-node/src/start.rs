@@ -18,6 +18,7 @@ use lotse_store::{Opener, Store, StoreOptions, log, meta};
 use services::Services;
 use tokio_util::sync::CancellationToken;
 
+use crate::action::learn_latest::learn_latest;
 use crate::action::record_certificate_acts::record_certificate_acts;
 use crate::action::record_start::record_start;
 use crate::action::withdraw_consent::withdraw_remembered;
@@ -82,6 +83,7 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     let node = Arc::new(assemble(folder, config, &overrides, head.clone()).await?);
     federation::refresh(&node).await?;
     withdraw_remembered(&node).await.context("the withdrawals that the head store remembers cannot be compared")?;
+    learn_latest(&node).await?;
     let credentials = credentials(folder, &node)?;
     card::install_newer(folder, &node).await?;
     if let Some(own) = &node.federation.get().own {
@@ -210,6 +212,8 @@ async fn assemble(
         ports: Default::default(),
         pauses: Default::default(),
         recent: RecentDeliveries::default(),
+        latest_sent: Default::default(),
+        latest_held: Default::default(),
         sessions: Sessions::default(),
         signals: Signals::default(),
         telemetry,

@@ -385,6 +385,8 @@ fn node(
         ports: Default::default(),
         pauses: Default::default(),
         recent: RecentDeliveries::default(),
+        latest_sent: Default::default(),
+        latest_held: Default::default(),
         sessions: Default::default(),
         signals: Signals::default(),
         telemetry: Default::default(),

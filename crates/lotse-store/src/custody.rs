@@ -11,7 +11,7 @@ use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
 use crate::engine::{Column, Columns, Directory, Readable, Row, StoreError, Table, Tx, Value, readable};
-use crate::outbox::{ItemKind, kind, purpose};
+use crate::outbox::{ItemKind, Latest, kind, purpose};
 use crate::vault::Sealed;
 
 /// What an envelope brought, as it is written when it is taken.
@@ -347,6 +347,49 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Read
         )
         .await?;
     Ok(readable(&rows, 1, held))
+}
+
+/// Finds the newest referrals that are held here, newest first. A row that cannot be read is left out.
+pub async fn newest(tx: &mut Tx, limit: u32) -> Result<Vec<Latest>, StoreError> {
+    let sql = "SELECT record_id, subject_ref, owner FROM custody
+               WHERE kind = 1 AND outcome = 1 AND subject_ref IS NOT NULL ORDER BY seq DESC LIMIT $1";
+    let rows = tx.fetch(sql, [limit.into()]).await?;
+    let latest = |row: &Row| Ok(Latest { record_id: row.get(0)?, person: row.get(1)?, agency: row.get(2)? });
+    Ok(readable(&rows, 0, latest).rows)
+}
+
+/// Where a held referral stands, and whom it is about; without content.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Record id.
+    pub record_id: Id,
+    /// Owner.
+    pub owner: AgencyId,
+    /// The owner's reference of the subject.
+    pub subject_ref: Option<Id>,
+    /// What it may be used for.
+    pub purpose: Purpose,
+    /// Until when it may be held.
+    pub hold_until: Timestamp,
+    /// Where it stands.
+    pub state: ReferralState,
+}
+
+/// Finds where these referrals stand, of each revision that was taken. A row that cannot be read is left out.
+pub async fn standing(tx: &mut Tx, record_ids: &[Id]) -> Result<Vec<Standing>, StoreError> {
+    let sql = "SELECT c.record_id, c.owner, c.subject_ref, c.purpose, c.hold_until, c.referral_state FROM custody c";
+    let rows = tx.fetch_by(&RECORDS, sql, record_ids, " AND c.outcome = 1 AND c.kind = 1", []).await?;
+    let standing = |row: &Row| {
+        Ok(Standing {
+            record_id: row.get(0)?,
+            owner: row.get(1)?,
+            subject_ref: row.get(2)?,
+            purpose: purpose(row, 3)?,
+            hold_until: row.get(4)?,
+            state: ReferralState::from_number(row.get(5)?).ok_or(StoreError::Value("referral state"))?,
+        })
+    };
+    Ok(readable(&rows, 0, standing).rows)
 }
 
 /// Sets where a received referral stands.

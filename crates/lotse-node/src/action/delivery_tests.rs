@@ -14,6 +14,7 @@ mod later;
 pub(crate) mod pair;
 mod receipts;
 mod repeats;
+mod same_person;
 mod suspensions;
 mod terms;
 

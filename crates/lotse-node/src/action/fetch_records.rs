@@ -7,6 +7,7 @@ use lotse_core::id::Id;
 use lotse_core::purpose::Purposes;
 use lotse_store::custody::{self, Held};
 use lotse_store::import::{self, Fetched};
+use lotse_store::outbox::ItemKind;
 use lotse_store::{Readable, StoreError, Tx};
 
 use crate::action::take_batch;
@@ -42,6 +43,8 @@ pub struct FetchedRecord {
     pub token: Id,
     /// Exact bytes of the envelope.
     pub envelope: Vec<u8>,
+    /// Other open referrals of the same person from the same owner, newest first.
+    pub same_person: Vec<Id>,
 }
 
 /// Fetches records. What is past its holding time, unknown or not granted is left out: the caller sees no difference. What cannot be
@@ -93,7 +96,7 @@ async fn run(
                 continue;
             }
         };
-        records.push(FetchedRecord { token: Id::random(&*node.random), envelope, held });
+        records.push(FetchedRecord { token: Id::random(&*node.random), envelope, held, same_person: Vec::new() });
     }
     let fetched: Vec<Fetched> = records
         .iter()
@@ -109,6 +112,7 @@ async fn run(
         import::insert(tx, &fetched).await?;
         entry::append(tx, node, vec![(EntryKind::Fetched, draft(node, system, &records))]).await?;
     }
+    name_same_person(tx, node, purposes, &mut records).await?;
     Ok(Found { records, left, unreadable })
 }
 
@@ -127,4 +131,47 @@ fn draft(node: &Node, system: &str, records: &[FetchedRecord]) -> Draft {
         detail: Some(Detail::Batch(BatchSummary { taken: records.len() as u32, ..BatchSummary::default() })),
         ..Draft::default()
     }
+}
+
+/// Names beside each referral the other open ones of its person: a corrected referral comes as a second one.
+async fn name_same_person(
+    tx: &mut Tx,
+    node: &Node,
+    purposes: Purposes,
+    records: &mut [FetchedRecord],
+) -> Result<(), StoreError> {
+    let person = |held: &Held| held.subject_ref.filter(|_| held.kind == ItemKind::Referral);
+    for record in records.iter() {
+        person(&record.held).into_iter().for_each(|person| {
+            node.latest_held.note(person, &record.held.owner, record.held.record_id);
+        });
+    }
+    let latest = |held: &Held| person(held).map(|person| node.latest_held.all(person, &held.owner)).unwrap_or_default();
+    let mut asked: Vec<Id> = records
+        .iter()
+        .flat_map(|record| latest(&record.held).into_iter().filter(|id| *id != record.held.record_id))
+        .collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    let now = node.now();
+    let found = custody::standing(tx, &asked).await?;
+    for record in records {
+        let held = &record.held;
+        let is_same = |id: &Id| {
+            *id != held.record_id
+                && found.iter().any(|other| {
+                    other.record_id == *id
+                        && other.owner == held.owner
+                        && other.subject_ref == held.subject_ref
+                        && other.state.is_open()
+                        && purposes.contains(other.purpose)
+                        && now < other.hold_until
+                })
+        };
+        record.same_person = latest(held).into_iter().filter(is_same).collect();
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! log entry; it takes no other item with it.
 
 mod keys;
+mod open;
 mod told;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use lotse_store::consent::Towards;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{Delivered, ItemKind, NewItem};
 use lotse_store::vault::{Sealed, SubjectKey};
-use lotse_store::{StoreError, Tx, log, outbox};
+use lotse_store::{Readable, StoreError, Tx, log, outbox};
 use tokio::time::Instant;
 
 use crate::action::content_digest::ContentDigest;
@@ -72,6 +73,8 @@ pub struct Submitted {
     pub left_out: Categories,
     /// Whether the key was accepted before.
     pub repeated: bool,
+    /// Another open referral of the same person to the same recipient, if this one is new.
+    pub open_referral: Option<Id>,
 }
 
 /// When what is permitted is released.
@@ -110,6 +113,7 @@ pub async fn submit_referrals(
     let (outcome, federation) = within(begun.and_then(|_| job.place()), work).await?;
     node.federation.keep(&federation);
     node.signals.log.notify_one();
+    job.remember(&outcome);
     if let Some(shipment) = &outcome.shipment {
         node.recent.released(shipment.batch_id, job.deliveries(shipment));
     }
@@ -188,8 +192,12 @@ impl Job {
 
     async fn run(&self, tx: &mut Tx) -> Result<(Outcome, Arc<Federation>), StoreError> {
         let at = self.node.now();
-        let ids: Vec<Id> = self.items.iter().map(|item| item.record_id).collect();
-        let known = outbox::known(tx, &ids).await?;
+        let mut ids: Vec<Id> = self.items.iter().map(|item| item.record_id).collect();
+        let found = outbox::known(tx, &[&ids[..], &self.latest()].concat()).await?;
+        ids.sort_unstable();
+        let is_own = |(id, _): &(Id, outbox::Known)| ids.binary_search(id).is_ok();
+        let (rows, latest): (Vec<_>, Vec<_>) = found.rows.into_iter().partition(is_own);
+        let known = Readable { rows, broken: found.broken };
         let fresh = self.fresh(&known);
         let towards = self.consents(tx, &fresh).await?;
         let mut federation = self.node.federation.get();
@@ -211,7 +219,8 @@ impl Job {
         };
         expire(tx, &self.node, &towards.overdue(self.node.proven_now())).await?;
         let (shipment, fresh_results) = self.write(tx, &federation, &fresh, verdicts, counters, at).await?;
-        let results = self.answers(&known, &fresh, fresh_results);
+        let mut results = self.answers(&known, &fresh, fresh_results);
+        self.point_out(&latest, &mut results);
         Ok((Outcome { results, shipment }, federation))
     }
 
@@ -304,6 +313,7 @@ impl Job {
                 reasons: Vec::new(),
                 left_out: permit.left_out,
                 repeated: false,
+                open_referral: None,
             }),
             Err(refusals) => Err(Failure::from(refusals)),
         };

@@ -33,7 +33,7 @@ use crate::identity::Role;
 use crate::record_file::{Column, Encoding, Format, Malformed, Reader, Record, Settings};
 pub(super) use broken::{Backoff, Broken};
 use progress::Progress;
-pub(super) use report::{Answer, Refused};
+pub(super) use report::{Answer, OpenReferral, Refused, Replaced};
 use report::{Outcome, Report};
 use result_file::ResultFile;
 use window::{WINDOW, Window};
@@ -95,34 +95,59 @@ impl UploadArguments {
 
     /// Sends the file. `prepare` completes a message and refuses what cannot be sent.
     pub(super) async fn send<M: Sendable>(
-        self,
+        &self,
         context: &Context,
         prepare: impl Fn(&mut M) -> Result<(), Malformed>,
     ) -> anyhow::Result<()> {
-        let system = self.system.name(&self.folder.folder(), M::SERVICE)?;
+        let upload = self.open(context, prepare)?;
+        self.run(context, upload).await.1
+    }
+
+    /// Sends the file, and returns which referrals that were open before its lines replace.
+    pub(super) async fn send_replacing<M: Sendable>(
+        &self,
+        context: &Context,
+        prepare: impl Fn(&mut M) -> Result<(), Malformed>,
+    ) -> anyhow::Result<(Replaced, anyhow::Result<()>)> {
+        let mut upload = self.open(context, prepare)?;
+        upload.report = upload.report.replacing();
+        Ok(self.run(context, upload).await)
+    }
+
+    async fn run<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>>(
+        &self,
+        context: &Context,
+        mut upload: Upload<M, P>,
+    ) -> (Replaced, anyhow::Result<()>) {
+        let sent = match self.system.name(&self.folder.folder(), M::SERVICE) {
+            Ok(system) => self.send_all(context, &system, &mut upload).await,
+            Err(error) => Err(error),
+        };
+        let replaced = upload.report.take_replaced();
+        match sent {
+            Ok(()) => (replaced, upload.finish()),
+            Err(error) => {
+                upload.leave();
+                (replaced, Err(error))
+            }
+        }
+    }
+
+    /// Opens the files.
+    fn open<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>>(
+        &self,
+        context: &Context,
+        prepare: P,
+    ) -> anyhow::Result<Upload<M, P>> {
+        self.system.name(&self.folder.folder(), M::SERVICE)?;
         let language = self.language(context);
         let settings = Settings { format: self.format, encoding: self.encoding, language };
         let (reader, survey) = Reader::open(&self.file, M::COLUMNS, settings)?;
         let progress = Progress::new(&context.terminal, survey.lines);
         let results = self.results.as_deref().map(|path| ResultFile::create(path, &self.file)).transpose()?;
         let report = Report::new(&context.terminal, results);
-        let mut upload = Upload {
-            reader,
-            language,
-            prepare,
-            held: None,
-            window: Window::default(),
-            report,
-            progress,
-            last_answer: None,
-        };
-        match self.send_all(context, &system, &mut upload).await {
-            Ok(()) => upload.finish(),
-            Err(error) => {
-                upload.leave();
-                Err(error)
-            }
-        }
+        let window = Window::default();
+        Ok(Upload { reader, language, prepare, held: None, window, report, progress, last_answer: None })
     }
 
     /// Sends until every line has an answer, over as many connections as it takes.

@@ -229,6 +229,7 @@ fn fetched(record: &FetchedRecord) -> agency::FetchedRecord {
         feedback_level: held.feedback.number(),
         content,
         trace_id: hex::encode(trace_id),
+        same_person: record.same_person.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -78,6 +78,7 @@ impl Referrals {
             restore_point: self.node.restore_point.map(time::message),
             hint: thread::hint(submitted),
             reasons: submitted.reasons.iter().map(|&reason| decision::reason(reason)).collect(),
+            open_referral_id: submitted.open_referral.map(|id| id.to_string()).unwrap_or_default(),
         }
     }
 

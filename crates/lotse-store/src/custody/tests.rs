@@ -16,6 +16,7 @@ on_both_engines! {
     received_referrals_are_listed_newest_first_in_pages
     where_a_received_referral_stands_is_told_with_it_alone
     a_copy_that_cannot_be_read_is_named_and_hides_no_other
+    the_newest_referrals_of_persons_are_found_and_where_they_stand
 }
 
 fn id(number: u8) -> Id {
@@ -239,4 +240,24 @@ async fn where_a_received_referral_stands_is_told_with_it_alone(database: Databa
     let (accepted, still) = (ReferralState::Accepted, ReferralState::Received);
     assert_eq!(states, [(id(1), referral, accepted), (id(2), answer, still), (id(3), referral, still)]);
     assert_eq!((told[1].thread_id, told[1].purpose), (id(1), Purpose::Orientation));
+}
+
+async fn the_newest_referrals_of_persons_are_found_and_where_they_stand(database: Database) {
+    let store = database.open().await;
+    let of_person = |number: u8, person: u8| {
+        let mut arrival = arrival(number, 1, 100);
+        arrival.copy.as_mut().unwrap().subject_ref = Some(id(person));
+        arrival
+    };
+    let arrivals = move || vec![of_person(1, 9), arrival(2, 1, 100), of_person(3, 8), of_person(4, 9)];
+    writing!(store, tx => insert(tx, &arrivals())).unwrap();
+    let owner: AgencyId = "jc.example".parse().unwrap();
+    let latest = |record: u8, person: u8| Latest { record_id: id(record), person: id(person), agency: owner.clone() };
+    assert_eq!(reading!(store, tx => newest(tx, 2)), [latest(4, 9), latest(3, 8)]);
+    assert_eq!(reading!(store, tx => newest(tx, 9)).len(), 3, "without a person it is nobody's");
+    writing!(store, tx => set_referral_state(tx, id(4), ReferralState::Declined)).unwrap();
+    let found = reading!(store, tx => standing(tx, &[id(1), id(4), id(7)]));
+    let states: Vec<_> = found.iter().map(|found| (found.record_id, found.subject_ref, found.state)).collect();
+    assert_eq!(states, [(id(1), Some(id(9)), ReferralState::Received), (id(4), Some(id(9)), ReferralState::Declined)]);
+    assert_eq!((&found[0].owner, found[0].purpose, found[0].hold_until), (&owner, Purpose::Orientation, at(100)));
 }

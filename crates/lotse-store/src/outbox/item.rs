@@ -135,6 +135,26 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Read
     Ok(readable(&rows, 1, item))
 }
 
+/// A referral, whom it is about, and the other agency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest {
+    /// Record id.
+    pub record_id: Id,
+    /// Whom it is about, as this node knows the person: the subject, or the owner's reference of it.
+    pub person: Id,
+    /// The other agency.
+    pub agency: AgencyId,
+}
+
+/// Finds the newest referrals that this agency sent, newest first. A row that cannot be read is left out.
+pub async fn newest(tx: &mut Tx, limit: u32) -> Result<Vec<Latest>, StoreError> {
+    let sql = "SELECT o.record_id, o.subject_id, o.recipient FROM outbox o
+               WHERE o.kind = 1 AND o.subject_id IS NOT NULL ORDER BY o.seq DESC LIMIT $1";
+    let rows = tx.fetch(sql, [limit.into()]).await?;
+    let latest = |row: &Row| Ok(Latest { record_id: row.get(0)?, person: row.get(1)?, agency: row.get(2)? });
+    Ok(readable(&rows, 0, latest).rows)
+}
+
 /// Items to one peer that wait, and items in doubt.
 #[derive(Clone, Debug)]
 pub struct Waiting {

@@ -73,9 +73,10 @@ impl Job {
                 reasons: known.reasons.clone(),
                 left_out: known.left_out,
                 repeated: true,
+                open_referral: None,
             }),
             (None, Some(first)) if self.items[first].digest == item.digest => match &results[first] {
-                Some(Ok(submitted)) => Ok(Submitted { repeated: true, ..submitted.clone() }),
+                Some(Ok(submitted)) => Ok(Submitted { repeated: true, open_referral: None, ..submitted.clone() }),
                 Some(Err(failure)) => Err(failure.clone()),
                 None => Err(Failure::not_found()),
             },

@@ -66,6 +66,7 @@ fn answered(response: RecordConsentsResponse) -> Result<(String, Answer), Status
             repeated: recorded.repeated_id,
             left_out: Vec::new(),
             hints: recorded.hints,
+            open: None,
         },
         Some(Recorded::Refused(refusal)) => Answer::Refused(Refused(refusal)),
         None => return Err(Status::data_loss("the node's answer has no result")),

@@ -68,7 +68,7 @@ pub(super) fn write(
 }
 
 fn row(line: &mut Value) -> String {
-    line["kind"] = json!(kind(&line["event"]));
+    line["kind"] = json!(kind(line));
     let own = CELLS.iter().map(|(_, places, wording)| {
         let value = places.iter().find_map(|place| line.pointer(place));
         value.map(|value| text(value, *wording)).unwrap_or_default()
@@ -82,13 +82,21 @@ fn content_columns() -> impl Iterator<Item = &'static Column> {
     REFERRAL.iter().filter(|column| column.path.starts_with("referral."))
 }
 
-fn kind(event: &Value) -> &'static str {
+/// Says what happened, and which other referrals of the same person are open.
+fn kind(line: &Value) -> String {
     let kinds = [
         ("referralReceived", "Zuweisung eingegangen"),
         ("answerReceived", "Rückmeldung eingegangen"),
         ("deliveryChanged", "Zustellung geändert"),
     ];
-    kinds.into_iter().find(|(field, _)| event.get(field).is_some()).map_or("unbekannt", |(_, word)| word)
+    let word =
+        kinds.into_iter().find(|(field, _)| line["event"].get(field).is_some()).map_or("unbekannt", |(_, word)| word);
+    let others = line["record"]["samePerson"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let others: Vec<&str> = others.iter().filter_map(Value::as_str).collect();
+    match others[..] {
+        [] => word.to_owned(),
+        _ => format!("{word}; dieselbe Person auch: {}", others.join(", ")),
+    }
 }
 
 /// Writes a value as a cell; of several reasons each.
@@ -142,6 +150,21 @@ mod tests {
             "{row}"
         );
         assert_eq!(row.split(';').count(), headings(Format::Csv).unwrap().split(';').count());
+    }
+
+    #[test]
+    fn another_open_referral_of_the_person_is_named_with_the_event() {
+        let kind = Some(inbox_event::Kind::ReferralReceived(Default::default()));
+        let event = InboxEvent { kind, ..InboxEvent::default() };
+        let record = |same_person| FetchedRecord { same_person, ..FetchedRecord::default() };
+        let row = |same_person| write(Format::Csv, 1, &event, Some(&record(same_person))).unwrap();
+        assert!(
+            row(vec!["r-1".into(), "r-2".into()])
+                .starts_with("1;;\"Zuweisung eingegangen; dieselbe Person auch: r-1, r-2\";")
+        );
+        assert!(row(Vec::new()).starts_with("1;;Zuweisung eingegangen;"));
+        let json = write(Format::Ndjson, 1, &event, Some(&record(vec!["r-1".into()]))).unwrap();
+        assert!(json.contains("\"samePerson\":[\"r-1\"]"), "{json}");
     }
 
     #[test]

@@ -7,14 +7,16 @@ use lotse_core::id::AgencyId;
 use lotse_core::referral::ReferralState;
 use lotse_proto::agency::v1::referral_service_client::ReferralServiceClient;
 use lotse_proto::agency::v1::submit_referrals_response::Result as Submitted;
-use lotse_proto::agency::v1::{ReferralHandover, SubmitReferralsRequest, SubmitReferralsResponse, SubmittedReferral};
+use lotse_proto::agency::v1::{
+    CancelReferralRequest, ReferralHandover, SubmitReferralsRequest, SubmitReferralsResponse, SubmittedReferral,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::key::KeyMaker;
-use crate::commands::Context;
-use crate::commands::upload::{Answer, Answers, Refused, Sendable, UploadArguments};
+use crate::commands::upload::{Answer, Answers, OpenReferral, Refused, Replaced, Sendable, UploadArguments};
+use crate::commands::{Context, client};
 use crate::config::GrantedService;
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::record_file::{Column, Malformed, REFERRAL};
@@ -28,6 +30,10 @@ pub(crate) struct Send {
     /// The recipient's agency id, for lines that name none; lines that name another are refused.
     #[arg(long, value_name = "PEER")]
     to: Option<AgencyId>,
+    /// Cancel what the lines replace: referrals of the same persons to the same recipient that were handed over before and still wait.
+    /// What was delivered already cannot be cancelled, and is named.
+    #[arg(long)]
+    replace: bool,
 }
 
 impl Send {
@@ -35,8 +41,30 @@ impl Send {
         let keys = KeyMaker::load(&self.upload.folder.folder());
         let (to, language) = (self.to, self.upload.language(context));
         let prepare = move |handover: &mut ReferralHandover| complete(handover, to.as_ref(), &keys, language);
-        self.upload.send(context, prepare).await
+        if !self.replace {
+            return self.upload.send(context, prepare).await;
+        }
+        let (replaced, sent) = self.upload.send_replacing(context, prepare).await?;
+        cancel(&self.upload, context, &replaced).await?;
+        sent
     }
+}
+
+/// Cancels what still waits of the referrals that were replaced, and names what was delivered already.
+async fn cancel(upload: &UploadArguments, context: &Context, replaced: &Replaced) -> anyhow::Result<()> {
+    let folder = upload.folder.folder();
+    let system = upload.system.name(&folder, GrantedService::Referral)?;
+    let mut node = client::referral(&folder, &system, &context.clock)?;
+    for referral_id in replaced.ids().cloned() {
+        match node.cancel_referral(CancelReferralRequest { referral_id: referral_id.clone() }).await {
+            Ok(_) => context.terminal.line(format_args!("cancelled {referral_id}, which a line replaces"))?,
+            Err(status) => {
+                let why = client::explained(status);
+                context.terminal.line(format_args!("not cancelled {referral_id}, which a line replaces: {why:#}"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Fills in recipient and key where the line gives none.
@@ -95,9 +123,12 @@ fn answered(response: SubmitReferralsResponse) -> Result<(String, Answer), Statu
             let failed = submitted.repeated_key && is_failed(submitted.state);
             let state = submitted.state().as_str_name().trim_start_matches("REFERRAL_STATE_").to_lowercase();
             let SubmittedReferral { referral_id: id, repeated_key: repeated, left_out, reasons, hint, .. } = submitted;
-            match failed {
-                true => Answer::Ended { id, state, reasons, hint },
-                false => Answer::Done { id, state, repeated, left_out, hints: Vec::new() },
+            match (failed, submitted.open_referral_id.as_str()) {
+                (true, _) => Answer::Ended { id, state, reasons, hint },
+                (false, open) => {
+                    let open = (!open.is_empty()).then(|| OpenReferral { id: open.to_owned(), hint });
+                    Answer::Done { id, state, repeated, left_out, hints: Vec::new(), open }
+                }
             }
         }
         Some(Submitted::Refused(refusal)) => Answer::Refused(Refused(refusal)),

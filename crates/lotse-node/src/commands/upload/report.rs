@@ -1,5 +1,6 @@
 //! The result of each line, and their sum.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::{self, Display};
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(in crate::commands) enum Answer {
         left_out: Vec<i32>,
         /// What looks like a slip in it all the same.
         hints: Vec<agency::ReasonDetail>,
+        /// Another one of the same person to the same recipient that is open.
+        open: Option<OpenReferral>,
     },
     /// Its key was used before for something that came to nothing: nothing is on its way.
     Ended {
@@ -54,6 +57,14 @@ impl Answer {
             Answer::Refused(Refused(refusal)) => refusal.reasons.iter_mut(),
         }
     }
+}
+
+/// Another referral of the same person to the same recipient that is open.
+pub(in crate::commands) struct OpenReferral {
+    /// Its id.
+    pub(in crate::commands) id: String,
+    /// What to do.
+    pub(in crate::commands) hint: String,
 }
 
 /// What became of a line.
@@ -104,11 +115,43 @@ pub(super) struct Report {
     ended: u64,
     refused: u64,
     malformed: u64,
+    /// What the lines replace, if that is asked.
+    replaced: Option<Replaced>,
+}
+
+/// Referrals that the lines of a file replace: open before, and none of the file itself.
+#[derive(Default)]
+pub(in crate::commands) struct Replaced {
+    own: HashSet<String>,
+    open: BTreeSet<String>,
+}
+
+impl Replaced {
+    fn note(&mut self, id: &str, open: Option<&OpenReferral>) {
+        self.own.insert(id.to_owned());
+        self.open.extend(open.map(|open| open.id.clone()));
+    }
+
+    /// Returns the ids of the referrals that were open before.
+    pub(in crate::commands) fn ids(&self) -> impl Iterator<Item = &String> {
+        self.open.iter().filter(|id| !self.own.contains(*id))
+    }
 }
 
 impl Report {
     pub(super) fn new(terminal: &Terminal, file: Option<ResultFile>) -> Report {
-        Report { terminal: terminal.clone(), file, done: 0, repeated: 0, ended: 0, refused: 0, malformed: 0 }
+        let terminal = terminal.clone();
+        Report { terminal, file, done: 0, repeated: 0, ended: 0, refused: 0, malformed: 0, replaced: None }
+    }
+
+    /// Collects what the lines replace.
+    pub(super) fn replacing(self) -> Report {
+        Report { replaced: Some(Replaced::default()), ..self }
+    }
+
+    /// Takes what the lines replace.
+    pub(super) fn take_replaced(&mut self) -> Replaced {
+        self.replaced.take().unwrap_or_default()
     }
 
     /// Returns where the results are before the end.
@@ -119,9 +162,12 @@ impl Report {
     /// Writes the result of a line.
     pub(super) fn tell(&mut self, number: u64, key: &str, outcome: &Outcome) -> anyhow::Result<()> {
         match outcome {
-            Outcome::Answered(Answer::Done { repeated, .. }) => {
+            Outcome::Answered(Answer::Done { repeated, id, open, .. }) => {
                 self.done += 1;
                 self.repeated += u64::from(*repeated);
+                if let Some(replaced) = &mut self.replaced {
+                    replaced.note(id, open.as_ref());
+                }
             }
             Outcome::Answered(Answer::Ended { .. }) => self.ended += 1,
             Outcome::Answered(Answer::Refused(_)) => self.refused += 1,
@@ -160,12 +206,13 @@ impl Report {
 
 fn sentence(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Answered(Answer::Done { id, state, repeated, left_out, hints }) => {
+        Outcome::Answered(Answer::Done { id, state, repeated, left_out, hints, open }) => {
             let again = if *repeated { " (done before)" } else { "" };
             let left_out: Vec<String> = left_out.iter().map(|&number| category(number)).collect();
             let left_out = if left_out.is_empty() { String::new() } else { format!(" without {}", left_out.join(",")) };
             let hints: String = hints.iter().map(|hint| format!("; {}", hint.message)).collect();
-            format!("ok {id} {state}{again}{left_out}{hints}")
+            let open = open.as_ref().map(|open| format!("; {}", open.hint)).unwrap_or_default();
+            format!("ok {id} {state}{again}{left_out}{hints}{open}")
         }
         Outcome::Answered(Answer::Ended { id, state, reasons, hint }) => {
             let codes: Vec<String> = reasons.iter().map(|told| code(told.reason)).collect();
@@ -181,12 +228,17 @@ fn sentence(outcome: &Outcome) -> String {
 
 fn object(number: u64, key: &str, outcome: &Outcome) -> Value {
     match outcome {
-        Outcome::Answered(Answer::Done { id, state, repeated, left_out, hints }) => {
+        Outcome::Answered(Answer::Done { id, state, repeated, left_out, hints, open }) => {
             let left_out: Vec<String> = left_out.iter().map(|&number| category(number)).collect();
-            json!({
+            let mut result = json!({
                 "line": number, "result": "ok", "key": key, "id": id, "state": state, "repeated": repeated,
                 "leftOut": left_out, "hints": reasons(hints),
-            })
+            });
+            if let Some(OpenReferral { id, hint }) = open {
+                result["openReferral"] = json!(id);
+                result["hint"] = json!(hint);
+            }
+            result
         }
         Outcome::Answered(Answer::Ended { id, state, reasons: why, hint }) => json!({
             "line": number, "result": "ended", "key": key, "id": id, "state": state, "repeated": true, "reasons": reasons(why),
@@ -233,7 +285,14 @@ mod tests {
 
     fn done() -> Outcome {
         let (id, state) = ("r-2".into(), "offered".into());
-        Outcome::Answered(Answer::Done { id, state, repeated: true, left_out: Vec::new(), hints: Vec::new() })
+        Outcome::Answered(Answer::Done {
+            id,
+            state,
+            repeated: true,
+            left_out: Vec::new(),
+            hints: Vec::new(),
+            open: None,
+        })
     }
 
     fn report(outcomes: &[Outcome]) -> (String, anyhow::Result<()>) {
@@ -260,6 +319,30 @@ mod tests {
             (&"ended".into(), &"cancelled".into(), &"give it a key".into())
         );
         assert_eq!(written["reasons"][0]["reason"], "CONSENT_WITHDRAWN");
+    }
+
+    #[test]
+    fn another_open_referral_is_named_and_only_what_was_open_before_is_replaced() {
+        let done = |id: &str, open: &str| {
+            let open = Some(OpenReferral { id: open.into(), hint: format!("{open} is open") });
+            let (id, state) = (id.into(), "offered".into());
+            Outcome::Answered(Answer::Done {
+                id,
+                state,
+                repeated: false,
+                left_out: Vec::new(),
+                hints: Vec::new(),
+                open,
+            })
+        };
+        let (printed, _) = report(&[done("r-2", "r-1")]);
+        assert!(printed.contains("line 2 ok r-2 offered; r-1 is open\n"), "{printed}");
+        assert_eq!(object(2, "k", &done("r-2", "r-1"))["openReferral"], "r-1");
+        let mut report = Report::new(&Terminal::to(Arc::new(Mutex::new(Vec::new()))), None).replacing();
+        for outcome in [done("r-2", "r-1"), done("r-3", "r-2"), done("r-4", "r-1")] {
+            report.tell(2, "k", &outcome).unwrap();
+        }
+        assert_eq!(report.take_replaced().ids().collect::<Vec<_>>(), ["r-1"], "r-2 is of the same file");
     }
 
     #[test]

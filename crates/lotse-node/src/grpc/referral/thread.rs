@@ -14,8 +14,15 @@ use crate::wire::category;
 use crate::wire::decision;
 use crate::wire::time;
 
-/// Says that a key was used before for a referral that came to nothing, and what to do; empty where that is not so.
+/// Says what to do where a key was used before for a referral that came to nothing, or where another one of the same person is open;
+/// empty where neither is so.
 pub(super) fn hint(submitted: &Submitted) -> String {
+    if let Some(open) = submitted.open_referral {
+        return format!(
+            "another referral of this person to this recipient is open ({open}): if this one corrects it, cancel that one while it waits, \
+             or agree with the recipient which of the two counts"
+        );
+    }
     if !submitted.repeated || !submitted.state.is_failed() {
         return String::new();
     }
@@ -88,7 +95,8 @@ mod tests {
 
     fn submitted(state: ReferralState, repeated: bool) -> Submitted {
         let (record_id, delivery) = (Id::from_bytes([1; 16]), DeliveryState::Ended);
-        Submitted { record_id, delivery, state, reasons: Vec::new(), left_out: Categories::default(), repeated }
+        let (reasons, left_out, open_referral) = (Vec::new(), Categories::default(), None);
+        Submitted { record_id, delivery, state, reasons, left_out, repeated, open_referral }
     }
 
     #[test]
@@ -97,6 +105,9 @@ mod tests {
             assert_eq!(hint(&submitted(state, true)).is_empty(), !state.is_failed(), "{state:?}");
             assert!(hint(&submitted(state, false)).is_empty());
         }
+        let open =
+            Submitted { open_referral: Some(Id::from_bytes([2; 16])), ..submitted(ReferralState::Offered, false) };
+        assert!(hint(&open).contains(&Id::from_bytes([2; 16]).to_string()), "{}", hint(&open));
         let told = hint(&submitted(ReferralState::Declined, true));
         assert!(told.contains("is declined") && told.contains("column Schlüssel"), "{told}");
     }

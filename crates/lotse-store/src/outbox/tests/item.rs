@@ -6,6 +6,7 @@ on_both_engines! {
     what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown
     answers_of_a_thread_come_in_the_order_of_submission
     referrals_are_listed_newest_first_in_pages
+    the_newest_referrals_of_persons_are_found
     only_what_is_due_expires_and_the_longest_over_comes_first
     the_next_attempt_is_the_earliest_of_what_waits_for_that_peer
     what_waits_is_counted_by_its_first_reason
@@ -80,6 +81,17 @@ async fn an_item_that_cannot_be_read_is_named_and_hides_no_other(database: Datab
     assert_eq!(reading!(store, tx => delivered(tx, &ids(&[2, 3]))).len(), 1);
     let page = reading!(store, tx => list_referrals(tx, u64::MAX, 4));
     assert_eq!((page.rows.len(), page.broken), (3, ids(&[2])), "so that the list goes on");
+}
+
+async fn the_newest_referrals_of_persons_are_found(database: Database) {
+    let store = database.open().await;
+    let of_person = |number: u8, person: u8| NewItem { subject: Some(id(person)), ..due(number, "b.example", 10) };
+    let items = move || vec![of_person(1, 9), answer_in(7, 2), of_person(3, 8), due(4, "c.example", 10)];
+    writing!(store, tx => insert(tx, items())).unwrap();
+    let latest =
+        |record: u8, person: u8| Latest { record_id: id(record), person: id(person), agency: peer("b.example") };
+    assert_eq!(reading!(store, tx => newest(tx, 1)), [latest(3, 8)]);
+    assert_eq!(reading!(store, tx => newest(tx, 9)), [latest(3, 8), latest(1, 9)]);
 }
 
 async fn only_what_is_due_expires_and_the_longest_over_comes_first(database: Database) {

@@ -1,0 +1,52 @@
+//! Another open referral of the same person to the same recipient: pointed out, because a corrected line makes a second one.
+
+use std::collections::HashMap;
+
+use lotse_core::id::Id;
+use lotse_store::outbox::Known;
+
+use super::{Job, Outcome, Submitted};
+use crate::failure::Failure;
+
+impl Job {
+    /// Returns the newest referrals of the same persons that memory knows, to be looked up with the items themselves.
+    pub(super) fn latest(&self) -> Vec<Id> {
+        let mut latest: Vec<Id> = self.items.iter().filter_map(|item| self.before(item.subject)).collect();
+        latest.sort_unstable();
+        latest.dedup();
+        latest
+    }
+
+    /// Names in each answer the open referral of the same person, from before or from this batch.
+    pub(super) fn point_out(&self, latest: &[(Id, Known)], results: &mut [Result<Submitted, Failure>]) {
+        let latest: HashMap<Id, &Known> = latest.iter().map(|(id, known)| (*id, known)).collect();
+        let is_open = |id: &Id| latest.get(id).is_some_and(|known| known.referral_state.is_open());
+        let mut in_this_batch: HashMap<Id, Id> = HashMap::new();
+        for (item, result) in self.items.iter().zip(results) {
+            let Ok(submitted) = result else { continue };
+            if submitted.repeated {
+                continue;
+            }
+            let newest = self.before(item.subject).filter(|id| latest.contains_key(id));
+            if let Some(ended) = newest.filter(|id| !is_open(id)) {
+                self.node.latest_sent.forget(item.subject, &self.peer, ended); // an older one may be open: for the next time
+            }
+            let earlier = in_this_batch.insert(item.subject, submitted.record_id);
+            submitted.open_referral = earlier.or(newest.filter(is_open));
+        }
+    }
+
+    /// Notes what was handed over, after the commit.
+    pub(super) fn remember(&self, outcome: &Outcome) {
+        for (item, result) in self.items.iter().zip(&outcome.results) {
+            let Ok(submitted) = result else { continue };
+            if !submitted.repeated {
+                self.node.latest_sent.note(item.subject, &self.peer, submitted.record_id);
+            }
+        }
+    }
+
+    fn before(&self, person: Id) -> Option<Id> {
+        self.node.latest_sent.newest(person, &self.peer)
+    }
+}

@@ -1,0 +1,104 @@
+//! The newest referrals of each person towards or from each agency: who hands one over or fetches one learns that another is open. Only
+//! memory knows them, and a start reads the newest ones again: an index over random ids would cost each commit a page for nearly every
+//! row. What is not known here is not pointed out.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lotse_core::id::{AgencyId, Id};
+
+/// Limit for persons that are kept, about 5 MiB; the one that was noted first goes first.
+pub const KEPT_PERSONS: usize = 32_768;
+
+/// Limit for referrals that are kept of one person.
+const KEPT_REFERRALS: usize = 4;
+
+/// A person and an agency; the agency's name as its hash, because there are many persons.
+type Key = (Id, u64);
+
+/// The newest referrals of each person, by the id under which this node knows the person towards or from an agency.
+#[derive(Default)]
+pub struct LatestReferrals {
+    hasher: RandomState,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Newest first.
+    referrals: HashMap<Key, Vec<Id>>,
+    order: VecDeque<Key>,
+}
+
+impl LatestReferrals {
+    /// Notes a referral as the newest of its person.
+    pub fn note(&self, person: Id, agency: &AgencyId, referral: Id) {
+        let (key, mut kept) = (self.key(person, agency), self.lock());
+        if let Some(referrals) = kept.referrals.get_mut(&key) {
+            if !referrals.contains(&referral) {
+                referrals.insert(0, referral);
+                referrals.truncate(KEPT_REFERRALS);
+            }
+            return;
+        }
+        kept.referrals.insert(key, vec![referral]);
+        kept.order.push_back(key);
+        if kept.order.len() > KEPT_PERSONS {
+            let oldest = kept.order.pop_front();
+            oldest.map(|oldest| kept.referrals.remove(&oldest));
+        }
+    }
+
+    /// Returns the referrals of a person, newest first.
+    pub fn all(&self, person: Id, agency: &AgencyId) -> Vec<Id> {
+        self.lock().referrals.get(&self.key(person, agency)).cloned().unwrap_or_default()
+    }
+
+    /// Returns the newest referral of a person.
+    pub fn newest(&self, person: Id, agency: &AgencyId) -> Option<Id> {
+        self.lock().referrals.get(&self.key(person, agency))?.first().copied()
+    }
+
+    /// Forgets a referral that is no longer open.
+    pub fn forget(&self, person: Id, agency: &AgencyId, referral: Id) {
+        if let Some(referrals) = self.lock().referrals.get_mut(&self.key(person, agency)) {
+            referrals.retain(|known| *known != referral);
+        }
+    }
+
+    fn key(&self, person: Id, agency: &AgencyId) -> Key {
+        (person, self.hasher.hash_one(agency.as_str()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> Id {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        Id::from_bytes(bytes)
+    }
+
+    #[test]
+    fn the_newest_of_each_person_and_agency_are_kept_and_no_more() {
+        let latest = LatestReferrals::default();
+        let [one, other] = ["aa.example", "bb.example"].map(|name| name.parse().unwrap());
+        (1..=6).for_each(|number| latest.note(id(1), &one, id(number)));
+        latest.note(id(1), &one, id(5)); // known already
+        latest.note(id(1), &other, id(9));
+        assert_eq!(latest.all(id(1), &one), [6, 5, 4, 3].map(id));
+        assert_eq!((latest.newest(id(1), &other), latest.newest(id(2), &one)), (Some(id(9)), None));
+        latest.forget(id(1), &one, id(6));
+        assert_eq!(latest.newest(id(1), &one), Some(id(5)));
+        (0..KEPT_PERSONS as u64).for_each(|number| latest.note(id(100 + number), &one, id(7)));
+        assert_eq!(latest.all(id(1), &one), []);
+        assert_eq!(latest.all(id(100), &one), [id(7)]);
+    }
+}
