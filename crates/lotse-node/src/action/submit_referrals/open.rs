@@ -6,6 +6,7 @@ use lotse_core::id::Id;
 use lotse_store::outbox::Known;
 
 use super::{Job, Outcome, Submitted};
+use crate::action::subject::SubjectIds;
 use crate::failure::Failure;
 
 impl Job {
@@ -29,9 +30,10 @@ impl Job {
             }
             let newest = self.before(item.subject).filter(|id| latest.contains_key(id));
             if let Some(ended) = newest.filter(|id| !is_open(id)) {
-                self.node.latest_sent.forget(item.subject, &self.peer, ended); // an older one may be open: for the next time
+                // An older one may be open: that is for the next time.
+                item.subject.all().for_each(|person| self.node.latest_sent.forget(person, &self.peer, ended));
             }
-            let earlier = in_this_batch.insert(item.subject, submitted.record_id);
+            let earlier = in_this_batch.insert(item.subject.composed, submitted.record_id);
             submitted.open_referral = earlier.or(newest.filter(is_open));
         }
     }
@@ -41,12 +43,12 @@ impl Job {
         for (item, result) in self.items.iter().zip(&outcome.results) {
             let Ok(submitted) = result else { continue };
             if !submitted.repeated {
-                self.node.latest_sent.note(item.subject, &self.peer, submitted.record_id);
+                self.node.latest_sent.note(item.subject.composed, &self.peer, submitted.record_id);
             }
         }
     }
 
-    fn before(&self, person: Id) -> Option<Id> {
-        self.node.latest_sent.newest(person, &self.peer)
+    fn before(&self, subject: SubjectIds) -> Option<Id> {
+        subject.all().find_map(|person| self.node.latest_sent.newest(person, &self.peer))
     }
 }
