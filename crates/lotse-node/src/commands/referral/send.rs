@@ -55,7 +55,7 @@ async fn cancel(upload: &UploadArguments, context: &Context, replaced: &Replaced
     let folder = upload.folder.folder();
     let system = upload.system.name(&folder, GrantedService::Referral)?;
     let mut node = client::referral(&folder, &system, &context.clock)?;
-    for referral_id in replaced.ids().cloned() {
+    for referral_id in replaced.ids() {
         match node.cancel_referral(CancelReferralRequest { referral_id: referral_id.clone() }).await {
             Ok(_) => context.terminal.line(format_args!("cancelled {referral_id}, which a line replaces"))?,
             Err(status) => {
