@@ -1,8 +1,10 @@
 //! Databases for tests: SQLite in a temporary folder, PostgreSQL from a server that lives as long as the test process.
 #![expect(clippy::expect_used, reason = "a test that cannot have its database has failed")]
 
+pub mod disk;
 pub mod grip;
 pub mod look;
+pub mod pooler;
 mod postgres;
 pub mod tamper;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Row};
 use tracing::log::LevelFilter;
 
 use super::opener::lock_postgres;
@@ -97,7 +97,16 @@ pub(super) fn connection(url: &str) -> Result<PgConnectOptions, StoreError> {
 
 /// The connections that read.
 pub(super) fn readers(connect: PgConnectOptions, options: &StoreOptions) -> PgPool {
+    let longest = options.longest_read;
     PgPoolOptions::new()
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                match longest {
+                    Some(longest) => limit(connection, longest).await,
+                    None => Ok(()),
+                }
+            })
+        })
         .max_connections(options.readers.unwrap_or(READERS))
         .acquire_timeout(CONNECTION_WAIT)
         .test_before_acquire(false)
@@ -116,9 +125,32 @@ pub(super) fn readers(connect: PgConnectOptions, options: &StoreOptions) -> PgPo
 pub(super) async fn writer(options: &PgConnectOptions, opener: Opener) -> Result<PgConnection, StoreError> {
     let mut connection = connect(options).await?;
     if let Opener::Node { patience } = opener {
+        expect_session(options, &mut connection).await?;
         lock_postgres(&mut connection, patience).await?;
     }
     Ok(connection)
+}
+
+const POOLED: &str = "a pooler stands in front of the server and gives each transaction another session (PgBouncer with pool_mode = \
+                      transaction): the lock that keeps a second node away would hold nobody off; connect to the server directly, or \
+                      use pool_mode = session";
+
+/// Refuses a pooler that does not keep a session for a connection. Two connections that are open have two sessions, and each keeps its
+/// own from one statement to the next.
+async fn expect_session(options: &PgConnectOptions, connection: &mut PgConnection) -> Result<(), StoreError> {
+    let mut other = connect(options).await?;
+    let own = session(connection).await?;
+    let others = session(&mut other).await?;
+    // Whatever order a pooler gives its sessions in: with one it was the same twice, with more it is not the same three times.
+    let is_kept = own == session(connection).await? && own == session(connection).await?;
+    other.close().await.map_err(StoreError::from_sqlx)?;
+    if is_kept && own != others { Ok(()) } else { Err(StoreError::Open(POOLED.to_owned())) }
+}
+
+/// Returns the number of the server's process that serves a connection, by a statement that is not prepared: a pooler need not know it.
+async fn session(connection: &mut PgConnection) -> Result<i32, StoreError> {
+    let row = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await.map_err(StoreError::from_sqlx)?;
+    row.try_get(0).map_err(StoreError::from_sqlx)
 }
 
 /// Lets the server end a statement that takes longer than a work may: a session that was given up goes on with its statement else,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::testing::on_both_engines;
+use crate::testing::pooler::Pooler;
 use crate::{Opener, StoreOptions};
 
 on_both_engines! {
@@ -58,4 +59,16 @@ async fn a_node_that_lost_its_session_writes_again_only_when_no_other_node_has_c
     second.close().await;
     first.transact("insert", insert(2)).await.expect("the first node has its database again");
     assert_eq!(numbers(&command).await, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_keeps_no_session_for_a_node_is_refused() {
+    let Some(database) = Database::postgres().await else { return };
+    for sessions in 1..=3 {
+        let pooler = Pooler::start(database.url(), sessions);
+        let refused = Store::open(&pooler.url(), node(Duration::ZERO)).await.map(drop);
+        let Err(StoreError::Open(why)) = refused else { panic!("{sessions} sessions: {refused:?}") };
+        assert!(why.contains("PgBouncer") && why.contains("directly"), "{why}");
+    }
+    database.open_with(node(Duration::ZERO)).await.close().await;
 }
