@@ -178,7 +178,12 @@ impl From<Vec<Refusal>> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         tracing::error!(%error, "the database did not do what was asked");
-        Failure::new(ErrorKind::Unavailable, Reason::Unavailable, "the node cannot reach its database; try again later")
+        let message = if error.is_disk_full() {
+            "the disk of the node's database is full: nothing was stored; hand it over again when its administrator has made room"
+        } else {
+            "the node cannot reach its database; try again later"
+        };
+        Failure::new(ErrorKind::Unavailable, Reason::Unavailable, message)
     }
 }
 

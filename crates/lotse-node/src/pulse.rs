@@ -26,9 +26,12 @@ pub enum Pulse {
     Silent,
 }
 
-/// Asks the database with a read of one row and a work that writes nothing, which waits for those before it.
+/// Asks the database with a read of one row and a work that writes nothing, which waits for those before it. While the disk is full
+/// the work writes a row, to learn when there is room again.
 pub async fn feel(store: &Store, patience: Duration) -> Pulse {
-    let work = store.transact("pulse", |_| Box::pin(async { Ok(()) }));
+    let is_full = store.is_disk_full();
+    let work = store
+        .transact("pulse", move |tx| Box::pin(async move { if is_full { meta::probe(tx).await } else { Ok(()) } }));
     let read = store.read("pulse", |tx| Box::pin(meta::generation(tx)));
     match timeout(patience, async { tokio::try_join!(work, read) }).await {
         Ok(Ok(_)) => Pulse::Steady,
@@ -70,7 +73,10 @@ pub(crate) mod tests {
     use tokio::sync::{oneshot, watch};
     use tokio::task::JoinHandle;
 
+    use lotse_store::testing::disk;
+
     use super::*;
+    use crate::failure::Failure;
     use crate::testing::TestNode;
 
     const SHORT: Duration = Duration::from_millis(50);
@@ -127,6 +133,21 @@ pub(crate) mod tests {
         until(&mut serving, true).await;
         stop.cancel();
         pulse.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_noticed_until_there_is_room() {
+        let node = TestNode::new("jc.example").await;
+        disk::fill(&node.store).await;
+        let write = async || node.store.transact("write", |tx| Box::pin(meta::probe(tx))).await;
+        let failure = Failure::from(write().await.unwrap_err());
+        assert!(failure.message().contains("disk of the node's database is full"), "{failure}");
+        assert!(matches!(feel(&node.store, PATIENCE).await, Pulse::Failing(error) if error.is_disk_full()));
+        assert!(node.store.is_disk_full());
+        disk::make_room(&node.store).await;
+        assert_eq!(feel(&node.store, PATIENCE).await, Pulse::Steady);
+        assert!(!node.store.is_disk_full(), "the probe found room");
+        write().await.unwrap();
     }
 
     #[tokio::test]

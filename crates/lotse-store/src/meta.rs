@@ -7,6 +7,10 @@ use crate::engine::{StoreError, Tx};
 
 /// Name of the present generation's row.
 const GENERATION: &str = "generation";
+/// Name of the row that a probe writes.
+const PROBE: &str = "probe";
+/// Bytes that a probe writes.
+const PROBE_BYTES: usize = 4096;
 /// Name of the row with the time of the last resume.
 const RESTORE_POINT: &str = "restore_point";
 /// Name of the row with the last time at which nothing spoke against the clock.
@@ -83,6 +87,11 @@ pub async fn certificate_acts(tx: &mut Tx) -> Result<u64, StoreError> {
 /// Stores how many certificate acts have their log entry.
 pub async fn set_certificate_acts(tx: &mut Tx, count: u64) -> Result<(), StoreError> {
     write(tx, CERTIFICATE_ACTS, count.to_be_bytes().to_vec()).await
+}
+
+/// Writes a row that means nothing, to learn whether the disk has room again.
+pub async fn probe(tx: &mut Tx) -> Result<(), StoreError> {
+    write(tx, PROBE, vec![0; PROBE_BYTES]).await
 }
 
 fn checkpoints_of(generation: u32) -> String {

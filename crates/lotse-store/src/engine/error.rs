@@ -68,7 +68,20 @@ const RUN_AGAIN: [&str; 6] = ["40001", "40P01", "57P01", "57P02", "57P03", CONNE
 /// Codes with which PostgreSQL says that a commit was rolled back.
 const ROLLED_BACK: [&str; 2] = ["40001", "40P01"];
 
+/// Codes of a full disk: SQLite's (SQLITE_FULL), PostgreSQL's (disk_full).
+const DISK_FULL: [&str; 2] = ["13", "53100"];
+
 impl StoreError {
+    /// Tells whether the disk of the database is full. Nothing can be stored until there is room.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            StoreError::Database { code, .. } => DISK_FULL.contains(&code.as_str()),
+            // A commit's error ends with the code of its cause.
+            StoreError::InDoubt(why) => DISK_FULL.iter().any(|code| why.ends_with(&format!("(code {code})"))),
+            _ => false,
+        }
+    }
+
     /// Translates an error of a statement.
     pub(super) fn from_sqlx(error: sqlx::Error) -> StoreError {
         match &error {

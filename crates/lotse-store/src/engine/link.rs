@@ -14,6 +14,8 @@ use super::{EngineKind, StoreError, WriteAheadLog};
 pub(super) struct Link {
     connection: Connection,
     begun: bool,
+    /// Whether a row was changed since then.
+    written: bool,
 }
 
 /// Connections to SQLite belong to one thread, on which each statement is run where it is called. PostgreSQL's readers hold
@@ -54,7 +56,7 @@ const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE";
 
 impl Link {
     pub(super) fn new(connection: Connection) -> Link {
-        Link { connection, begun: false }
+        Link { connection, begun: false, written: false }
     }
 
     pub(super) fn engine(&self) -> EngineKind {
@@ -84,7 +86,7 @@ impl Link {
         if !std::mem::replace(&mut self.begun, true) {
             self.begin().await?;
         }
-        match (&mut self.connection, bound) {
+        let sent = match (&mut self.connection, bound) {
             (Connection::SqliteWriter(connection) | Connection::SqliteReader(connection), Bound::Sqlite(values)) => {
                 statement::run(connection, sql.as_str(), &values, prepared).map_err(StoreError::from_sqlite)
             }
@@ -99,7 +101,9 @@ impl Link {
                 send_postgres(connection, sql, values, prepared).await.map_err(StoreError::from_sqlx)
             }
             _ => Err(StoreError::Value("bound for the other engine")),
-        }
+        };
+        self.written |= sent.as_ref().is_ok_and(|outcome| outcome.changed > 0 && outcome.rows.is_empty());
+        sent
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
@@ -127,15 +131,21 @@ impl Link {
         self.begun
     }
 
+    /// Tells whether a row was changed since the last commit.
+    pub(super) fn has_written(&self) -> bool {
+        self.written
+    }
+
     /// Makes everything since the first statement durable.
     pub(super) async fn commit(&mut self) -> Result<(), StoreError> {
         self.end("COMMIT").await.map_err(StoreError::into_commit)?;
-        self.begun = false;
+        (self.begun, self.written) = (false, false);
         Ok(())
     }
 
     /// Takes everything since the first statement back. If that fails the connection should be replaced.
     pub(super) async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.written = false;
         if std::mem::take(&mut self.begun) {
             self.end("ROLLBACK").await?;
         }

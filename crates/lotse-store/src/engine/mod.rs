@@ -3,6 +3,7 @@
 mod checkup;
 mod counters;
 mod directory;
+mod disk;
 mod error;
 mod faults;
 mod job;

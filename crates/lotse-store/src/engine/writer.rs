@@ -32,6 +32,9 @@ const RUNS: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_millis(2);
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
+/// The writer's slot in its watch, which looks after nobody else.
+const WRITER: usize = 0;
+
 /// What callers ask of the writer.
 pub(super) enum Request {
     Work(Box<dyn Job>),
@@ -112,6 +115,7 @@ impl Writer {
             };
             let has_run = ran.is_ok();
             let Err(error) = (if has_run { self.commit().await } else { ran }) else { break Ok(()) };
+            self.shared.disk.note_failure(&error);
             if has_run {
                 self.shared.directories.forget();
             }
@@ -143,7 +147,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let longest = self.longest_work;
         let handle = self.tx().await?.link().interrupt_handle();
-        let _watched = self.watch.as_ref().map(|watch| watch.over(handle));
+        let _watched = self.watch.as_ref().map(|watch| watch.over(WRITER, handle));
         let tx = self.tx().await?;
         let Ok(outcome) = timeout(longest, job.run(tx, &shared.meter)).await else {
             self.tx = None;
@@ -165,6 +169,7 @@ impl Writer {
                     return Err(StoreError::lost());
                 }
                 Err(error) => {
+                    self.shared.disk.note_failure(&error);
                     self.control("ROLLBACK TO SAVEPOINT work").await?;
                     jobs.remove(next).answer(Err(error));
                 }
@@ -187,6 +192,7 @@ impl Writer {
             return Err(StoreError::Database { code: "fault".to_owned(), message: "a planned fault".to_owned() });
         }
         let steps = tx.hand_on().await?;
+        let has_written = tx.link().has_written();
         let Ok(committed) = timeout(longest, tx.link().commit()).await else {
             self.tx = None;
             return Err(StoreError::InDoubt("the commit took too long".to_owned()));
@@ -194,6 +200,9 @@ impl Writer {
         committed?;
         shared.directories.advance(&steps);
         shared.meter.count_commit();
+        if has_written {
+            shared.disk.note_commit();
+        }
         match fault {
             Some(_) => Err(StoreError::InDoubt("a planned fault".to_owned())),
             None => Ok(()),

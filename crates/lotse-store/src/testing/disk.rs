@@ -2,9 +2,13 @@
 
 use crate::Store;
 
-/// Lets a SQLite file grow no more.
+/// Rows beside the one that a probe writes, and as long: they take what is free inside the file.
+const ROW: &str = "INSERT INTO meta (name, value) SELECT 'probe/' || hex(randomblob(8)), zeroblob(4096)";
+
+/// Lets a SQLite file grow no more, and fills it.
 pub async fn fill(store: &Store) {
     limit(store, "PRAGMA max_page_count = 1").await;
+    while store.transact("fill", |tx| Box::pin(tx.execute(ROW, []))).await.is_ok() {}
 }
 
 /// Lets it grow again.

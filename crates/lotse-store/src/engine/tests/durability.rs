@@ -217,11 +217,26 @@ async fn a_full_disk_fails_works_until_there_is_room_again() {
     let database = Database::sqlite();
     let store = with_items(&database).await;
     for _ in 0..2 {
-        let refused = store.transact("full", insert_big(1, "PRAGMA max_page_count = 1")).await;
-        assert!(matches!(&refused, Err(StoreError::Database { code, .. }) if code == "13"), "{refused:?}");
+        let refused = store.transact("full", insert_big(1, "PRAGMA max_page_count = 1")).await.unwrap_err();
+        assert!(refused.is_disk_full() && store.is_disk_full(), "{refused:?}");
     }
+    let read =
+        store.transact("read", |tx| Box::pin(async move { tx.fetch("SELECT number FROM item", []).await.map(drop) }));
+    read.await.expect("reads");
+    assert!(store.is_disk_full(), "what writes nothing needs no room");
     store.transact("room", insert_big(2, "PRAGMA max_page_count = 1000000")).await.expect("commits");
+    assert!(!store.is_disk_full());
     assert_eq!(numbers(&store).await, [2]);
+}
+
+#[test]
+fn a_full_disk_is_recognised_by_the_codes_of_both_engines() {
+    let failed = |code: &str| StoreError::Database { code: code.into(), message: "no room".into() };
+    for code in ["13", "53100"] {
+        assert!(failed(code).is_disk_full() && failed(code).into_commit().is_disk_full(), "{code}");
+    }
+    assert!(!failed("5").is_disk_full() && !failed("113").into_commit().is_disk_full());
+    assert!(!StoreError::Closed.is_disk_full());
 }
 
 #[tokio::test]
