@@ -220,6 +220,11 @@ impl HeadStore {
         Ok(file)
     }
 
+    /// The error of a call that did not end by itself.
+    pub(crate) fn failed(&self, cause: io::Error) -> HeadError {
+        self.io("", cause)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }

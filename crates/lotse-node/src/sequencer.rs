@@ -28,7 +28,7 @@ use lotse_core::time::{Clock, Timestamp};
 use lotse_store::{Store, StoreError, meta};
 
 pub use self::begin::begin_log;
-use crate::head_store::{HeadError, HeadStore};
+use crate::head_store::{Head, HeadError, HeadStore};
 use crate::hold::Holds;
 use crate::signal::Signals;
 
@@ -160,7 +160,7 @@ pub struct Sequencer<'a> {
     /// Database.
     pub store: &'a Store,
     /// Head store.
-    pub head: &'a HeadStore,
+    pub head: &'a Arc<HeadStore>,
     /// The log's key.
     pub key: &'a SigningKey,
     /// The agency whose log it is.
@@ -197,8 +197,10 @@ impl Sequencer<'_> {
             Box::pin(async move { Ok((meta::generation(tx).await?, meta::restore_point(tx).await?)) })
         });
         let (generation, restore_point) = known.await?;
-        let of_head = || Ok::<_, HeadError>(self.head.load()?.map(|head| head.origin.generation));
-        let generation = generation.map_or_else(of_head, |generation| Ok(Some(generation)))?;
+        let generation = match generation {
+            None => self.load_head().await?.map(|head| head.origin.generation),
+            known => known,
+        };
         Ok(Start { generation: generation.unwrap_or(1), restore_point, doubt })
     }
 
@@ -212,6 +214,18 @@ impl Sequencer<'_> {
         }
     }
 
+    /// Reads the head store, away from the threads on which tasks run: a disk may hang.
+    pub(crate) async fn load_head(&self) -> Result<Option<Head>, HeadError> {
+        let head = Arc::clone(self.head);
+        unblocked(self.head, move || head.load()).await
+    }
+
+    /// Replaces the head in the head store, away from the threads on which tasks run: it is flushed to the disk twice.
+    pub(crate) async fn swap_head(&self, read: Option<&Head>, new: &Head) -> Result<Head, HeadError> {
+        let (head, read, new) = (Arc::clone(self.head), read.cloned(), new.clone());
+        unblocked(self.head, move || head.compare_and_swap(read.as_ref(), &new)).await
+    }
+
     pub(crate) fn origin(&self, generation: u32) -> Origin {
         Origin { agency: self.agency.clone(), generation }
     }
@@ -220,6 +234,15 @@ impl Sequencer<'_> {
         let stops = self.interrupt.is_some_and(|interrupt| interrupt(point));
         if stops { Err(SequenceError::Interrupted(point)) } else { Ok(()) }
     }
+}
+
+/// Runs what waits for a disk on a thread of its own.
+async fn unblocked<T: Send + 'static>(
+    head: &HeadStore,
+    work: impl FnOnce() -> Result<T, HeadError> + Send + 'static,
+) -> Result<T, HeadError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|error| Err(head.failed(std::io::Error::other(error))))
 }
 
 /// Works until told to stop, then signs what is left: at most a checkpoint per second, none while there is nothing new or the log

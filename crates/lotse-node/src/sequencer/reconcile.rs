@@ -36,7 +36,7 @@ struct Stored {
 impl Sequencer<'_> {
     /// Makes head store and database agree, or says why they cannot.
     pub(super) async fn reconcile(&self) -> Result<Base, SequenceError> {
-        let head = self.head.load()?;
+        let head = self.load_head().await?;
         let mut stored = self.stored().await?;
         if stored.generation.is_none() && head.is_none() {
             self.begin().await?;
@@ -84,7 +84,7 @@ impl Sequencer<'_> {
             return Err(Doubt::OtherRoot { size: head.tree.size }.into());
         }
         // What was seen may not be on the disk yet: the folder's flush may be what failed.
-        let head = self.head.compare_and_swap(Some(&head), &head)?;
+        let head = self.swap_head(Some(&head), &head).await?;
         self.store_row(generation, row, growth).await?;
         Ok(head)
     }
@@ -104,7 +104,7 @@ impl Sequencer<'_> {
             return Err(other.into());
         }
         let new = Head { origin, tree: empty_tree(), checkpoints: 0, ..head.clone() };
-        Ok(self.head.compare_and_swap(Some(&head), &new)?)
+        Ok(self.swap_head(Some(&head), &new).await?)
     }
 
     async fn stored(&self) -> Result<Stored, SequenceError> {

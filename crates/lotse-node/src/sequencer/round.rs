@@ -38,7 +38,7 @@ impl Sequencer<'_> {
             card_version: head.as_ref().map_or(0, |head| head.card_version),
         };
         self.pass(Point::Signed)?; // the note itself is signed with its row: the same bytes whenever it is made
-        self.head.compare_and_swap(head.as_ref(), &new)?;
+        self.swap_head(head.as_ref(), &new).await?;
         self.pass(Point::HeadStored)?;
         self.store_row(generation, signed, growth).await?;
         Ok(Round { size: until, has_more: until < written })

@@ -17,7 +17,7 @@ use lotse_store::{Fault, Faults, StoreOptions, log};
 use super::check::{Report, Writer, verify_stored};
 use super::*;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
-use crate::head_store::WriteHook;
+use crate::head_store::{WriteHook, WriteStep};
 use crate::testing::{ManualClock, SeededRandom};
 
 /// A log that can be stopped and opened again.
@@ -34,7 +34,7 @@ pub(crate) struct TestLog {
 pub(crate) struct OpenLog<'a> {
     pub(crate) log: &'a TestLog,
     pub(crate) store: Store,
-    pub(crate) head: HeadStore,
+    pub(crate) head: Arc<HeadStore>,
 }
 
 impl TestLog {
@@ -55,7 +55,7 @@ impl TestLog {
 
     pub(crate) async fn open_with(&self, hook: Option<WriteHook>, options: StoreOptions) -> OpenLog<'_> {
         let store = self.database.open_with(options).await;
-        let head = HeadStore::open_with(&self.head_folder(), hook).unwrap();
+        let head = Arc::new(HeadStore::open_with(&self.head_folder(), hook).unwrap());
         OpenLog { log: self, store, head }
     }
 
@@ -229,4 +229,31 @@ async fn a_commit_that_fails_or_is_reported_failed_is_repaired_by_the_next_round
         assert_eq!(open.sequencer(None).catch_up().await.unwrap(), 14, "{fault:?}");
         assert_eq!(open.verify().await.findings, [], "{fault:?}");
     }
+}
+
+/// On the one thread of this test, as on a machine with one core.
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_no_other_task() {
+    let log = TestLog::new();
+    log.grown(&[3]).await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (hang, mut hung) = tokio::sync::mpsc::unbounded_channel();
+    let released = std::sync::Mutex::new(released);
+    let hook: WriteHook = Arc::new(move |step| match step {
+        WriteStep::SyncTemporary => {
+            hang.send(()).unwrap();
+            let waited = released.lock().unwrap().recv_timeout(Duration::from_secs(10));
+            waited.map_err(|_| std::io::Error::other("no other task went on"))
+        }
+        _ => Ok(()),
+    });
+    let open = log.open_with(Some(hook), StoreOptions::default()).await;
+    open.append(2).await;
+    let sequencer = open.sequencer(None);
+    let other = async {
+        hung.recv().await.unwrap();
+        release.send(()).unwrap();
+    };
+    let (signed, ()) = tokio::join!(sequencer.catch_up(), other);
+    assert_eq!(signed.unwrap(), 6);
 }

@@ -2,6 +2,7 @@
 //! steps: the first drafts the card, the second takes it back signed.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -43,7 +44,7 @@ struct Desk {
     config: Config,
     keys: NodeKeyFile,
     store: Store,
-    head: HeadStore,
+    head: Arc<HeadStore>,
 }
 
 impl Resume {
@@ -51,11 +52,16 @@ impl Resume {
         let folder = self.folder.folder();
         let _lock = folder.lock()?;
         let config = Config::load(&folder)?;
-        let options = StoreOptions { opener: Opener::node(), longest_work: LONGEST_WORK, ..StoreOptions::default() };
+        let options = StoreOptions {
+            opener: Opener::node(),
+            longest_work: LONGEST_WORK,
+            longest_read: None,
+            ..StoreOptions::default()
+        };
         let desk = Desk {
             keys: NodeKeyFile::read(&config.files.node_keys(&folder))?,
             store: database::open_existing(&folder, &config, options).await?,
-            head: HeadStore::open(&config.files.head_store(&folder))?,
+            head: Arc::new(HeadStore::open(&config.files.head_store(&folder))?),
             config,
             folder,
         };
