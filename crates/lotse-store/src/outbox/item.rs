@@ -248,6 +248,13 @@ pub async fn wait_reasons(tx: &mut Tx) -> Result<Vec<WaitReason>, StoreError> {
     Ok(found)
 }
 
+/// Counts the record ids that more than one item has. PostgreSQL allows none; on SQLite, whose table has no index over them, this reads
+/// all of it and tells whether the directory of ids ever failed.
+pub async fn repeated(tx: &mut Tx) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM (SELECT record_id FROM outbox GROUP BY record_id HAVING COUNT(*) > 1) AS repeated";
+    tx.fetch_one(sql, []).await?.get(0)
+}
+
 /// Finds due items whose time is over, the longest over first.
 pub async fn expired(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<Item>, StoreError> {
     let rows = tx

@@ -221,6 +221,16 @@ pub fn replace_envelope(url: &str, record_id: &Id, head: &[u8], digest: &Digest)
     change_item(url, "head = ?2, envelope_digest = ?3", params![record_id.as_bytes(), head, digest.as_bytes()]);
 }
 
+/// Adds an item again, with the same record id.
+pub fn repeat_item(url: &str, record_id: &Id) {
+    let database = open(url);
+    let copy = "CREATE TEMP TABLE copy AS SELECT * FROM outbox WHERE record_id = ?1";
+    database.execute(copy, [record_id.as_bytes()]).expect("the row is copied");
+    let added = database.execute_batch("UPDATE copy SET seq = NULL; INSERT INTO outbox SELECT * FROM copy");
+    added.expect("the row is added");
+    database.close().expect("the file closes");
+}
+
 /// Takes the mark away, as a database from before there were marks has none.
 pub async fn forget_mark(url: &str) {
     let sql = "DELETE FROM meta WHERE name LIKE 'mark/%'";

@@ -33,6 +33,30 @@ pub(super) fn examine(place: &Place, stored: &Stored) -> Vec<Finding> {
         );
         Finding::warning(Area::Outbox, waiting.peer.as_str(), seen, todo)
     });
-    let findings: Vec<Finding> = findings.collect();
-    if findings.is_empty() { vec![Finding::ok(Area::Outbox, "all", "nothing waits")] } else { findings }
+    let mut findings: Vec<Finding> = findings.collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok(Area::Outbox, "all", "nothing waits"));
+    }
+    findings.push(record_ids(stored));
+    findings
+}
+
+/// Looks for record ids that stand there twice: on SQLite no index keeps them out.
+fn record_ids(stored: &Stored) -> Finding {
+    match stored.repeated {
+        Some(0) => Finding::ok(Area::Outbox, "record ids", "each stands there once"),
+        Some(repeated) => Finding::problem(
+            Area::Outbox,
+            "record ids",
+            format!("{repeated} stand there more than once: one key was handed over as several referrals"),
+            "keep a copy of the database and report it (SECURITY.md); compare with the recipients what they hold"
+                .into(),
+        ),
+        None => Finding::warning(
+            Area::Outbox,
+            "record ids",
+            "they were not compared within 60 seconds",
+            "look again when the node has less to do".into(),
+        ),
+    }
 }

@@ -1,11 +1,14 @@
 //! What stands in the database: read on one snapshot, beside the running node or without it.
 
+use std::time::Duration;
+
 use lotse_core::id::AgencyId;
 use lotse_core::log::proof::TreeHead;
 use lotse_core::time::Timestamp;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{self, Oldest, WaitReason, Waiting};
 use lotse_store::{StoreError, StoreOptions, Tx, log, meta};
+use tokio::time::timeout;
 
 use super::finding::{Area, Finding};
 use super::place::Place;
@@ -28,7 +31,12 @@ pub(super) struct Stored {
     pub(super) waiting: Vec<Waiting>,
     pub(super) oldest: Vec<Oldest>,
     pub(super) wait_reasons: Vec<WaitReason>,
+    /// Record ids that stand in the outbox more than once; none if counting took too long.
+    pub(super) repeated: Option<u64>,
 }
+
+/// How long counting over the whole outbox may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Stored {
     /// Reads it; where that is not possible it is a finding.
@@ -56,8 +64,10 @@ async fn read(place: &Place) -> anyhow::Result<Stored> {
     let store = database::open_to_read(&place.folder, &place.config, &options).await?;
     let own = place.config.agency.id.clone();
     let stored = store.read("doctor", move |tx| Box::pin(async move { look(tx, &own).await })).await;
+    let counting = store.read("repeated", |tx| Box::pin(outbox::repeated(tx)));
+    let repeated = timeout(PATIENCE, counting).await.ok().transpose()?;
     store.close().await;
-    Ok(stored?)
+    Ok(Stored { repeated, ..stored? })
 }
 
 async fn look(tx: &mut Tx, own: &AgencyId) -> Result<Stored, StoreError> {
@@ -80,5 +90,6 @@ async fn look(tx: &mut Tx, own: &AgencyId) -> Result<Stored, StoreError> {
         waiting: outbox::waiting(tx).await?,
         oldest: outbox::oldest(tx).await?,
         wait_reasons: outbox::wait_reasons(tx).await?,
+        repeated: None,
     })
 }

@@ -336,12 +336,24 @@ async fn what_a_running_node_says_of_clocks_log_and_outbox_is_judged() {
         let since = place.now.minus(Duration::from_secs(60 * minutes));
         stored.oldest = vec![Oldest { peer: peer.clone(), since }];
         let findings = outbox::examine(&place, &stored);
-        assert_eq!((findings.len(), findings[0].health), (1, health));
+        assert_eq!((findings.len(), findings[0].health), (2, health));
         assert!(findings[0].seen.contains(&format!("1 due, 2 in doubt, the oldest for {minutes} minutes")));
     }
     stored.wait_reasons = vec![WaitReason { peer, reason: Reason::PeerSuspended, items: 1 }];
     let findings = outbox::examine(&place, &stored);
     assert!(findings[0].seen.ends_with("1 tried, because the exchange with this agency is suspended (PEER_SUSPENDED)"));
+}
+
+#[tokio::test]
+async fn record_ids_that_stand_in_the_outbox_twice_are_a_problem() {
+    let ward = Ward::new().await;
+    let mut stored = Stored::read(&ward.place(), &mut Vec::new()).await.unwrap();
+    assert_eq!(stored.repeated, Some(0));
+    for (repeated, health) in [(Some(0), Health::Ok), (Some(2), Health::Problem), (None, Health::Warning)] {
+        stored.repeated = repeated;
+        let findings = outbox::examine(&ward.place(), &stored);
+        assert_eq!(findings.last().unwrap().health, health);
+    }
 }
 
 #[tokio::test]

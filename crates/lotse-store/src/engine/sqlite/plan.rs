@@ -26,12 +26,13 @@ const GROWING: [&str; 13] = [
 /// Indexes that hold only what waits: reading all of one is a step of the work, not of the years.
 const OF_WHAT_WAITS: [&str; 4] = ["outbox_due", "outbox_expiry", "batch_open", "withdrawal_pending"];
 
-/// Texts that may read a whole table: counts of tests and of the benchmark, which generations a log has, and, once when a peer's
-/// root changes, whether anything was ever exchanged with it.
-const WHOLE: [&str; 3] = [
+/// Texts that may read a whole table: counts of tests and of the benchmark, which generations a log has, once when a peer's root
+/// changes, whether anything was ever exchanged with it, and the doctor's look for ids that are there twice.
+const WHOLE: [&str; 4] = [
     "SELECT (SELECT COUNT(*)",
     "SELECT generation FROM log_entry UNION",
     "SELECT agency FROM peer WHERE agency = $1 AND",
+    "SELECT COUNT(*) FROM (SELECT record_id FROM outbox GROUP BY",
 ];
 
 /// Texts that change an unknown number of rows on purpose: a command of a stopped node moves what is not signed yet to a new generation,

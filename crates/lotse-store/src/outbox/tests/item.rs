@@ -1,6 +1,7 @@
 //! Items as they are shown: what an answered batch says of them, lists, and what has run out of time.
 
 use super::*;
+use crate::testing::tamper;
 
 on_both_engines! {
     what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown
@@ -11,6 +12,7 @@ on_both_engines! {
     the_next_attempt_is_the_earliest_of_what_waits_for_that_peer
     what_waits_is_counted_by_its_first_reason
     an_item_that_cannot_be_read_is_named_and_hides_no_other
+    record_ids_that_two_items_have_are_counted
 }
 
 async fn what_is_in_doubt_in_an_answered_batch_is_taken_wherever_it_is_shown(database: Database) {
@@ -147,4 +149,16 @@ async fn what_waits_is_counted_by_its_first_reason(database: Database) {
     let counts: Vec<_> = found.iter().map(|found| (found.peer.as_str(), found.reason, found.items)).collect();
     assert_eq!(counts, [("b.example", Reason::PeerSuspended, 2), ("b.example", Reason::ClockSkew, 1)]);
     assert_eq!(reading!(store, tx => find(tx, &[id(1)])).remove(0).attempts, 1);
+}
+
+async fn record_ids_that_two_items_have_are_counted(database: Database) {
+    let store = database.open().await;
+    let items = || vec![due(1, "b.example", 10), due(2, "b.example", 10), due(3, "b.example", 10)];
+    writing!(store, tx => insert(tx, items())).unwrap();
+    assert_eq!(reading!(store, tx => repeated(tx)), 0);
+    if database.url().starts_with("sqlite:") {
+        tamper::repeat_item(database.url(), &id(1));
+        tamper::repeat_item(database.url(), &id(3));
+        assert_eq!(reading!(store, tx => repeated(tx)), 2);
+    }
 }
