@@ -10,6 +10,7 @@ mod tests;
 
 pub use checkpoint::{Checkpoint, checkpoints, count_checkpoints, insert_checkpoint, newest_checkpoint};
 pub use entry::{
-    Entry, Extent, Filter, Leaf, RawLeaf, append, carry, extent, find, generations, list, outside, read, read_unchecked,
+    Entry, Extent, Filter, Leaf, RawLeaf, append, carry, end, extent, find, generations, list, outside, read,
+    read_unchecked,
 };
 pub use tile::{StoredTile, Tiles, read_tiles, stored_tiles, write_tiles};

@@ -36,7 +36,7 @@ pub async fn list_consents(
     let limit = limit.clamp(1, MAX_PAGE);
     let found = node
         .store
-        .read("list_consents", move |tx| {
+        .read_list("list_consents", move |tx| {
             Box::pin(async move {
                 let before = after.map(|place| (place.recorded_at, place.consent_id));
                 let subject = ids.read(tx).await?;

@@ -24,7 +24,7 @@ pub async fn list_sent(
 ) -> Result<(Vec<Item>, Option<u64>), Failure> {
     let found = node
         .store
-        .read("list referrals", move |tx| Box::pin(async move { outbox::list_referrals(tx, before, limit).await }))
+        .read_list("list referrals", move |tx| Box::pin(async move { outbox::list_referrals(tx, before, limit).await }))
         .await?;
     let next = next(&found, limit, |item| item.seq);
     let wanted =
@@ -43,7 +43,9 @@ pub async fn list_received(
     let now = node.now();
     let found = node
         .store
-        .read("list referrals", move |tx| Box::pin(async move { custody::list_referrals(tx, before, limit).await }))
+        .read_list("list referrals", move |tx| {
+            Box::pin(async move { custody::list_referrals(tx, before, limit).await })
+        })
         .await?;
     let next = next(&found, limit, |held| held.seq);
     let wanted = |held: &Held| {

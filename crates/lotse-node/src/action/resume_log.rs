@@ -57,7 +57,7 @@ pub enum ResumeError {
 /// The generation that follows: above what database and head store know.
 pub async fn next_generation(sequencer: &Sequencer<'_>) -> Result<u32, SequenceError> {
     let stored = sequencer.store.read("generation", move |tx| Box::pin(meta::generation(tx))).await?;
-    let head = sequencer.head.load()?.map(|head| head.origin.generation);
+    let head = sequencer.load_head().await?.map(|head| head.origin.generation);
     Ok(stored.max(head).unwrap_or(0) + 1)
 }
 
@@ -69,7 +69,7 @@ pub async fn resume_log(sequencer: &Sequencer<'_>, resume: &Resume) -> Result<Re
     }
     // A crash between head store and checkpoint is no loss: it is completed before the old log is closed.
     let doubt = sequencer.start().await?.doubt;
-    let head = sequencer.head.load().map_err(SequenceError::from)?;
+    let head = sequencer.load_head().await.map_err(SequenceError::from)?;
     let closing = Closing {
         resume: resume.clone(),
         agency: sequencer.origin(next),
@@ -109,7 +109,7 @@ async fn close(tx: &mut Tx, closing: &Closing) -> Result<LogStart, StoreError> {
     let Closing { resume, agency, head, at, drawn } = closing;
     let old = meta::generation(tx).await?.unwrap_or(0);
     let stored = log::newest_checkpoint(tx, old).await?.map_or(empty_tree(), |newest| newest.head);
-    let newest = log::list(tx, old, &log::Filter::default(), None, 1).await?;
+    let newest = log::list(tx, old, &log::Filter::default(), 0..u64::MAX, 1).await?;
     let carried = log::carry(tx, (old, stored.size), (resume.generation, 1)).await?;
     let start = start(&Origin { generation: old, ..agency.clone() }, stored, head.as_ref(), carried, &resume.reason);
     let draft = Draft {

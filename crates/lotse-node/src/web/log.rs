@@ -48,7 +48,7 @@ async fn page(visit: &Visit, form: &FilterForm, asked: Asked) -> Result<Markup, 
     let content = html! {
         (generations(visit, generation))
         (form.show(visit, &[]))
-        @if page.leaves.is_empty() { (nothing(visit, form, asked.before)) } @else { (table(visit, &page, generation)) }
+        @if page.leaves.is_empty() { (nothing(visit, form, asked.before, page.next)) } @else { (table(visit, &page, generation)) }
         (turn(visit, form, &page, asked.before))
     };
     Ok(visit.page(Section::Log, title(visit), content))
@@ -165,10 +165,13 @@ pub(super) fn decision(visit: &Visit, entry: &LogEntry) -> Markup {
     }
 }
 
-fn nothing(visit: &Visit, form: &FilterForm, before: Option<u64>) -> Markup {
+fn nothing(visit: &Visit, form: &FilterForm, before: Option<u64>, next: Option<u64>) -> Markup {
     html! {
         p .empty {
-            @if form.narrows() || before.is_some() { (visit.say("Kein Eintrag passt dazu.", "No entry matches.")) }
+            @if let Some(next) = next {
+                (visit.say("Bis hinab zu Nr. ", "Down to no. ")) (next)
+                (visit.say(" passt kein Eintrag dazu; ältere sind noch nicht durchsucht.", " no entry matches; older ones were not searched yet."))
+            } @else if form.narrows() || before.is_some() { (visit.say("Kein Eintrag passt dazu.", "No entry matches.")) }
             @else { (visit.say("Dieses Protokoll hat noch keinen Eintrag.", "This log has no entry yet.")) }
         }
     }

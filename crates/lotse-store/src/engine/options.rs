@@ -46,6 +46,8 @@ pub struct StoreOptions {
     pub waiting_works: usize,
     /// How long one work, or one commit, may take before the writer gives up on it and on its connection.
     pub longest_work: Duration,
+    /// How long one read of SQLite, or one statement of a read of PostgreSQL, may take before it is ended; `None` is for ever.
+    pub longest_read: Option<Duration>,
     /// How long reads that run may go on when the store is closed. Then they are cut on SQLite, and nobody waits for them on
     /// PostgreSQL.
     pub reading_grace: Duration,
@@ -63,6 +65,7 @@ impl Default for StoreOptions {
             readers: None,
             waiting_works: 1024,
             longest_work: Duration::from_secs(30),
+            longest_read: Some(Duration::from_secs(30)),
             reading_grace: Duration::from_secs(5),
             opener: Opener::default(),
             faults: None,

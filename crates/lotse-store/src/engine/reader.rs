@@ -12,7 +12,8 @@ use super::job::Job;
 use super::link::{Connection, Link};
 use super::store::Shared;
 use super::tx::Tx;
-use super::{StoreError, sqlite, thread};
+use super::watch::Watch;
+use super::{StoreError, StoreOptions, sqlite, thread};
 
 /// Questions that may wait before callers wait too.
 const QUEUE: usize = 1024;
@@ -24,6 +25,18 @@ const INTERRUPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
 type Queue = Arc<Mutex<mpsc::Receiver<Box<dyn Job>>>>;
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The node, for its own work.
+    Node,
+    /// Somebody who looks at a list, which may take long.
+    List,
+}
+
+/// The thread that takes no questions of lists, unless it is the only one.
+const FOR_NODE: usize = 0;
 
 /// What ends a statement of each thread from another one; `None` where no connection is open.
 type Interrupts = Arc<std::sync::Mutex<Vec<Option<InterruptHandle>>>>;
@@ -43,6 +56,7 @@ enum Phase {
 #[derive(Clone)]
 pub(super) struct Readers {
     questions: mpsc::Sender<Box<dyn Job>>,
+    lists: mpsc::Sender<Box<dyn Job>>,
     phase: watch::Sender<Phase>,
     running: Arc<Mutex<mpsc::Receiver<()>>>,
     interrupts: Interrupts,
@@ -54,15 +68,19 @@ impl Readers {
     pub(super) fn start(
         path: PathBuf,
         count: u32,
-        grace: Duration,
+        options: &StoreOptions,
         shared: &Arc<Shared>,
     ) -> Result<Readers, StoreError> {
         let (questions, queue) = mpsc::channel(QUEUE);
+        let (lists, queue_of_lists) = mpsc::channel(QUEUE);
+        let count = count.max(1) as usize;
+        let watch = options.longest_read.map(|longest| Watch::start(longest, count)).transpose()?;
         let (alive, running) = mpsc::channel(1);
         let (phase, _) = watch::channel(Phase::Open);
-        let queue = Arc::new(Mutex::new(queue));
+        let (queue, queue_of_lists) = (Arc::new(Mutex::new(queue)), Arc::new(Mutex::new(queue_of_lists)));
         let interrupts = Interrupts::default();
-        for place in 0..count.max(1) as usize {
+        for place in 0..count {
+            let takes_lists = place != FOR_NODE || count == 1;
             lock(&interrupts).push(None);
             let reader = Reader {
                 place,
@@ -70,18 +88,25 @@ impl Readers {
                 path: path.clone(),
                 shared: Arc::clone(shared),
                 queue: Arc::clone(&queue),
+                lists: takes_lists.then(|| Arc::clone(&queue_of_lists)),
+                watch: watch.clone(),
                 phase: phase.subscribe(),
                 tx: None,
                 _alive: alive.clone(),
             };
             thread::spawn("store-reader", reader.serve())?;
         }
-        Ok(Readers { questions, phase, running: Arc::new(Mutex::new(running)), interrupts, grace })
+        let running = Arc::new(Mutex::new(running));
+        Ok(Readers { questions, lists, phase, running, interrupts, grace: options.reading_grace })
     }
 
     /// Hands a question in.
-    pub(super) async fn ask(&self, question: Box<dyn Job>) -> Result<(), StoreError> {
-        self.questions.send(question).await.map_err(|_| StoreError::Closed)
+    pub(super) async fn ask(&self, asker: Asker, question: Box<dyn Job>) -> Result<(), StoreError> {
+        let questions = match asker {
+            Asker::Node => &self.questions,
+            Asker::List => &self.lists,
+        };
+        questions.send(question).await.map_err(|_| StoreError::Closed)
     }
 
     /// Lets running questions finish within the grace, cuts the others, and waits until every connection is closed.
@@ -113,6 +138,10 @@ struct Reader {
     path: PathBuf,
     shared: Arc<Shared>,
     queue: Queue,
+    /// Questions of lists, if this thread takes any.
+    lists: Option<Queue>,
+    /// Ends what takes too long.
+    watch: Option<Watch>,
     phase: watch::Receiver<Phase>,
     /// `None` before the first question and after a failure that leaves the connection in doubt.
     tx: Option<Tx>,
@@ -131,11 +160,18 @@ impl Reader {
     }
 
     async fn next(&mut self) -> Option<Box<dyn Job>> {
-        let queue = Arc::clone(&self.queue);
+        let (queue, lists) = (Arc::clone(&self.queue), self.lists.clone());
+        let of_lists = async move {
+            match lists {
+                Some(lists) => lists.lock().await.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             _ = self.phase.wait_for(|phase| *phase >= Phase::Closing) => None,
             question = async move { queue.lock().await.recv().await } => question,
+            question = of_lists => question,
         }
     }
 
@@ -151,11 +187,14 @@ impl Reader {
                 none.insert(Tx::new(link, &self.shared.directories))
             }
         };
+        let handle = tx.link().interrupt_handle();
+        let watched = self.watch.as_ref().map(|watch| watch.over(self.place, handle));
         let outcome = tokio::select! {
             biased;
             outcome = question.run(tx, &self.shared.meter) => outcome,
             _ = self.phase.wait_for(|phase| *phase == Phase::Cut) => Err(StoreError::Closed),
         };
+        drop(watched);
         if tx.link().rollback().await.is_err() {
             self.tx = None;
         }

@@ -8,8 +8,10 @@ use tokio::time::Instant;
 
 use super::counters::Meter;
 use super::directory::Directories;
+use super::disk::Disk;
 use super::faults::Fault;
 use super::job::{Asking, Waiting, run_once};
+use super::reader::Asker;
 use super::target::{Readers, Target, begin_reading};
 use super::thread;
 use super::tx::Tx;
@@ -28,6 +30,7 @@ pub struct Store {
 /// What the writer and the readers share.
 pub(super) struct Shared {
     pub(super) meter: Meter,
+    pub(super) disk: Disk,
     pub(super) directories: Arc<Directories>,
     faults: Option<Arc<Faults>>,
     observer: Option<WorkObserver>,
@@ -51,12 +54,19 @@ impl Store {
         let (faults, observer) = (options.faults.clone(), options.observer.clone());
         let directories = Arc::new(Directories::new(matches!(opener, Opener::Node { .. })));
         let tx = Tx::new(link, &directories);
-        let shared = Arc::new(Shared { meter: Meter::default(), directories, faults, observer, synchronous });
+        let shared = Arc::new(Shared {
+            meter: Meter::default(),
+            disk: Disk::default(),
+            directories,
+            faults,
+            observer,
+            synchronous,
+        });
         let readers = target.readers(&options, &shared)?;
         let (writer, requests) = mpsc::channel(options.waiting_works.max(1));
         let longest_work = options.longest_work;
         let watch = match readers.engine() {
-            EngineKind::Sqlite => Some(Watch::start(longest_work)?),
+            EngineKind::Sqlite => Some(Watch::start(longest_work, 1)?),
             EngineKind::Postgres => None,
         };
         let task =
@@ -69,10 +79,14 @@ impl Store {
     }
 
     /// Opens the database of a URL to read only, beside a node that may be running: the tables stay as they are, and every write
-    /// is refused. Errors of the connection show at the first read.
+    /// is refused. Errors of the connection show at the first read. Reads take as long as they take: a command verifies a whole log on
+    /// one snapshot.
     pub fn open_to_read(url: &str, options: &StoreOptions) -> Result<Store, StoreError> {
+        let options = &StoreOptions { longest_read: None, ..options.clone() };
         let (meter, directories) = (Meter::default(), Arc::new(Directories::new(false)));
-        let shared = Arc::new(Shared { meter, directories, faults: None, observer: None, synchronous: String::new() });
+        let disk = Disk::default();
+        let shared =
+            Arc::new(Shared { meter, disk, directories, faults: None, observer: None, synchronous: String::new() });
         let readers = Target::parse(url)?.readers(options, &shared)?;
         let (writer, _) = mpsc::channel(1);
         Ok(Store { writer, readers, shared })
@@ -113,14 +127,36 @@ impl Store {
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
+        self.read_for(Asker::Node, name, work).await
+    }
+
+    /// Reads a list that somebody looks at, as [`Store::read`] does. However many such lists are read, one connection is left for the
+    /// node's own reads.
+    pub async fn read_list<T, W>(&self, name: &'static str, work: W) -> Result<T, StoreError>
+    where
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.read_for(Asker::List, name, work).await
+    }
+
+    async fn read_for<T, W>(&self, asker: Asker, name: &'static str, work: W) -> Result<T, StoreError>
+    where
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
         match &self.readers {
             Readers::Sqlite(readers) => {
                 let (caller, answer) = oneshot::channel();
                 let span = tracing::debug_span!("read", name);
-                readers.ask(Box::new(Asking { name, work: Some(work), result: None, caller, span })).await?;
+                readers.ask(asker, Box::new(Asking { name, work: Some(work), result: None, caller, span })).await?;
                 answer.await.map_err(|_| StoreError::Closed)?
             }
-            Readers::Postgres(pool, _) => {
+            Readers::Postgres(pool, lists, _) => {
+                let _permit = match asker {
+                    Asker::Node => None,
+                    Asker::List => Some(lists.acquire().await.map_err(|_| StoreError::Closed)?),
+                };
                 let mut tx = Tx::new(begin_reading(pool).await?, &self.shared.directories);
                 run_once(name, work, &mut tx, &self.shared.meter).await
             }
@@ -138,6 +174,11 @@ impl Store {
     /// Tells which database is behind the store.
     pub fn engine(&self) -> EngineKind {
         self.readers.engine()
+    }
+
+    /// Tells whether the disk of the database is full: the last write found no room. It holds until a write is committed.
+    pub fn is_disk_full(&self) -> bool {
+        self.shared.disk.is_full()
     }
 
     /// Reads the counters.

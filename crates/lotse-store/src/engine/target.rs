@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::SqlSafeStr;
 use sqlx::postgres::{PgConnectOptions, PgPool};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -28,8 +29,8 @@ pub(super) enum Target {
 #[derive(Clone)]
 pub(super) enum Readers {
     Sqlite(reader::Readers),
-    /// With how long its close waits for reads that run.
-    Postgres(PgPool, Duration),
+    /// With a permit for each connection that lists may use, and with how long its close waits for reads that run.
+    Postgres(PgPool, Arc<Semaphore>, Duration),
 }
 
 impl Target {
@@ -90,10 +91,13 @@ impl Target {
         Ok(match self {
             Target::Sqlite(path) => {
                 let count = options.readers.unwrap_or(SQLITE_READERS);
-                Readers::Sqlite(reader::Readers::start(path.clone(), count, options.reading_grace, shared)?)
+                Readers::Sqlite(reader::Readers::start(path.clone(), count, options, shared)?)
             }
             Target::Postgres(connect) => {
-                Readers::Postgres(postgres::readers(connect.as_ref().clone(), options), options.reading_grace)
+                let pool = postgres::readers(connect.as_ref().clone(), options);
+                let for_lists = pool.options().get_max_connections().saturating_sub(1).max(1);
+                let lists = Arc::new(Semaphore::new(for_lists as usize));
+                Readers::Postgres(pool, lists, options.reading_grace)
             }
         })
     }
@@ -117,7 +121,8 @@ impl Readers {
     pub(super) async fn close(&self) {
         match self {
             Readers::Sqlite(readers) => readers.close().await,
-            Readers::Postgres(pool, grace) => {
+            Readers::Postgres(pool, lists, grace) => {
+                lists.close();
                 if timeout(*grace, pool.close()).await.is_err() {
                     tracing::warn!("the database is closed while somebody reads: the server ends what is left");
                 }

@@ -32,21 +32,22 @@ impl Running {
     }
 }
 
-/// Looks after the works of one connection at a time.
+/// Looks after the works of some connections, each of which has a slot.
+#[derive(Clone)]
 pub(super) struct Watch {
-    running: Arc<Running>,
+    running: Arc<[Running]>,
     limit: Duration,
 }
 
 impl Watch {
     /// Starts the thread that looks; it ends soon after the watch is dropped.
-    pub(super) fn start(limit: Duration) -> Result<Watch, StoreError> {
-        let running = Arc::new(Running::default());
+    pub(super) fn start(limit: Duration, slots: usize) -> Result<Watch, StoreError> {
+        let running: Arc<[Running]> = (0..slots).map(|_| Running::default()).collect();
         let pause = (limit / LOOKS).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         let watched = Arc::downgrade(&running);
         thread::spawn("store-watch", async move {
             while let Some(running) = watched.upgrade() {
-                running.look();
+                running.iter().for_each(Running::look);
                 drop(running);
                 tokio::time::sleep(pause).await;
             }
@@ -54,18 +55,25 @@ impl Watch {
         Ok(Watch { running, limit })
     }
 
-    /// Looks after a work until what is returned is dropped. Its statements fail from the limit on.
-    pub(super) fn over(&self, handle: Option<InterruptHandle>) -> Watched {
-        *self.running.lock() = handle.map(|handle| (Instant::now() + self.limit, handle));
-        Watched(Arc::clone(&self.running))
+    /// Looks after a work in a slot until what is returned is dropped. Its statements fail from the limit on.
+    pub(super) fn over(&self, slot: usize, handle: Option<InterruptHandle>) -> Watched {
+        if let Some(running) = self.running.get(slot) {
+            *running.lock() = handle.map(|handle| (Instant::now() + self.limit, handle));
+        }
+        Watched { running: Arc::clone(&self.running), slot }
     }
 }
 
 /// A work that is looked after.
-pub(super) struct Watched(Arc<Running>);
+pub(super) struct Watched {
+    running: Arc<[Running]>,
+    slot: usize,
+}
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        *self.0.lock() = None;
+        if let Some(running) = self.running.get(self.slot) {
+            *running.lock() = None;
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Log entries. They are appended in the transaction of the state change that they tell; their order is their leaf index, taken
 //! from a counter in the same transaction.
 
+use std::ops::Range;
+
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::time::Timestamp;
 
@@ -140,26 +142,33 @@ impl Filter {
     }
 }
 
-/// Lists entries newest first, those before a leaf index only; `None` begins at the newest. Those about one record are found by
-/// what is known of it; any other filter reads the log until the page is full.
+/// Returns the leaf index that the next entry of a generation gets, as far as the stored ones tell.
+pub async fn end(tx: &mut Tx, generation: u32) -> Result<u64, StoreError> {
+    let sql = "SELECT leaf_index FROM log_entry WHERE generation = $1 ORDER BY leaf_index DESC LIMIT 1";
+    let newest = tx.fetch_optional(sql, [generation.into()]).await?;
+    newest.map_or(Ok(0), |row| Ok(row.get::<i64>(0)?.cast_unsigned().saturating_add(1)))
+}
+
+/// Lists entries newest first, those with a leaf index of the range only. Those about one record are found by what is known of it,
+/// whatever the range begins with; any other filter reads all of the range until the page is full.
 pub async fn list(
     tx: &mut Tx,
     generation: u32,
     filter: &Filter,
-    before: Option<u64>,
+    range: Range<u64>,
     limit: u32,
 ) -> Result<Vec<Leaf>, StoreError> {
     if let Some(record_id) = filter.record_id {
-        return about::list(tx, generation, record_id, filter, before, limit).await;
+        return about::list(tx, generation, record_id, filter, Some(range.end), limit).await;
     }
     let sql = "SELECT leaf_index, at, kind, direction, peer, decision, record_id, entry FROM log_entry
                WHERE generation = $1 AND leaf_index < $2 AND (kind = $3 OR $3 IS NULL) AND (peer = $4 OR $4 IS NULL)
                AND (decision = $5 OR $5 IS NULL) AND at >= $6 AND at < $7 AND (direction = $8 OR $8 IS NULL)
-               ORDER BY leaf_index DESC LIMIT $9";
+               AND leaf_index >= $10 ORDER BY leaf_index DESC LIMIT $9";
     let [kind, peer, decision, from, until, direction] = filter.values();
     let values = [
         generation.into(),
-        before.map_or(i64::MAX, place).into(),
+        place(range.end).into(),
         kind,
         peer,
         decision,
@@ -167,6 +176,7 @@ pub async fn list(
         until,
         direction,
         limit.min(MAX_PAGE).into(),
+        place(range.start).into(),
     ];
     tx.fetch(sql, values).await?.iter().map(leaf).collect()
 }

@@ -44,7 +44,9 @@ pub(super) async fn holding(site: &Site) -> anyhow::Result<Holding> {
     let keys = [NodeKeyFile::read(&config.files.node_keys(&site.folder))?.log.key.public()];
     let head = HeadStore::open(&config.files.head_store(&site.folder))?.load()?;
     let bytes = database_bytes(site)?;
-    let store = database::open_existing(&site.folder, &config, StoreOptions::default()).await?;
+    let store =
+        database::open_existing(&site.folder, &config, StoreOptions { longest_read: None, ..StoreOptions::default() })
+            .await?;
     let agency = site.agency.clone();
     let verify = store.read("verify", move |tx| {
         Box::pin(async move { verify_stored(tx, &agency, &keys, head.as_ref(), Writer::Stopped).await })

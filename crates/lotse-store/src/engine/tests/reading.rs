@@ -14,6 +14,8 @@ on_both_engines! {
     a_reader_cannot_write
     a_reader_that_is_dropped_holds_nothing_back
     a_store_is_closed_although_reads_do_not_end
+    a_read_that_takes_too_long_is_ended_and_its_connection_reads_on
+    lists_that_do_not_end_leave_a_connection_for_the_node
     a_row_of_another_shape_is_an_error
 }
 
@@ -100,4 +102,48 @@ async fn a_row_of_another_shape_is_an_error(database: Database) {
         })
     });
     check.await.expect("reads");
+}
+
+async fn a_read_that_takes_too_long_is_ended_and_its_connection_reads_on(database: Database) {
+    let longest_read = Some(Duration::from_millis(200));
+    let store = database.open_with(StoreOptions { longest_read, readers: Some(1), ..StoreOptions::default() }).await;
+    create_items(&store).await;
+    for _ in 0..2 {
+        let endless = endless(&store);
+        let read = store.read("endless", move |tx| Box::pin(async move { tx.fetch(endless, []).await.map(drop) }));
+        let ended = timeout(Duration::from_secs(20), read).await.expect("it is ended");
+        assert_eq!(ended, Err(StoreError::timeout()));
+        assert_eq!(numbers(&store).await, [0; 0]);
+    }
+}
+
+async fn lists_that_do_not_end_leave_a_connection_for_the_node(database: Database) {
+    let store = database.open_with(StoreOptions { readers: Some(2), ..StoreOptions::default() }).await;
+    create_items(&store).await;
+    let (began, mut begun) = tokio::sync::mpsc::channel(4);
+    let (end, ended) = tokio::sync::watch::channel(false);
+    let mut lists = Vec::new();
+    for _ in 0..4 {
+        let (began, mut ended, reader) = (began.clone(), ended.clone(), store.clone());
+        lists.push(tokio::spawn(async move {
+            let list = reader.read_list("list", move |tx| {
+                Box::pin(async move {
+                    read_numbers(tx).await?;
+                    began.send(()).await.expect("the test goes on");
+                    ended.wait_for(|ended| *ended).await.expect("the test goes on");
+                    Ok::<(), StoreError>(())
+                })
+            });
+            list.await.expect("reads");
+        }));
+    }
+    begun.recv().await.expect("a list is read");
+    for _ in 0..4 {
+        assert_eq!(timeout(Duration::from_secs(5), numbers(&store)).await.expect("the node reads"), [0; 0]);
+    }
+    assert!(begun.try_recv().is_err(), "one connection of two reads lists");
+    end.send_replace(true);
+    for list in lists {
+        list.await.expect("ends");
+    }
 }

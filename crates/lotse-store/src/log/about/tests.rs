@@ -51,7 +51,7 @@ async fn entries_about_a_record_are_found_around_the_times_that_its_rows_tell(da
                 for trail in trails(tx, &[id]).await? {
                     places_read.extend(places(tx, 1, &trail).await?);
                 }
-                Ok((places_read, log::list(tx, 1, &asked, None, 9).await?, nowhere))
+                Ok((places_read, log::list(tx, 1, &asked, 0..u64::MAX, 9).await?, nowhere))
             })
         });
         let (places, listed, nowhere) = found.await.unwrap();
@@ -129,7 +129,7 @@ async fn a_referral_leads_to_its_answers_and_to_the_receipt_for_its_batch(databa
         let filter = Filter { record_id: Some(id(about)), kind, ..Filter::default() };
         let list = store.read("test", move |tx| {
             let filter = filter.clone();
-            Box::pin(async move { log::list(tx, 1, &filter, before, limit).await })
+            Box::pin(async move { log::list(tx, 1, &filter, 0..before.unwrap_or(u64::MAX), limit).await })
         });
         list.await.unwrap().iter().map(|leaf| leaf.index).collect::<Vec<_>>()
     };
