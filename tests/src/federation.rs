@@ -11,7 +11,7 @@ use lotse_core::agreement::Party;
 use lotse_core::agreement::text::template;
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::random::Random;
-use lotse_core::time::Clock;
+use lotse_core::time::{Calendar, Clock};
 use lotse_node::ambient::{SystemClock, SystemRandom};
 use lotse_node::commands::cert::issue;
 use lotse_node::commands::init::{InitOptions, init};
@@ -109,7 +109,7 @@ impl Federation {
     pub fn agreement_text(&self, id: Id) -> Result<String> {
         let parties = self.agencies.iter().map(Agency::party).collect::<Result<Vec<_>>>()?;
         let first = self.agencies.first().context("no agency")?;
-        Ok(template(id, first.clock.now().date(), &parties))
+        Ok(template(id, Calendar::Germany.day_of(first.clock.now()), &parties))
     }
 
     /// Finds an agency.

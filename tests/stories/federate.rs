@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use lotse_core::agency::AgencyKind;
+use lotse_core::time::Calendar;
 use lotse_node::ambient::SystemClock;
 use lotse_proto::admin::v1::{AgreementState, GetOwnCardRequest};
 use lotse_tests::federation::{Agency, Federation, eventually};
@@ -49,8 +50,9 @@ async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() 
     let text = jobcenter.folder.path().join("agreement.toml").display().to_string();
     let card = employment.folder.path().join("for-others.card").display().to_string();
     let party = format!("{card}=employment_agency");
-    let today = jobcenter.clock.now().date().to_string();
-    let german = jobcenter.clock.now().date().strftime("%d.%m.%Y").to_string();
+    let today = Calendar::Germany.day_of(jobcenter.clock.now());
+    let german = today.strftime("%d.%m.%Y").to_string();
+    let today = today.to_string();
     let new = ["agreement", "new", "--party", &party, "--out", &text, "--from"];
     jobcenter.command(&[&new[..], &[german.as_str()]].concat()).await?;
     assert!(fs::read_to_string(&text)?.contains(&today));

@@ -10,7 +10,7 @@ use crate::category::Categories;
 use crate::feedback::FeedbackLevels;
 use crate::id::{AgencyId, Digest, Id};
 use crate::purpose::{Purpose, RecordKind};
-use crate::time::{DAY, Date, Timestamp};
+use crate::time::{Calendar, DAY, Date, Timestamp};
 
 pub mod check;
 pub mod show;
@@ -148,9 +148,29 @@ pub struct DatedText {
 }
 
 impl Agreement {
-    /// Finds a party.
+    /// Returns the calendar of its days: the one that its text names, which its sealed first moment shows.
+    pub fn calendar(&self) -> Calendar {
+        Calendar::beginning_at(self.valid_from)
+    }
+
+    /// Returns the first day on which it is in force.
+    pub fn first_day(&self) -> Date {
+        self.calendar().day_of(self.valid_from)
+    }
+
+    /// Returns the last day on which it is in force.
+    pub fn last_day(&self) -> Date {
+        self.calendar().day_of(self.valid_until.minus(Duration::from_micros(1)))
+    }
+
+    /// Finds a party, ended or not. A decision asks [`Agreement::active_party`].
     pub fn party(&self, agency: &AgencyId) -> Option<&Party> {
         self.parties.iter().find(|party| party.agency == *agency)
+    }
+
+    /// Finds a party that has not ended at a time: only such a party sends and receives.
+    pub fn active_party(&self, agency: &AgencyId, at: Timestamp) -> Option<&Party> {
+        self.party(agency).filter(|party| party.ended_on.is_none_or(|day| at < self.calendar().end_of(day)))
     }
 
     /// Finds a clause.
@@ -298,5 +318,45 @@ pub(crate) mod tests {
         assert!(in_force(&all, at(-1)).is_empty());
         assert_eq!(in_force(&all, at(0)).len(), 1);
         assert!(in_force(&all, at(365)).is_empty());
+    }
+}
+
+    #[test]
+    fn a_day_before_another_lies_before_it() {
+        assert_eq!(at(-2).to_string(), "2025-12-30T00:00:00Z");
+        assert_eq!(at(1).since(at(-1)), DAY * 2);
+    }
+
+    #[test]
+    fn a_party_is_active_until_the_end_of_its_last_day_in_the_calendar_of_the_agreement() {
+        let last_day = Some("2026-06-30".parse().unwrap());
+        let jobcenter = agency("jc.example");
+        let german = Agreement { valid_from: "2025-12-31T23:00:00Z".parse().unwrap(), ..agreement(1, 1) };
+        for (mut agreement, last, after) in [
+            (agreement(1, 1), "2026-06-30T23:59:59Z", "2026-07-01T00:00:00Z"),
+            (german, "2026-06-30T21:59:59Z", "2026-06-30T22:00:00Z"),
+        ] {
+            agreement.parties[0].ended_on = last_day;
+            let is_active = |at: &str| agreement.active_party(&jobcenter, at.parse().unwrap()).is_some();
+            assert_eq!((is_active(last), is_active(after)), (true, false));
+            assert!(
+                agreement.party(&jobcenter).is_some()
+                    && agreement.active_party(&agency("aa.example"), at(300)).is_some()
+            );
+        }
+    }
+
+    #[test]
+    fn the_days_of_an_agreement_are_those_of_the_zone_in_which_it_begins() {
+        let of = |from: &str, until: &str| {
+            let (valid_from, valid_until) = (from.parse().unwrap(), until.parse().unwrap());
+            let agreement = Agreement { valid_from, valid_until, ..agreement(1, 1) };
+            (agreement.calendar(), agreement.first_day().to_string(), agreement.last_day().to_string())
+        };
+        let days = ("2026-07-01".to_string(), "2026-12-31".to_string());
+        let utc = of("2026-07-01T00:00:00Z", "2027-01-01T00:00:00Z");
+        let german = of("2026-06-30T22:00:00Z", "2026-12-31T23:00:00Z");
+        assert_eq!(utc, (Calendar::Utc, days.0.clone(), days.1.clone()));
+        assert_eq!(german, (Calendar::Germany, days.0, days.1));
     }
 }

@@ -1,9 +1,12 @@
 //! Time: UTC microseconds, calendar days, and where "now" comes from.
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 pub use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +23,54 @@ pub const ENDS_SOON: Duration = DAY.saturating_mul(30);
 
 /// How far the validity of a card, certificate or revocation list begins before it is made, for clocks that lag.
 pub const BACKDATED: Duration = Duration::from_secs(5 * 60);
+
+/// Legal time in Germany (CET and CEST; in these months since 1996) as a POSIX text: no time zone database is needed.
+const GERMAN_TIME: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+
+static GERMAN_ZONE: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::posix(GERMAN_TIME).unwrap_or(TimeZone::UTC));
+
+/// The time zone in which a calendar day begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Calendar {
+    /// Coordinated universal time.
+    #[serde(rename = "UTC")]
+    Utc,
+    /// Legal time in Germany.
+    #[serde(rename = "Europe/Berlin")]
+    Germany,
+}
+
+impl Calendar {
+    /// Returns the calendar in which a moment begins a day; no midnight in Germany is one in UTC, and any other moment is UTC's.
+    pub fn beginning_at(moment: Timestamp) -> Calendar {
+        let begins_here = Calendar::Germany.beginning_of(Calendar::Germany.day_of(moment)) == moment;
+        if begins_here { Calendar::Germany } else { Calendar::Utc }
+    }
+
+    /// Returns the time zone.
+    pub fn zone(self) -> TimeZone {
+        match self {
+            Calendar::Utc => TimeZone::UTC,
+            Calendar::Germany => GERMAN_ZONE.clone(),
+        }
+    }
+
+    /// Returns the day on which a moment falls.
+    pub fn day_of(self, at: Timestamp) -> Date {
+        at.jiff().to_zoned(self.zone()).date()
+    }
+
+    /// Returns the first moment of a day.
+    pub fn beginning_of(self, day: Date) -> Timestamp {
+        let seconds = day.to_zoned(self.zone()).map(|zoned| zoned.timestamp().as_second());
+        Timestamp(seconds.unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND))
+    }
+
+    /// Returns the first moment after a day.
+    pub fn end_of(self, day: Date) -> Timestamp {
+        day.tomorrow().map_or(Timestamp(i64::MAX), |next| self.beginning_of(next))
+    }
+}
 
 impl Timestamp {
     /// Takes microseconds since 1970, UTC.
@@ -49,13 +100,12 @@ impl Timestamp {
 
     /// Returns midnight UTC at the beginning of a day.
     pub fn from_date(day: Date) -> Timestamp {
-        let seconds = day.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp().as_second());
-        Timestamp(seconds.unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND))
+        Calendar::Utc.beginning_of(day)
     }
 
     /// Returns the calendar day in UTC.
     pub fn date(self) -> Date {
-        self.jiff().to_zoned(jiff::tz::TimeZone::UTC).date()
+        Calendar::Utc.day_of(self)
     }
 
     fn jiff(self) -> jiff::Timestamp {
@@ -125,5 +175,22 @@ mod tests {
         assert_eq!(at.to_string().parse::<Timestamp>().unwrap(), at);
         assert_eq!(Timestamp::from_date(at.date()).date(), at.date());
         assert!(Timestamp::from_date(at.date()) <= at);
+    }
+
+    #[test]
+    fn a_german_day_begins_at_midnight_in_germany_summer_and_winter() {
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        for (german, begins, ends) in [
+            ("2026-01-15", "2026-01-14T23:00:00Z", "2026-01-15T23:00:00Z"),
+            ("2026-07-15", "2026-07-14T22:00:00Z", "2026-07-15T22:00:00Z"),
+            ("2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+            ("2026-10-25", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+        ] {
+            let (first, after) = (Calendar::Germany.beginning_of(day(german)), Calendar::Germany.end_of(day(german)));
+            assert_eq!((first.to_string(), after.to_string()), (begins.to_string(), ends.to_string()));
+            let last = after.minus(Duration::from_micros(1));
+            assert_eq!([first, last].map(|at| Calendar::Germany.day_of(at)), [day(german); 2]);
+            assert_ne!(Calendar::Utc.day_of(first), day(german));
+        }
     }
 }

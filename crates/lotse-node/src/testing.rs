@@ -14,7 +14,7 @@ use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::key::SigningKey;
 use lotse_core::random::Random;
 use lotse_core::seal::{DocumentType, Seal};
-use lotse_core::time::{Clock, DAY, Timestamp};
+use lotse_core::time::{Calendar, Clock, DAY, Timestamp};
 use lotse_store::testing::Database;
 use lotse_store::vault::Vault;
 use lotse_store::{Faults, Store, StoreOptions};
@@ -293,7 +293,7 @@ pub(crate) async fn introduce(nodes: &[&TestNode]) {
 
 /// Text of an agreement between nodes, with the clauses of the template; begins `days` after the clock's present day.
 pub(crate) fn agreement_text(id: Id, days: i8, nodes: &[&TestNode]) -> String {
-    let first_day = nodes[0].clock.now().date().saturating_add(jiff::Span::new().days(days));
+    let first_day = Calendar::Germany.day_of(nodes[0].clock.now()).saturating_add(jiff::Span::new().days(days));
     let parties: Vec<Party> = nodes.iter().map(|node| node.party()).collect();
     template(id, first_day, &parties)
 }

@@ -107,7 +107,7 @@ fn of_party(agreement: &Agreement, party: &Party) -> Vec<Concern> {
     if party.supervisory_authority.trim().is_empty() {
         concerns.push(Concern::NoSupervisoryAuthority);
     }
-    if party.ended_on.is_some_and(|day| day < agreement.valid_from.date()) {
+    if party.ended_on.is_some_and(|day| day < agreement.first_day()) {
         concerns.push(Concern::PartyEnded);
     }
     if party.succeeded_by.as_ref().is_some_and(|successor| agreement.party(successor).is_none()) {
@@ -209,7 +209,7 @@ fn times(agreement: &Agreement, clause: &Clause, concerns: &mut Vec<Concern>) {
     if clause.register_retention_days < clause.retention_days {
         concerns.push(Concern::RegisterEndsBeforeLease);
     }
-    let begins = agreement.valid_from.date();
+    let begins = agreement.first_day();
     if clause.usual_basis.is_empty() {
         concerns.push(Concern::NoUsualBasis);
     } else if clause.usual_basis.iter().all(|basis| basis.valid_until.is_some_and(|last| last < begins)) {

@@ -5,7 +5,7 @@ use super::{Agreement, Clause, ConsentRequirement, OnEnd, Party, check};
 use crate::agency::AgencyKind;
 use crate::category::Categories;
 use crate::purpose::RecordKind;
-use crate::time::{Date, Timestamp};
+use crate::time::Date;
 
 /// Writes an agreement in plain sentences: who may send what to whom, for which purpose, on which consent, how long it
 /// is held, what is reported back, and what happens at the end. Every party and every clause is there.
@@ -29,16 +29,16 @@ impl Page<'_> {
 
     fn head(&self) -> String {
         let Agreement { title, version, id, minimum_schema_level: level, .. } = self.agreement;
-        let (first, last) =
-            (self.day(self.agreement.valid_from.date()), self.day(last_day(self.agreement.valid_until)));
+        let (first, last) = (self.day(self.agreement.first_day()), self.day(self.agreement.last_day()));
+        let zone = self.agreement.calendar().term(self.language);
         self.say(
             format!(
                 "Kooperationsvereinbarung „{title}“\nFassung {version}, Kennung {id}\n\nSie gilt vom {first} bis \
-                 einschließlich {last} (Weltzeit UTC) und setzt Schemastufe {level} voraus.\n"
+                 einschließlich {last} ({zone}) und setzt Schemastufe {level} voraus.\n"
             ),
             format!(
                 "Cooperation agreement \"{title}\"\nVersion {version}, identifier {id}\n\nIt is in force from {first} \
-                 until the end of {last} (UTC) and needs schema level {level}.\n"
+                 until the end of {last} ({zone}) and needs schema level {level}.\n"
             ),
         )
     }
@@ -79,7 +79,10 @@ impl Page<'_> {
         );
         if let Some(day) = party.ended_on {
             let day = self.day(day);
-            text += &self.say(format!("  Die Stelle endet am {day}"), format!("  The agency ends on {day}"));
+            text += &self.say(
+                format!("  Die Stelle endet mit Ablauf des {day}; danach sendet und empfängt sie nichts"),
+                format!("  The agency ends with {day}; after it it neither sends nor receives"),
+            );
             if let Some(next) = &party.succeeded_by {
                 text += &self.say(format!("; ihr folgt {next}"), format!("; it is succeeded by {next}"));
             }
@@ -197,7 +200,7 @@ impl Page<'_> {
     }
 
     fn end(&self) -> String {
-        let last = self.day(last_day(self.agreement.valid_until));
+        let last = self.day(self.agreement.last_day());
         let copies = match self.agreement.on_end {
             OnEnd::Purge => self.say(
                 "Kopien, die dann noch gehalten werden, löscht jede Stelle bei sich.",
@@ -227,11 +230,6 @@ impl Page<'_> {
     fn day(&self, day: Date) -> String {
         self.say(format!("{:02}.{:02}.{:04}", day.day(), day.month(), day.year()), day.to_string())
     }
-}
-
-/// Returns the last day on which an agreement is in force.
-fn last_day(valid_until: Timestamp) -> Date {
-    valid_until.minus(std::time::Duration::from_micros(1)).date()
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! An agreement as TOML: what people write, lawyers read and [`parse`] turns into terms.
 //!
-//! Days are calendar days in UTC. `valid_from` is the first day; `valid_until` is the last one, included, as a contract
-//! says it. A text is read completely before anything is refused: the author gets every finding with its line at once.
+//! `time_zone` says where days begin and end: `Europe/Berlin`, which the template writes, or `UTC`, which a text without the key
+//! means. `valid_from` is the first day; `valid_until` is the last one, included, as a contract says it. A text is read completely before anything is refused: the author gets every finding with its line at once.
 
 use toml::de::DeTable;
 
 use super::{Agreement, OnEnd};
 use crate::id::{Digest, Id};
-use crate::time::{Date, Timestamp};
+use crate::time::{Calendar, Timestamp};
 
 mod clause;
 mod party;
@@ -40,8 +40,18 @@ pub const LEGAL_CHARACTERS: usize = 2000;
 /// How many findings are listed at most.
 pub const FINDINGS: usize = 100;
 
-const KEYS: &[&str] =
-    &["id", "version", "title", "valid_from", "valid_until", "minimum_schema_level", "on_end", "parties", "clauses"];
+const KEYS: &[&str] = &[
+    "id",
+    "version",
+    "title",
+    "valid_from",
+    "valid_until",
+    "time_zone",
+    "minimum_schema_level",
+    "on_end",
+    "parties",
+    "clauses",
+];
 
 /// One thing that is wrong with a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,22 +136,21 @@ fn terms(top: &Section<'_>, source: &str) -> Option<Agreement> {
     })
 }
 
-/// Reads the first and the last day.
+/// Reads the first and the last day, in the calendar that the text names.
 fn term(top: &Section<'_>) -> Option<(Timestamp, Timestamp)> {
     let first = top.need("valid_from").and_then(|field| field.day());
     let last_field = top.need("valid_until");
     let last = last_field.as_ref().and_then(|field| field.day());
-    let (first, last) = (first?, last?);
+    let calendar = match top.find("time_zone") {
+        Some(field) => field.word::<Calendar>(),
+        None => Some(Calendar::Utc),
+    };
+    let (first, last, calendar) = (first?, last?, calendar?);
     if last < first {
         last_field?.refuse(format!("the last day {last} lies before the first day {first}: correct one of them"));
         return None;
     }
-    Some((Timestamp::from_date(first), end_of(last)))
-}
-
-/// Returns the first moment after a day.
-fn end_of(day: Date) -> Timestamp {
-    Timestamp::from_date(day).plus(crate::time::DAY)
+    Some((calendar.beginning_of(first), calendar.end_of(last)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::agency::AgencyKind;
 use crate::category::Category;
 use crate::feedback::FeedbackLevel;
 use crate::purpose::{Purpose, RecordKind};
+use crate::time::Calendar;
 
 /// A language in which Lotse speaks to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,15 @@ pub trait Term: Copy {
     /// Returns the name in a language.
     fn term(self, language: Language) -> &'static str {
         language.choose(self.both())
+    }
+}
+
+impl Term for Calendar {
+    fn both(self) -> (&'static str, &'static str) {
+        match self {
+            Calendar::Utc => ("Weltzeit UTC", "UTC"),
+            Calendar::Germany => ("deutsche Zeit", "German time"),
+        }
     }
 }
 

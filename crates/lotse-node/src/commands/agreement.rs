@@ -15,7 +15,9 @@ use clap::Subcommand;
 use clap::ValueEnum;
 use lotse_core::agreement::Agreement as Terms;
 use lotse_core::agreement::text::{self, Draft};
+use lotse_core::agreement::words::{self, Term as _};
 use lotse_core::id::Id;
+use lotse_core::time::Calendar;
 use lotse_proto::admin::v1::{AgreementState, AgreementSummary, GetAgreementResponse};
 
 use super::{Context, FolderArgument};
@@ -101,15 +103,15 @@ fn sealed_text(answer: &GetAgreementResponse) -> anyhow::Result<Terms> {
 
 /// Describes where an agreement stands.
 fn description(agreement: &AgreementSummary) -> String {
-    let day = |at: &Option<pbjson_types::Timestamp>| {
-        at.as_ref().and_then(wire::time::parse).map_or("unknown".to_string(), |at| at.date().to_string())
-    };
+    let moment = |at: &Option<pbjson_types::Timestamp>| at.as_ref().and_then(wire::time::parse);
+    let calendar = moment(&agreement.valid_from).map_or(Calendar::Utc, Calendar::beginning_at);
+    let day = |at| moment(at).map_or("unknown".to_string(), |at| calendar.day_of(at).to_string());
     let names = |names: &[String]| if names.is_empty() { "nobody".to_string() } else { names.join(", ") };
     format!(
         "{title}
   agreement  {id}, version {version}
   state      {state}
-  term       {from} until before {until}
+  term       {from} until before {until} ({zone})
   sealed by  {sealed}
   missing    {missing}
   digest     {digest}",
@@ -119,6 +121,7 @@ fn description(agreement: &AgreementSummary) -> String {
         state = state(agreement.state()),
         from = day(&agreement.valid_from),
         until = day(&agreement.valid_until),
+        zone = calendar.term(words::Language::English),
         sealed = names(&agreement.sealed_by),
         missing = names(&agreement.missing),
         digest = agreement.digest,

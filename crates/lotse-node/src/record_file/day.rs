@@ -3,16 +3,12 @@
 use std::ops::RangeInclusive;
 
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::TimeZone;
 use lotse_core::agreement::words::Language;
-use lotse_core::time::Timestamp;
+use lotse_core::time::{Calendar, Timestamp};
 
 use super::word::fold;
 use crate::wire::partial_date::PartialDate;
 use crate::wording::Wording;
-
-/// Time in Germany (CET, CEST since 1996) as a POSIX text: no time zone database is needed.
-const GERMANY: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 
 /// The year that stands for "no end".
 const NO_END_YEAR: i16 = 9999;
@@ -69,8 +65,8 @@ pub fn german_day(text: &str) -> String {
 
 /// Writes a time of proto JSON as people in Germany do, in German time; what is no time stays as it is.
 pub fn german_time(text: &str) -> String {
-    let at = text.parse::<jiff::Timestamp>().ok().zip(TimeZone::posix(GERMANY).ok());
-    at.map_or_else(|| text.to_string(), |(at, germany)| at.to_zoned(germany).strftime("%d.%m.%Y %H:%M").to_string())
+    let at = text.parse::<jiff::Timestamp>().map(|at| at.to_zoned(Calendar::Germany.zone()));
+    at.map_or_else(|_| text.to_string(), |at| at.strftime("%d.%m.%Y %H:%M").to_string())
 }
 
 fn part_of_day(text: &str) -> Option<PartialDate> {
@@ -150,8 +146,7 @@ fn read_time(text: &str, days_later: i32) -> Result<String, Wording> {
         }
         (None, None) => return text.parse::<Timestamp>().map(|at| at.to_string()).map_err(|_| wrong_time(text)),
     };
-    let germany = TimeZone::posix(GERMANY).ok();
-    let at = local.zip(germany).and_then(|(local, germany)| local.to_zoned(germany).ok());
+    let at = local.and_then(|local| local.to_zoned(Calendar::Germany.zone()).ok());
     at.map(|at| at.timestamp().to_string()).ok_or_else(|| wrong_time(text))
 }
 

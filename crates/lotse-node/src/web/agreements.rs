@@ -1,8 +1,7 @@
 //! The agreements, every version with its state, term and seals.
 
-use std::time::Duration;
-
 use axum::response::Response;
+use lotse_core::agreement::words::Term as _;
 use maud::{Markup, html};
 
 use super::foreign::foreign;
@@ -66,10 +65,10 @@ fn row(visit: &Visit, listed: &ListedAgreement) -> Markup {
 
 /// Says on which days a version is in force, the first and the last.
 pub(super) fn term(visit: &Visit, listed: &ListedAgreement) -> Markup {
-    let language = visit.reader.language;
-    let last = listed.agreement.valid_until.minus(Duration::from_micros(1));
+    let (language, agreement) = (visit.reader.language, &listed.agreement);
+    let [first, last] = [agreement.first_day(), agreement.last_day()].map(|day| moment::date(day, language));
     html! {
-        (moment::day(listed.agreement.valid_from, language)) (visit.say(" bis ", " to ")) (moment::day(last, language))
+        (first) (visit.say(" bis ", " to ")) (last) " (" (agreement.calendar().term(language)) ")"
     }
 }
 

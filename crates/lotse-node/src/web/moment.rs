@@ -2,13 +2,12 @@
 
 use jiff::tz::TimeZone;
 use lotse_core::agreement::words::Language;
-use lotse_core::time::Timestamp;
+use lotse_core::time::{Calendar, Date, Timestamp};
 use maud::{Markup, html};
 
 /// Central European time and summer time: from the last Sunday in March to the last Sunday in October, 1:00 UTC both
 /// (Directive 2000/84/EC; in Germany since 1980, in these months since 1996). The names are those of the language.
 const GERMAN_RULE: &str = "MEZ-1MESZ,M3.5.0,M10.5.0/3";
-const ENGLISH_RULE: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 
 /// Shows a moment in UTC and in German time.
 pub(super) fn both(at: Timestamp, language: Language) -> Markup {
@@ -33,6 +32,11 @@ pub(super) fn day(at: Timestamp, language: Language) -> String {
     written(at, language.choose(("%d.%m.%Y", "%Y-%m-%d")), &TimeZone::UTC)
 }
 
+/// Shows a day.
+pub(super) fn date(day: Date, language: Language) -> String {
+    day.strftime(language.choose(("%d.%m.%Y", "%Y-%m-%d"))).to_string()
+}
+
 /// Reads what a field of type `datetime-local` sends; it is taken as UTC. A day alone is its beginning.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let full = match text.len() {
@@ -44,7 +48,10 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
 }
 
 fn local(language: Language) -> TimeZone {
-    TimeZone::posix(language.choose((GERMAN_RULE, ENGLISH_RULE))).unwrap_or(TimeZone::UTC)
+    match language {
+        Language::German => TimeZone::posix(GERMAN_RULE).unwrap_or(TimeZone::UTC),
+        Language::English => Calendar::Germany.zone(),
+    }
 }
 
 fn written(at: Timestamp, form: &str, zone: &TimeZone) -> String {

@@ -7,7 +7,7 @@ use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
 use lotse_core::purpose::Purpose;
 use lotse_core::reason::Reason;
-use lotse_core::time::Timestamp;
+use lotse_core::time::{Calendar, Timestamp};
 use lotse_proto::exchange::v1 as proto;
 use lotse_proto::exchange::v1::envelope::Body as ProtoBody;
 use lotse_proto::schema::{self, MessageType};
@@ -92,7 +92,7 @@ pub struct Excerpt {
     pub subject_ref: Id,
     /// Categories.
     pub categories: Categories,
-    /// When it was given; the day travels.
+    /// When it was given; the day in Germany travels.
     pub given_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
@@ -161,7 +161,7 @@ fn encode_basis(basis: &Basis) -> proto::ConsentBasis {
             consent_ref: basis.consent_ref.to_vec(),
             subject_ref: excerpt.subject_ref.to_vec(),
             categories: category::numbers(excerpt.categories),
-            given_on: excerpt.given_at.date().to_string(),
+            given_on: Calendar::Germany.day_of(excerpt.given_at).to_string(),
             expires_at_us: excerpt.expires_at.micros(),
             form: excerpt.form.number(),
             feedback_level: excerpt.feedback.number(),
@@ -328,7 +328,7 @@ fn parse_excerpt(excerpt: &proto::Excerpt) -> Option<Excerpt> {
     Some(Excerpt {
         subject_ref: Id::from_slice(&excerpt.subject_ref).ok()?,
         categories: category::set(&excerpt.categories)?,
-        given_at: Timestamp::from_date(crate::wire::time::parse_date(&excerpt.given_on)?),
+        given_at: Calendar::Germany.beginning_of(crate::wire::time::parse_date(&excerpt.given_on)?),
         expires_at: Timestamp::from_micros(excerpt.expires_at_us),
         form,
         feedback: FeedbackLevel::from_number(excerpt.feedback_level)?,

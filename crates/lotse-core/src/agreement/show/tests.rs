@@ -32,7 +32,7 @@ fn every_party_and_clause_is_shown() {
 fn a_german_reader_finds_the_essential_sentences() {
     let text = shown(German);
     for sentence in [
-        "Sie gilt vom 01.12.2026 bis einschließlich 30.11.2028 (Weltzeit UTC)",
+        "Sie gilt vom 01.12.2026 bis einschließlich 30.11.2028 (deutsche Zeit)",
         "- Jobcenter \"Hanau\" (jc-hanau.hessen.example): Jobcenter (gemeinsame Einrichtung); zuständig für 06415;",
         "  Empfangen dürfen: Ausländerbehörde [Ausländerbehörde Hanau].",
         "  Gegenstand: Überleitung einer Person. Zweck: erste Orientierung und Weg zur zuständigen Stelle.",
@@ -58,7 +58,7 @@ fn a_german_reader_finds_the_essential_sentences() {
 fn an_english_reader_finds_the_essential_sentences() {
     let text = shown(English);
     for sentence in [
-        "It is in force from 2026-12-01 until the end of 2028-11-30 (UTC)",
+        "It is in force from 2026-12-01 until the end of 2028-11-30 (German time)",
         "  These may receive: immigration office [Ausländerbehörde Hanau].",
         "  Subject: referral of a person. Purpose: placement into work.",
         "Special categories: disability status, health restrictions.",
@@ -81,7 +81,9 @@ fn what_differs_from_the_template_is_shown_too() {
         "name = \"Jugendamt Hanau\"\nended_on = 2027-06-30\nsucceeded_by = \"ja-mkk.example\"",
     );
     let german = show(parse(&text).unwrap().terms(), German);
-    assert!(german.contains("Die Stelle endet am 30.06.2027; ihr folgt ja-mkk.example."));
+    assert!(german.contains(
+        "Die Stelle endet mit Ablauf des 30.06.2027; danach sendet und empfängt sie nichts; ihr folgt ja-mkk.example."
+    ));
     assert!(german.contains("Kopien bleiben bis zu ihrer Frist; dann löscht sie jede Stelle bei sich."));
     assert!(german.contains("endet die Einwilligung früher, dann bis dahin"));
 }

@@ -74,8 +74,8 @@ fn the_template_reads_back_as_it_was_asked_for() {
     let draft = parse(&sample()).unwrap();
     let terms = draft.terms();
     assert_eq!(terms.parties, parties());
-    assert_eq!(terms.valid_from.to_string(), "2026-12-01T00:00:00Z");
-    assert_eq!(terms.valid_until.to_string(), "2028-12-01T00:00:00Z");
+    assert_eq!(terms.valid_from.to_string(), "2026-11-30T23:00:00Z");
+    assert_eq!(terms.valid_until.to_string(), "2028-11-30T23:00:00Z");
     assert_eq!((terms.version, terms.on_end, terms.clauses.len()), (1, OnEnd::Purge, 6));
 }
 
@@ -116,6 +116,25 @@ fn a_term_begins_with_its_first_day_and_includes_its_last() {
     assert!(!terms.covers("2027-12-01T00:00:00Z".parse().unwrap()));
     assert_eq!(terms.minimum_schema_level, 1);
     assert!(terms.valid_until > terms.valid_from.plus(CHANGE_NOTICE));
+}
+
+#[test]
+fn days_are_those_of_the_zone_that_a_text_names_and_of_utc_where_it_names_none() {
+    let term = |zone: &str| {
+        let draft =
+            parse(&SMALL.replace("valid_until = 2027-11-30", &format!("valid_until = 2027-07-31{zone}"))).unwrap();
+        let terms = draft.terms();
+        assert_eq!(
+            (terms.first_day().to_string(), terms.last_day().to_string()),
+            ("2026-12-01".into(), "2027-07-31".into())
+        );
+        [terms.valid_from.to_string(), terms.valid_until.to_string()]
+    };
+    assert_eq!(term("\ntime_zone = \"Europe/Berlin\""), ["2026-11-30T23:00:00Z", "2027-07-31T22:00:00Z"]);
+    let utc = ["2026-12-01T00:00:00Z", "2027-08-01T00:00:00Z"];
+    assert_eq!([term("\ntime_zone = \"UTC\""), term("")], [utc; 2], "what was sealed without a zone keeps its meaning");
+    let other = findings("version = 1", "version = 1\ntime_zone = \"Europe/Vienna\"");
+    assert!(other[0].starts_with("line 3: time_zone: unknown word `Europe/Vienna`, expected"), "{other:?}");
 }
 
 #[test]

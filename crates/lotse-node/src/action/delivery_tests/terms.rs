@@ -4,6 +4,8 @@ use lotse_core::delivery::DeliveryState;
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::DAY;
+use lotse_proto::exchange::v1 as proto;
+use prost::Message as _;
 
 use super::pair::Pair;
 use crate::action::claim::claim_due;
@@ -12,6 +14,7 @@ use crate::action::expire_consents::expire_consents;
 use crate::action::preview_referral::preview_referral;
 use crate::action::submit_referrals::Timing;
 use crate::entry::EntryKind;
+use crate::wire;
 use crate::wire::referral::Handover;
 
 #[tokio::test]
@@ -32,6 +35,20 @@ async fn what_is_handed_over_after_its_time_never_leaves() {
     pair.clock.turn(DAY);
     let again = pair.submit(&[last], Timing::AtOnce).await;
     assert!(again.results[0].clone().unwrap().repeated, "what was accepted in time is told as it stands");
+}
+
+#[tokio::test]
+async fn the_day_of_a_consent_that_reaches_the_recipient_is_the_german_one() {
+    let pair = Pair::new().await;
+    for (given_at, day) in [("2026-06-30T22:00:00Z", "2026-07-01"), ("2026-01-14T22:59:59Z", "2026-01-14")] {
+        let given = wire::time::message(given_at.parse().unwrap());
+        pair.consent_with(day, |consent| consent.given_at = Some(given)).await;
+        let outcome = pair.submit(&[pair.handover(day, day)], Timing::AtOnce).await;
+        let envelope = &outcome.shipment.unwrap().envelopes[0];
+        let envelope = proto::Envelope::decode(envelope.clone()).unwrap();
+        let Some(proto::envelope::Basis::Consent(basis)) = envelope.basis else { panic!("no consent") };
+        assert_eq!(basis.excerpt.unwrap().given_on, day, "given at {given_at}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! What somebody who records a consent should be told although it is in order: as things stand it covers nothing, or not what was
 //! meant.
 
+use std::time::Duration;
+
 use lotse_core::reason::Reason;
-use lotse_core::time::{DAY, Timestamp};
+use lotse_core::time::{Calendar, DAY, Timestamp};
 
 use crate::failure::Cause;
 use crate::federation::Federation;
@@ -17,7 +19,7 @@ pub fn hints(consent: &RecordableConsent, federation: &Federation, now: Timestam
     let mut hints = Vec::new();
     let days = consent.expires_at.since(consent.given_at).as_secs() / DAY.as_secs();
     if consent.expires_at <= now {
-        let day = consent.expires_at.date();
+        let day = Calendar::Germany.day_of(consent.expires_at.minus(Duration::from_micros(1)));
         let german = format!("ihre Zeit endete am {day}: unter ihr wird nichts übermittelt");
         let english = format!("its term ended on {day}: nothing is released under it");
         hints.push(Cause::about_field(Reason::ConsentExpired, "consent.expires_at", (german, english)));

@@ -11,7 +11,7 @@ use lotse_core::agency::AgencyKind;
 use lotse_core::agreement::{Party, text};
 use lotse_core::card::Card;
 use lotse_core::id::Id;
-use lotse_core::time::{DAY, Date};
+use lotse_core::time::{Calendar, DAY, Date};
 
 use crate::card_file;
 use crate::commands::{Context, FolderArgument};
@@ -61,7 +61,7 @@ impl New {
         for argument in &self.party {
             parties.push(party(&card_file::read(&argument.card)?.card, argument.kind));
         }
-        let first_day = self.from.unwrap_or_else(|| now.plus(DAY).date());
+        let first_day = self.from.unwrap_or_else(|| Calendar::Germany.day_of(now.plus(DAY)));
         write(&self.out, &text::template(Id::new(now, &*context.random), first_day, &parties))?;
         context.terminal.line(format_args!(
             "Written to {out} with {count} parties. Edit it, then

@@ -14,7 +14,7 @@ use lotse_core::agreement::Party;
 use lotse_core::agreement::text::template;
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::key::Fingerprint;
-use lotse_core::time::Clock;
+use lotse_core::time::{Calendar, Clock};
 use lotse_proto::admin::v1::{
     AcceptPeerRequest, AgreementState, GetOwnCardRequest, ListAgreementsRequest, ListPeersRequest,
     OfferAgreementRequest, SignAgreementRequest,
@@ -149,7 +149,7 @@ pub(super) async fn federate(one: &Site, other: &Site, context: &Context) -> any
     one.accept(other, clock).await?;
     other.accept(one, clock).await?;
     let id = Id::new(clock.now(), &*context.random);
-    let source = template(id, clock.now().date(), &[one.party(), other.party()]);
+    let source = template(id, Calendar::Germany.day_of(clock.now()), &[one.party(), other.party()]);
     let offered =
         admin(&one.folder, clock)?.offer_agreement(OfferAgreementRequest { source }).await.map_err(explained)?;
     let digest = offered.into_inner().agreement.context("the node sent no agreement")?.digest;

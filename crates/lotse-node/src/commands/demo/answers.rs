@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lotse_core::time::Calendar;
 use lotse_proto::agency::v1::AnswerReferralRequest;
 use lotse_proto::record::v1::ReferralAnswer;
 use lotse_proto::record::v1::referral_answer::Kind;
@@ -51,7 +52,7 @@ async fn answer(
 ) -> anyhow::Result<Result<(), Status>> {
     let mut answer = line.answer.clone();
     if answer.on.is_empty() {
-        answer.on = stage.context.clock.now().date().to_string();
+        answer.on = Calendar::Germany.day_of(stage.context.clock.now()).to_string();
     }
     // Referral ids are long; a key has 64 characters.
     let idempotency_key = format!("{number}-{referral_id}");

@@ -195,9 +195,9 @@ impl Files {
         let terms = self.terms()?;
         if !terms.covers(now) {
             bail!(
-                "{AGREEMENT} is in force from {} until before {}, and now is {now}: set valid_from and valid_until",
-                terms.valid_from,
-                terms.valid_until
+                "{AGREEMENT} is in force from {} until the end of {}, and now is {now}: set valid_from and valid_until",
+                terms.first_day(),
+                terms.last_day()
             );
         }
         let parties = self.parties()?;

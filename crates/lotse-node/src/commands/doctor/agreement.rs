@@ -35,13 +35,18 @@ fn judge(place: &Place, listed: &ListedAgreement) -> Option<Finding> {
         AgreementStanding::InForce if until.since(place.now) < SOON => {
             let todo =
                 "agree on a version that follows: raise `version` in its file, offer it, let all parties sign it";
-            Some(Finding::warning(Area::Agreement, about, format!("in force, ends on {}", until.date()), todo.into()))
+            Some(Finding::warning(
+                Area::Agreement,
+                about,
+                format!("in force, ends with {}", agreement.last_day()),
+                todo.into(),
+            ))
         }
         AgreementStanding::InForce => {
-            Some(Finding::ok(Area::Agreement, about, format!("in force until {}", until.date())))
+            Some(Finding::ok(Area::Agreement, about, format!("in force until the end of {}", agreement.last_day())))
         }
         AgreementStanding::Complete => {
-            let seen = format!("sealed by all, begins on {}", agreement.valid_from.date());
+            let seen = format!("sealed by all, begins on {}", agreement.first_day());
             Some(Finding::ok(Area::Agreement, about, seen))
         }
         AgreementStanding::Offered => Some(unsealed(place, listed, about)),

@@ -1,15 +1,12 @@
 //! Whether the person who consented could: age band, and the day on which that changes.
 
 use lotse_core::consent::GivenBy;
-use lotse_core::time::{Date, Timestamp};
+use lotse_core::time::{Calendar, Timestamp};
 use lotse_proto::record::v1 as proto;
 
 use crate::wire::field::Findings;
 use crate::wire::referral::MAX_KEY;
 use crate::wire::time::parse_date;
-
-/// Time in Germany (CET, CEST since 1996) as a POSIX text: days begin there, and no time zone database is needed.
-const GERMANY: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 
 const CHANGES_ON: &str = "consent.capacity.changes_on";
 
@@ -48,29 +45,9 @@ pub(super) fn check(
 
 fn changes_at(text: &str, given_at: Option<Timestamp>, f: &mut Findings) -> Option<Timestamp> {
     f.date(CHANGES_ON, text);
-    let changes_at = beginning_in_germany(parse_date(text)?);
-    if given_at.is_some_and(|given_at| changes_at.is_some_and(|changes_at| changes_at <= given_at)) {
+    let changes_at = Calendar::Germany.beginning_of(parse_date(text)?);
+    if given_at.is_some_and(|given_at| changes_at <= given_at) {
         f.invalid(CHANGES_ON, ("muss nach dem Tag der Einwilligung liegen", "must be after the day of consent"));
     }
-    changes_at
-}
-
-/// Returns when a day begins in Germany.
-fn beginning_in_germany(day: Date) -> Option<Timestamp> {
-    let germany = jiff::tz::TimeZone::posix(GERMANY).ok()?;
-    let midnight = day.to_zoned(germany).ok()?;
-    Some(Timestamp::from_micros(midnight.timestamp().as_microsecond()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_begins_at_midnight_in_germany() {
-        let begins = |day: &str| beginning_in_germany(day.parse().unwrap()).unwrap().to_string();
-        assert_eq!(begins("2026-01-15"), "2026-01-14T23:00:00Z");
-        assert_eq!(begins("2026-07-15"), "2026-07-14T22:00:00Z");
-        assert_eq!(begins("2026-10-25"), "2026-10-24T22:00:00Z", "the clock is put back later on this day");
-    }
+    Some(changes_at)
 }
