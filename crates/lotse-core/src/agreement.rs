@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agency::AgencyKind;
 use crate::category::Categories;
-use crate::feedback::FeedbackLevels;
+use crate::feedback::{FeedbackLevel, FeedbackLevels};
 use crate::id::{AgencyId, Digest, Id};
 use crate::purpose::{Purpose, RecordKind};
 use crate::time::{Calendar, DAY, Date, Timestamp};
@@ -193,6 +193,17 @@ impl Clause {
             && self.to_kinds.contains(&to)
     }
 
+    /// Returns the feedback level of a release under a consent: the highest that the clause lists and the consent does not
+    /// exceed. Reporting nothing is always allowed, listed or not.
+    pub fn feedback_within(&self, consented: FeedbackLevel) -> FeedbackLevel {
+        self.feedback_levels.iter().filter(|&level| level <= consented).max().unwrap_or(FeedbackLevel::None)
+    }
+
+    /// Tells whether a release under the clause may have this feedback level.
+    pub fn permits_feedback(&self, level: FeedbackLevel) -> bool {
+        level == FeedbackLevel::None || self.feedback_levels.contains(level)
+    }
+
     /// Returns how long a recipient may hold a record.
     pub fn retention(&self) -> Duration {
         DAY * self.retention_days
@@ -231,7 +242,6 @@ pub fn in_force(known: &[KnownAgreement], at: Timestamp) -> Vec<&KnownAgreement>
 pub(crate) mod tests {
     use super::*;
     use crate::category::Category;
-    use crate::feedback::FeedbackLevel;
 
     pub(crate) fn agency(name: &str) -> AgencyId {
         name.parse().unwrap()

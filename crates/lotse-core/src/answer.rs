@@ -53,7 +53,7 @@ pub fn decide(
     let note_goes_back = || {
         basis.covers_note && current.agreement.clauses.iter().any(|c| back(c) && c.categories.contains(Category::Note))
     };
-    let allowed = clause.feedback_levels.contains(basis.feedback)
+    let allowed = clause.permits_feedback(basis.feedback)
         && basis.feedback >= needed(content)
         && (!content.note || note_goes_back());
     if allowed { Ok(()) } else { Err(Reason::FeedbackNotAllowed) }

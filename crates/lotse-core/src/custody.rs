@@ -183,7 +183,7 @@ fn check_coverage(basis: &Basis<'_>, content: &Content, clause: &Clause) -> Resu
         Some(Reason::CategoryNotExplicit)
     } else if is_oral && clause.consent_required == ConsentRequirement::ExplicitConsent {
         Some(Reason::ConsentNotExplicit)
-    } else if !clause.categories.contains_all(basis.excerpt) || !clause.feedback_levels.contains(basis.feedback) {
+    } else if !clause.categories.contains_all(basis.excerpt) || !clause.permits_feedback(basis.feedback) {
         Some(Reason::BasisMismatch)
     } else if !content.present.contains_all(content.required.or(Category::Identity.into())) {
         Some(Reason::SectionRequired)

@@ -24,6 +24,9 @@ impl FeedbackLevel {
     pub const ALL: [FeedbackLevel; 4] =
         [FeedbackLevel::None, FeedbackLevel::Status, FeedbackLevel::Outcome, FeedbackLevel::Full];
 
+    /// The level of a consent that names none.
+    pub const USUAL: FeedbackLevel = FeedbackLevel::Status;
+
     /// Returns the name in agreements and messages.
     pub const fn name(self) -> &'static str {
         match self {

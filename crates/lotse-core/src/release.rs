@@ -303,7 +303,7 @@ fn judge(
         categories,
         left_out,
         covered,
-        feedback: feedback(clause, consent),
+        feedback: clause.feedback_within(consent.feedback),
         hold_until: hold_until(agreement, clause, consent, at),
     })
 }
@@ -355,11 +355,6 @@ fn objection_to(category: Category, clause: &Clause, consent: &Consent) -> Refus
     Refusal { reason, category: Some(category) }
 }
 
-/// The feedback level is the highest that the clause allows and the consent does not exceed.
-fn feedback(clause: &Clause, consent: &Consent) -> FeedbackLevel {
-    clause.feedback_levels.iter().filter(|&level| level <= consent.feedback).max().unwrap_or(FeedbackLevel::None)
-}
-
 /// The lease ends with the clause's retention, the consent, and the agreement if copies go with it.
 fn hold_until(agreement: &Agreement, clause: &Clause, consent: &Consent, at: Timestamp) -> Timestamp {
     let lease = at.plus(clause.retention()).min(consent.expires_at);
@@ -386,4 +381,6 @@ fn list(refusals: &[Refusal]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod both_sides;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -190,6 +190,10 @@ fn title_is_needed(clause: &Clause) -> bool {
 }
 
 fn feedback(agreement: &Agreement, clause: &Clause, concerns: &mut Vec<Concern>) {
+    let reports = clause.feedback_levels.iter().any(|level| level > FeedbackLevel::None);
+    if reports && clause.feedback_within(FeedbackLevel::USUAL) == FeedbackLevel::None {
+        concerns.push(Concern::NoFeedbackUnderUsualConsent);
+    }
     if !clause.feedback_levels.contains(FeedbackLevel::Full) {
         return;
     }

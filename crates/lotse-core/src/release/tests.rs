@@ -6,7 +6,7 @@ use crate::purpose::{Purposes, RecordKinds};
 use crate::time::DAY;
 use proptest::prelude::*;
 
-fn consent(id: u8) -> Consent {
+pub(crate) fn consent(id: u8) -> Consent {
     Consent {
         id: Id::from_bytes([id; 16]),
         subject: Id::from_bytes([1; 16]),

@@ -12,6 +12,7 @@ mod oracle;
 mod people;
 mod world;
 
+use lotse_core::feedback::FeedbackLevel;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -24,6 +25,9 @@ const RUNS: u64 = 10;
 const OPS: usize = 90;
 /// Times that a broken run is tried shorter.
 const SHRINKS: usize = 200;
+
+/// Bits of every feedback level.
+const ALL_LEVELS: u8 = 0x0f;
 
 /// Which of the two nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +47,8 @@ pub(super) enum Bond {
 /// happens.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    /// A person consents to these categories (bits) for so many days.
-    Consent { person: u8, categories: u16, days: u8 },
+    /// A person consents to these categories (bits) for so many days, and to being reported back so much.
+    Consent { person: u8, categories: u16, days: u8, feedback: FeedbackLevel },
     /// A system hands a referral over, maybe under a key that was used before.
     Submit { key: u8, person: u8, categories: u16, at_once: bool, leave_out: bool },
     /// The courier claims what is due.
@@ -69,10 +73,10 @@ pub(super) enum Op {
     Turn(u16),
     /// Housekeeping at both nodes.
     Jobs,
-    /// The holder answers a referral, maybe with a note and an outcome, which its feedback level does not allow.
+    /// The holder answers a referral, maybe with an outcome, or a note, which no clause allows.
     Answer { referral: u8, completes: bool, tells_more: bool },
-    /// The next version of the agreement is sealed; it is in force two days later.
-    NextVersion,
+    /// The next version of the agreement is sealed, with these feedback levels (bits); it is in force two days later.
+    NextVersion { levels: u8 },
 }
 
 fn side() -> impl Strategy<Value = Side> {
@@ -94,11 +98,11 @@ fn written() -> impl Strategy<Value = u16> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let consent = (0..4u8, consented(), 5..180u8);
+    let consent = (0..4u8, consented(), 5..180u8, prop::sample::select(FeedbackLevel::ALL.to_vec()));
     let submit = (0..40u8, 0..4u8, written(), any::<bool>(), any::<bool>());
     let withdraw = (any::<u8>(), prop_oneof![1 => Just(0), 2 => any::<u16>()]);
     prop_oneof![
-        6 => consent.prop_map(|(person, categories, days)| Op::Consent { person, categories, days }),
+        6 => consent.prop_map(|(person, categories, days, feedback)| Op::Consent { person, categories, days, feedback }),
         16 => submit.prop_map(|(key, person, categories, at_once, leave_out)| Op::Submit { key, person, categories, at_once, leave_out }),
         9 => side().prop_map(Op::Claim),
         8 => side().prop_map(Op::ClaimAgain),
@@ -111,17 +115,25 @@ fn op() -> impl Strategy<Value = Op> {
         3 => side().prop_map(Op::Restart),
         5 => prop_oneof![6 => 1..40u16, 1 => 600..30_000u16].prop_map(Op::Turn),
         2 => Just(Op::Jobs),
-        5 => (any::<u8>(), any::<bool>(), prop::bool::weighted(0.2))
+        5 => (any::<u8>(), any::<bool>(), prop::bool::weighted(0.4))
             .prop_map(|(referral, completes, tells_more)| Op::Answer { referral, completes, tells_more }),
-        1 => Just(Op::NextVersion),
+        1 => levels().prop_map(|levels| Op::NextVersion { levels }),
     ]
 }
 
-/// Plays ops; returns what broke, and after which op.
-fn play(ops: &[Op]) -> Result<(), String> {
+/// Feedback levels of a clause, by bits, at least one.
+fn levels() -> impl Strategy<Value = u8> {
+    1..1u8 << FeedbackLevel::ALL.len()
+}
+
+/// The feedback levels of the agreement's first version, and what happens.
+type Story = (u8, Vec<Op>);
+
+/// Plays a story; returns what broke, and after which op.
+fn play((levels, ops): &Story) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut world = World::new().await;
+        let mut world = World::with_levels(*levels).await;
         for (place, op) in ops.iter().enumerate() {
             world.happen(op).await;
             world.check().await.map_err(|broken| format!("after op {place}, {op:?}: {broken}"))?;
@@ -136,17 +148,17 @@ fn number_of(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
 }
 
-/// The ops of a seed.
-fn ops(seed: u64) -> impl ValueTree<Value = Vec<Op>> {
+/// The story of a seed.
+fn story(seed: u64) -> impl ValueTree<Value = Story> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    proptest::collection::vec(op(), OPS).new_tree(&mut runner).unwrap()
+    (levels(), proptest::collection::vec(op(), OPS)).new_tree(&mut runner).unwrap()
 }
 
-/// Finds a short list of ops that breaks too.
-fn shrink(mut tree: impl ValueTree<Value = Vec<Op>>, mut broken: String) -> (Vec<Op>, String) {
+/// Finds a short story that breaks too.
+fn shrink(mut tree: impl ValueTree<Value = Story>, mut broken: String) -> (Story, String) {
     let mut shortest = tree.current();
     let mut goes_on = tree.simplify();
     for _ in 0..SHRINKS {
@@ -169,7 +181,7 @@ fn shrink(mut tree: impl ValueTree<Value = Vec<Op>>, mut broken: String) -> (Vec
 fn whatever_happens_only_what_is_covered_leaves_and_everything_has_one_effect() -> Result<(), TestCaseError> {
     let first = number_of("LOTSE_SEED", 1);
     for seed in first..first + number_of("LOTSE_RUNS", RUNS) {
-        let tree = ops(seed);
+        let tree = story(seed);
         if let Err(broken) = play(&tree.current()) {
             let (shortest, broken) = shrink(tree, broken);
             return Err(TestCaseError::fail(format!("LOTSE_SEED={seed}: {broken}\n{shortest:#?}")));
@@ -181,8 +193,8 @@ fn whatever_happens_only_what_is_covered_leaves_and_everything_has_one_effect() 
 /// What a recipient says twice of one envelope, in two batches, says nothing of the next envelope of the same record.
 #[test]
 fn a_late_again_for_an_old_envelope_leaves_the_new_one_in_doubt() {
-    let ops = [
-        Op::Consent { person: 0, categories: 0x03ff, days: 90 },
+    let ops = vec![
+        Op::Consent { person: 0, categories: 0x03ff, days: 90, feedback: FeedbackLevel::Status },
         Op::Suspend(Side::Holder, Bond::Peer),
         Op::Submit { key: 0, person: 0, categories: 0, at_once: true, leave_out: false },
         Op::Deliver(0),
@@ -199,19 +211,19 @@ fn a_late_again_for_an_old_envelope_leaves_the_new_one_in_doubt() {
         Op::Deliver(2),
         Op::Deliver(3),
     ];
-    play(&ops).unwrap();
+    play(&(ALL_LEVELS, ops)).unwrap();
 }
 
 /// The frozen bytes name a category that was withdrawn since, though they contain nothing of it: they are of an old epoch.
 #[test]
 fn bytes_of_an_old_epoch_are_not_sent_again_even_if_they_contain_nothing_that_was_withdrawn() {
     let skills = 1 << 8;
-    let ops = [
-        Op::Consent { person: 0, categories: 0x03ff, days: 90 },
+    let ops = vec![
+        Op::Consent { person: 0, categories: 0x03ff, days: 90, feedback: FeedbackLevel::Status },
         Op::Submit { key: 0, person: 0, categories: 0, at_once: true, leave_out: false },
         Op::Lapse(0),
         Op::Withdraw { consent: 0, categories: skills },
         Op::ClaimAgain(Side::Owner),
     ];
-    play(&ops).unwrap();
+    play(&(ALL_LEVELS, ops)).unwrap();
 }

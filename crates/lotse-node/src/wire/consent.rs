@@ -279,7 +279,7 @@ fn german_names(categories: Categories) -> String {
 fn feedback(number: i32, f: &mut Findings) -> FeedbackLevel {
     let level = FeedbackLevel::from_number(number);
     f.code("consent.feedback_level", number == 0 || level.is_some());
-    level.unwrap_or(FeedbackLevel::Status)
+    level.unwrap_or(FeedbackLevel::USUAL)
 }
 
 fn given_at(consent: &proto::Consent, now: Timestamp, f: &mut Findings) -> Option<Timestamp> {

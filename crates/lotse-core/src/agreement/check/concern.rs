@@ -38,6 +38,8 @@ pub enum Concern {
     UsualBasisEnded,
     /// Full feedback is allowed, and no clause leads back.
     FullFeedbackWithoutWayBack,
+    /// The clause lists only levels above the one that a consent has if it names none.
+    NoFeedbackUnderUsualConsent,
     /// No party is of this kind.
     NobodyOfKind(AgencyKind),
     /// No two parties can use the clause.
@@ -169,6 +171,12 @@ impl Concern {
                  Freitext zurück (DSGVO Art. 5 Abs. 1 Buchst. b).",
                 "\"full\" needs a clause back with the same purpose for each direction; without it no free text goes \
                  back (GDPR Art. 5 para. 1 (b)).",
+            ),
+            Concern::NoFeedbackUnderUsualConsent => (
+                "feedback_levels nennt nur Stufen über \"status\". Eine Einwilligung, die keine Stufe nennt, hat \"status\": \
+                 Dann wird nichts zurückgemeldet. \"status\" ergänzen.",
+                "feedback_levels lists only levels above \"status\". A consent that names no level has \"status\": then \
+                 nothing is reported back. Add \"status\".",
             ),
             Concern::Unusable => (
                 "Keine zwei Parteien können die Klausel nutzen: die Arten der Stellen prüfen oder sie streichen.",

@@ -161,7 +161,8 @@ fn a_clause_nobody_can_use_is_told() {
 
 #[test]
 fn full_feedback_needs_a_clause_back() {
-    let full = |agreement: &mut Agreement| agreement.clauses[0].feedback_levels = FeedbackLevel::Full.into();
+    let levels = || [FeedbackLevel::Status, FeedbackLevel::Full].into_iter().collect();
+    let full = |agreement: &mut Agreement| agreement.clauses[0].feedback_levels = levels();
     assert_eq!(concerns(full), [Concern::FullFeedbackWithoutWayBack]);
     let with_way_back = concerns(|agreement| {
         full(agreement);
@@ -171,6 +172,19 @@ fn full_feedback_needs_a_clause_back() {
         agreement.clauses.push(back);
     });
     assert!(!with_way_back.contains(&Concern::FullFeedbackWithoutWayBack));
+}
+
+#[test]
+fn levels_that_no_usual_consent_reaches_are_told() {
+    let of = |levels: &[FeedbackLevel]| {
+        concerns(|agreement| agreement.clauses[0].feedback_levels = levels.iter().copied().collect())
+    };
+    let told = [Concern::NoFeedbackUnderUsualConsent];
+    assert_eq!(of(&[FeedbackLevel::Outcome]), told);
+    assert_eq!(of(&[FeedbackLevel::None, FeedbackLevel::Outcome]), told, "a consent that names no level has `status`");
+    assert_eq!(of(&[FeedbackLevel::Status, FeedbackLevel::Outcome]), []);
+    assert_eq!(of(&[FeedbackLevel::None]), [], "nothing is meant to be reported");
+    assert!([German, English].iter().all(|&language| told[0].sentence(language).contains("\"status\"")));
 }
 
 #[test]

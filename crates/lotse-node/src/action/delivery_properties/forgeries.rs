@@ -1,6 +1,7 @@
 //! What no honest node sends, under good seals: each is refused for its own reason, and changes nothing.
 
 use lotse_core::delivery::Outcome;
+use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{Digest, Id, Sequence};
 use lotse_core::reason::Reason;
 use lotse_proto::exchange::v1::{Batch, Envelope, Receipt};
@@ -8,7 +9,7 @@ use lotse_store::batch::BatchItem;
 use prost::Message;
 
 use super::world::World;
-use super::{Op, Side};
+use super::{ALL_LEVELS, Op, Side};
 use crate::action::cut;
 use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::action::take_batch::take_batch;
@@ -17,8 +18,8 @@ use crate::wire::batch::{ReceiptStatement, items_root, parse_item, seal_receipt}
 
 /// A world in which the owner has released referrals, one batch each, and the holder has taken the first.
 async fn released(count: u8) -> World {
-    let mut world = World::new().await;
-    world.happen(&Op::Consent { person: 0, categories: 0x03ff, days: 90 }).await;
+    let mut world = World::with_levels(ALL_LEVELS).await;
+    world.happen(&Op::Consent { person: 0, categories: 0x03ff, days: 90, feedback: FeedbackLevel::Status }).await;
     for key in 0..count {
         world.happen(&Op::Submit { key, person: 0, categories: 0, at_once: true, leave_out: false }).await;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lotse_core::category::{Categories, Category};
 use lotse_core::delivery::{DeliveryState, Outcome};
+use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{Digest, Id};
 use lotse_core::reason::Reason;
 use lotse_core::time::{DAY, Timestamp};
@@ -19,12 +20,13 @@ use crate::entry::EntryKind;
 use crate::shipment::Shipment;
 use crate::wire::batch::ReceiptItem;
 use crate::wire::envelope::{self, Body, Head};
+use crate::wire::referral::Answer;
 
 /// How long a recipient may hold a referral for orientation.
 const RETENTION: Duration = DAY.saturating_mul(90);
 
 /// How long a node tries to deliver.
-const LIFE: Duration = DAY.saturating_mul(28);
+pub(super) const LIFE: Duration = DAY.saturating_mul(28);
 
 /// What the clause for orientation allows.
 const CLAUSE: [Category; 10] = [
@@ -46,6 +48,7 @@ pub(super) struct Given {
     pub(super) consent_ref: Id,
     pub(super) categories: Categories,
     person: u8,
+    feedback: FeedbackLevel,
     expires_at: Timestamp,
     /// Withdrawn: no claim from now on.
     pub(super) arrived: Categories,
@@ -54,9 +57,16 @@ pub(super) struct Given {
 }
 
 impl Given {
-    pub(super) fn new(id: Id, consent_ref: Id, person: u8, categories: Categories, expires_at: Timestamp) -> Given {
+    pub(super) fn new(
+        id: Id,
+        consent_ref: Id,
+        person: u8,
+        categories: Categories,
+        feedback: FeedbackLevel,
+        expires_at: Timestamp,
+    ) -> Given {
         let none = Categories::NONE;
-        Given { id, consent_ref, categories, person, expires_at, arrived: none, answered: none }
+        Given { id, consent_ref, categories, person, feedback, expires_at, arrived: none, answered: none }
     }
 
     pub(super) fn is_withdrawn(&self) -> bool {
@@ -80,7 +90,8 @@ impl Given {
 /// A record that a system handed over.
 struct Handed {
     person: Option<u8>,
-    at: Timestamp,
+    /// When it leaves no more.
+    until: Timestamp,
 }
 
 /// What was seen so far.
@@ -88,6 +99,8 @@ struct Handed {
 pub(super) struct Oracle {
     pub(super) consents: Vec<Given>,
     pub(super) suspended: BTreeSet<(u8, u8)>,
+    /// Feedback levels of the agreement's versions, by bits.
+    pub(super) levels: Vec<u8>,
     handed: BTreeMap<(u8, Id), Handed>,
     /// Envelopes of which the peer has said what became of them, with what it said.
     spoken: BTreeMap<Digest, Outcome>,
@@ -97,8 +110,21 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    pub(super) fn handed_over(&mut self, side: Side, record: Id, person: Option<u8>, at: Timestamp) {
-        self.handed.entry((side as u8, record)).or_insert(Handed { person, at });
+    pub(super) fn with_levels(levels: u8) -> Oracle {
+        Oracle { levels: vec![levels], ..Oracle::default() }
+    }
+
+    pub(super) fn handed_over(&mut self, side: Side, record: Id, person: Option<u8>, until: Timestamp) {
+        self.handed.entry((side as u8, record)).or_insert(Handed { person, until });
+    }
+
+    /// The most that may be reported under a consent: what both allow, and nothing where they do not meet.
+    fn feedback(&self, version: u32, consented: FeedbackLevel) -> FeedbackLevel {
+        let levels = self.levels[version as usize - 1];
+        let mut agreed = FeedbackLevel::ALL;
+        agreed.reverse();
+        let in_clause = |level: FeedbackLevel| levels & (1 << (level.number() - 1)) != 0;
+        agreed.into_iter().find(|&level| level <= consented && in_clause(level)).unwrap_or(FeedbackLevel::None)
     }
 
     pub(super) fn taken_from(&self, _: Side) -> Vec<Id> {
@@ -126,7 +152,7 @@ impl Oracle {
             let handed = self.handed.get(&(from as u8, item.record_id));
             match handed {
                 None => self.broken.push(format!("{} leaves and nobody handed it over", item.record_id)),
-                Some(handed) if now >= handed.at.plus(LIFE) => {
+                Some(handed) if now >= handed.until => {
                     self.broken.push(format!("{} leaves after its time", item.record_id));
                 }
                 Some(handed) => {
@@ -158,22 +184,36 @@ impl Oracle {
         now: Timestamp,
         withdrawn: impl Fn(&Given) -> Categories,
     ) -> Option<String> {
-        let Body::Referral(content) = body else { return None };
+        let content = match body {
+            Body::Referral(content) => content,
+            Body::Answer(answer) => return self.objection_to_answer(head, answer),
+        };
         let Some(given) = self.consents.iter().find(|given| given.consent_ref == head.basis.consent_ref) else {
             return Some("it rests on no consent".into());
         };
-        let excerpt = head.basis.excerpt.as_ref().map_or(Categories::NONE, |excerpt| excerpt.categories);
+        let Some(excerpt) = &head.basis.excerpt else { return Some("it has no excerpt".into()) };
+        let feedback = self.feedback(head.basis.agreement_version, given.feedback);
         let left = given.left(withdrawn(given));
         let most = given.expires_at.min(head.created_at.plus(RETENTION));
         [
             (Some(given.person) != person, "the consent is another person's"),
             (now >= given.expires_at, "the consent has expired"),
             (!left.contains_all(content.present), "a category is not covered"),
-            (!left.contains_all(excerpt), "its excerpt names more than is covered"),
+            (!left.contains_all(excerpt.categories), "its excerpt names more than is covered"),
+            (excerpt.feedback != feedback, "it asks for another feedback than clause and consent allow"),
             (head.hold_until > most, "it may be held too long"),
         ]
         .into_iter()
         .find_map(|(wrong, why)| wrong.then(|| why.to_string()))
+    }
+
+    /// Of a clause without a way back nothing but codes goes, and an outcome only where the consent allows it.
+    fn objection_to_answer(&self, head: &Head, answer: &Answer) -> Option<String> {
+        let given = self.consents.iter().find(|given| given.consent_ref == head.basis.consent_ref);
+        let Some(given) = given else { return Some("it answers under no consent".into()) };
+        let needed = if answer.content.outcome { FeedbackLevel::Outcome } else { FeedbackLevel::Status };
+        let too_much = answer.content.note || given.feedback < needed;
+        too_much.then(|| "it reports more than the consent allows".into())
     }
 
     /// The bytes themselves have no text of a category that they do not name.
@@ -198,6 +238,9 @@ impl Oracle {
             let before = self.spoken.insert(item.digest, item.outcome);
             if before.is_some_and(|before| before != item.outcome) {
                 self.broken.push(format!("{to:?} was told {before:?} first and {:?} then", item.outcome));
+            }
+            if item.outcome == Outcome::Refused(Reason::BasisMismatch) {
+                self.broken.push(format!("{to:?} was permitted to send what the recipient must not take"));
             }
             if item.outcome == Outcome::Refused(Reason::TransitionNotAllowed) {
                 self.broken.push("an answer came out of order".into());
@@ -287,7 +330,7 @@ impl World {
         let handed = &self.oracle.handed[&(side as u8, item.record_id)];
         let is_of = |given: &&Given| Some(given.person) == handed.person;
         let untouched = |given: &Given| given.arrived.is_empty() && now < given.expires_at;
-        now < handed.at.plus(LIFE) && self.oracle.consents.iter().filter(is_of).all(untouched)
+        now < handed.until && self.oracle.consents.iter().filter(is_of).all(untouched)
     }
 }
 

@@ -1,6 +1,7 @@
 //! People who do not exist: their consents, and referrals in which every category can be found again.
 
 use lotse_core::category::{Categories, Category};
+use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::Id;
 use lotse_core::time::Timestamp;
 use lotse_proto::record::v1 as proto;
@@ -10,6 +11,7 @@ pub(super) fn consent(
     id: Id,
     person: u8,
     categories: Categories,
+    feedback: FeedbackLevel,
     recipient: &str,
     now: Timestamp,
     expires_at: Timestamp,
@@ -32,7 +34,7 @@ pub(super) fn consent(
         purposes: vec![proto::Purpose::Orientation as i32],
         record_kinds: vec![proto::RecordKind::Referral as i32],
         categories: categories.iter().map(Category::number).collect(),
-        feedback_level: proto::FeedbackLevel::Status as i32,
+        feedback_level: feedback.number(),
         given_at: Some(message(now)),
         expires_at: Some(message(expires_at)),
         form: proto::ConsentForm::Written as i32,

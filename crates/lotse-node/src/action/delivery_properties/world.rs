@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lotse_core::agency::AgencyKind;
 use lotse_core::category::{Categories, Category};
+use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::Id;
 use lotse_core::referral::ReferralEvent;
 use lotse_core::time::DAY;
@@ -15,7 +16,7 @@ use lotse_store::{batch, custody};
 use prost::Message;
 use tokio::task::JoinHandle;
 
-use super::oracle::{Given, Oracle};
+use super::oracle::{Given, LIFE, Oracle};
 use super::people::{consent, mark, referral};
 use super::{Bond, Op, Side};
 use crate::action::answer_referral::{AnswerSubmission, answer_referral};
@@ -89,13 +90,15 @@ impl Side {
 }
 
 impl World {
-    pub(super) async fn new() -> World {
+    /// Two agencies with an agreement whose clauses have these feedback levels.
+    pub(super) async fn with_levels(levels: u8) -> World {
         let clock = ManualClock::new();
         let owner = TestNode::with("jc.example", AgencyKind::JobcenterGe, clock.clone()).await;
         let holder = TestNode::with("aa.example", AgencyKind::EmploymentAgency, clock.clone()).await;
         introduce(&[&owner, &holder]).await;
         let agreement = Id::new(owner.now(), &*owner.random);
-        agree_on(&[&owner, &holder], &agreement_text(agreement, 0, &[&owner, &holder])).await;
+        let text = agreement_text(agreement, 0, &[&owner, &holder]);
+        agree_on(&[&owner, &holder], &with_feedback_levels(&text, levels)).await;
         let world = World {
             owner: Some(owner),
             holder: Some(holder),
@@ -107,7 +110,7 @@ impl World {
             withdrawal: None,
             suspensions: Vec::new(),
             answers: 0,
-            oracle: Oracle::default(),
+            oracle: Oracle::with_levels(levels),
         };
         world.hellos().await;
         world
@@ -128,7 +131,9 @@ impl World {
     /// Lets something happen.
     pub(super) async fn happen(&mut self, op: &Op) {
         match *op {
-            Op::Consent { person, categories, days } => self.consent(person, categories, days).await,
+            Op::Consent { person, categories, days, feedback } => {
+                self.consent(person, categories, days, feedback).await;
+            }
             Op::Submit { key, person, categories, at_once, leave_out } => {
                 self.submit(key, person, categories, at_once, leave_out).await;
             }
@@ -146,26 +151,27 @@ impl World {
             Op::Answer { referral, completes, tells_more } => {
                 self.answer(usize::from(referral), completes, tells_more).await
             }
-            Op::NextVersion => self.next_version().await,
+            Op::NextVersion { levels } => self.next_version(levels).await,
         }
         self.finish_withdrawal().await;
         self.finish_suspensions().await;
     }
 
-    async fn consent(&mut self, person: u8, categories: u16, days: u8) {
+    async fn consent(&mut self, person: u8, categories: u16, days: u8, feedback: FeedbackLevel) {
         let owner = self.node(Side::Owner);
         let (id, now) = (Id::new(owner.now(), &*owner.random), owner.now());
         let covered = set(categories).without(set(SPECIAL));
         let covered = if covered.is_empty() { Category::Identity.into() } else { covered };
         let expires_at = now.plus(DAY * u32::from(days));
-        let consent = consent(id, person, covered, self.node(Side::Holder).agency.as_str(), now, expires_at);
+        let recipient = self.node(Side::Holder).agency.as_str();
+        let consent = consent(id, person, covered, feedback, recipient, now, expires_at);
         let parsed = crate::wire::consent::parse(Some(&consent), &owner.agency, now).unwrap();
         record_consents(owner, "spiffe://jc.example/system/akte", vec![parsed], None).await.unwrap().remove(0).unwrap();
         let find = owner
             .store
             .read("find", move |tx| Box::pin(async move { lotse_store::consent::recipients(tx, &[id]).await }));
         let consent_ref = find.await.unwrap().remove(0).consent_ref;
-        self.oracle.consents.push(Given::new(id, consent_ref, person, covered, expires_at));
+        self.oracle.consents.push(Given::new(id, consent_ref, person, covered, feedback, expires_at));
     }
 
     async fn submit(&mut self, key: u8, person: u8, categories: u16, at_once: bool, leave_out: bool) {
@@ -192,7 +198,8 @@ impl World {
         if let Ok(submitted) = &outcome.results[0]
             && !submitted.repeated
         {
-            self.oracle.handed_over(Side::Owner, submitted.record_id, Some(person), owner.now());
+            let until = owner.now().plus(LIFE);
+            self.oracle.handed_over(Side::Owner, submitted.record_id, Some(person), until);
         }
         self.take_off(Side::Owner, outcome.shipment).await;
     }
@@ -390,14 +397,15 @@ impl World {
         let holder = self.node(Side::Holder);
         let find =
             holder.store.read("find", move |tx| Box::pin(async move { custody::find(tx, &[referral_id]).await }));
-        let state = find.await.unwrap().remove(0).referral_state;
+        let held = find.await.unwrap().remove(0);
         use proto::referral_answer::Kind;
-        let kind = match state.after(ReferralEvent::Accepted) {
+        let tells_outcome = tells_more && completes;
+        let kind = match held.referral_state.after(ReferralEvent::Accepted) {
             Ok(_) => Kind::Accepted(proto::Accepted {}),
-            Err(_) if completes => Kind::Completed(proto::Completed { outcome: if tells_more { 13 } else { 0 } }),
+            Err(_) if completes => Kind::Completed(proto::Completed { outcome: if tells_outcome { 13 } else { 0 } }),
             Err(_) => Kind::InProgress(proto::InProgress {}),
         };
-        let note = tells_more.then(|| proto::Note { text: mark(Category::Note).into() });
+        let note = (tells_more && !completes).then(|| proto::Note { text: mark(Category::Note).into() });
         let answer = proto::ReferralAnswer { on: "2026-11-03".into(), kind: Some(kind), note };
         let submission = AnswerSubmission {
             system: "akte".into(),
@@ -409,21 +417,22 @@ impl World {
             trace_id: vec![],
             caller: None,
         };
+        let until = holder.now().plus(LIFE).min(held.hold_until);
         if let Ok(answered) = answer_referral(holder, submission).await {
-            assert!(!tells_more, "a note goes back although only the state may");
             self.answers += 1;
-            self.oracle.handed_over(Side::Holder, answered.answer_id, None, self.node(Side::Holder).now());
+            self.oracle.handed_over(Side::Holder, answered.answer_id, None, until);
         }
     }
 
-    async fn next_version(&mut self) {
+    async fn next_version(&mut self, levels: u8) {
         if self.versions == 3 || !self.oracle.suspended.is_empty() {
             return;
         }
         self.versions += 1;
         let nodes = [self.node(Side::Owner), self.node(Side::Holder)];
-        let text = agreement_text(self.agreement, 2, &nodes);
+        let text = with_feedback_levels(&agreement_text(self.agreement, 2, &nodes), levels);
         agree_on(&nodes, &text.replacen("version = 1", &format!("version = {}", self.versions), 1)).await;
+        self.oracle.levels.push(levels);
         self.clock.turn(DAY * 2);
     }
 
@@ -457,6 +466,17 @@ impl World {
             self.receipt(self.receipts.len() - 1).await;
         }
     }
+}
+
+/// Writes other feedback levels into every clause of an agreement's text.
+fn with_feedback_levels(text: &str, levels: u8) -> String {
+    let named = FeedbackLevel::ALL.into_iter().enumerate().filter(|(place, _)| levels & (1 << place) != 0);
+    let names: Vec<String> = named.map(|(_, level)| format!("\"{}\"", level.name())).collect();
+    let line = |line: &str| match line {
+        line if line.starts_with("feedback_levels = ") => format!("feedback_levels = [{}]\n", names.join(", ")),
+        line => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 /// Finds the thing that a number names.
