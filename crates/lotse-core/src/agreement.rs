@@ -75,7 +75,7 @@ pub struct Party {
     pub regions: Vec<String>,
     /// Supervisory authority for data protection.
     pub supervisory_authority: String,
-    /// Day on which the agency ended.
+    /// Last day on which the agency sends and receives under the agreement, if it ends before it.
     pub ended_on: Option<Date>,
     /// Its successor.
     pub succeeded_by: Option<AgencyId>,
@@ -248,7 +248,8 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn at(day: i16) -> Timestamp {
-        Timestamp::from_date("2026-01-01".parse().unwrap()).plus(DAY * day as u32)
+        let first = Timestamp::from_date("2026-01-01".parse().unwrap());
+        Timestamp::from_micros(first.micros() + i64::from(day) * DAY.as_micros() as i64)
     }
 
     pub(crate) fn party(name: &str, kind: AgencyKind) -> Party {
@@ -324,12 +325,12 @@ pub(crate) mod tests {
 
     #[test]
     fn an_agreement_is_in_force_from_its_first_to_before_its_last_moment() {
+        assert_eq!([-1, 0, 365].map(|day| agreement(1, 1).covers(at(day))), [false, true, false]);
         let all = [known(agreement(1, 1))];
         assert!(in_force(&all, at(-1)).is_empty());
         assert_eq!(in_force(&all, at(0)).len(), 1);
         assert!(in_force(&all, at(365)).is_empty());
     }
-}
 
     #[test]
     fn a_day_before_another_lies_before_it() {

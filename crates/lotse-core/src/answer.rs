@@ -33,7 +33,7 @@ pub struct AnswerBasis<'a> {
     pub covers_note: bool,
 }
 
-/// Decides whether an answer may be released: the referral's agreement must still be in force, and the excerpt's feedback
+/// Decides whether an answer may be released: the referral's agreement must still be in force, neither party ended, and the excerpt's feedback
 /// level must allow what the answer carries. A note needs a clause in the answer's direction too.
 pub fn decide(
     basis: &AnswerBasis<'_>,
@@ -45,9 +45,17 @@ pub fn decide(
     if current.suspended {
         return Err(Reason::AgreementSuspended);
     }
-    let in_term = current.agreement.covers(at);
-    let parties = current.agreement.party(basis.owner).zip(current.agreement.party(basis.holder));
-    let (owner, holder) = parties.filter(|_| in_term).ok_or(Reason::NoAgreement)?;
+    if !current.agreement.covers(at) {
+        return Err(Reason::NoAgreement);
+    }
+    let party = |agency| {
+        current.agreement.party(agency).ok_or(Reason::NoAgreement)?;
+        current.agreement.active_party(agency, at).ok_or(Reason::PartyEnded)
+    };
+    let (owner, holder) = (party(basis.owner)?, party(basis.holder)?);
+    if basis.hold_until <= at {
+        return Err(Reason::ConsentExpired);
+    }
     let clause = current.agreement.clause(basis.clause_id).ok_or(Reason::NoClause)?;
     let back = |c: &Clause| c.allows(clause.purpose, clause.record_kind, holder.kind, owner.kind);
     let note_goes_back = || {
@@ -128,3 +136,8 @@ mod tests {
         assert_eq!(ask(without, FeedbackLevel::Status, STATUS), Err(Reason::NoClause));
     }
 }
+        for ended in 0..2 {
+            let mut left = agreement(1, 1);
+            left.parties[ended].ended_on = Some("2026-01-05".parse().unwrap());
+            assert_eq!(ask(left, FeedbackLevel::Status, STATUS), Err(Reason::PartyEnded));
+        }

@@ -119,7 +119,7 @@ pub fn admit(
     at: Timestamp,
 ) -> Result<(), Outcome> {
     let agreement = find_agreement(basis, content, known, at)?;
-    let clause = find_clause(arrival, basis, content, agreement)?;
+    let clause = find_clause(arrival, basis, content, agreement, at)?;
     check_coverage(basis, content, clause)?;
     check_lease(basis, content, agreement, clause, at)
 }
@@ -135,6 +135,10 @@ pub fn find_agreement<'a>(
     let Some(current) = agreement::current(known, basis.agreement, at) else {
         return again(Reason::AgreementUnknown);
     };
+    // The sender says when an envelope was made; that alone must not bring back an agreement whose end is over here.
+    if current.agreement.valid_until.plus(EXPIRY_TOLERANCE) <= at {
+        return Err(Outcome::Refused(Reason::BasisMismatch));
+    }
     if current.suspended {
         return again(Reason::AgreementSuspended);
     }
@@ -163,13 +167,19 @@ fn find_clause<'a>(
     basis: &Basis<'_>,
     content: &Content,
     agreement: &'a Agreement,
+    at: Timestamp,
 ) -> Result<&'a Clause, Outcome> {
-    let kinds = agreement.party(arrival.sender).zip(agreement.party(arrival.recipient));
-    let allows = |clause: &&Clause| {
-        kinds.is_some_and(|(from, to)| clause.allows(basis.purpose, content.record_kind, from.kind, to.kind))
+    const MISMATCH: Outcome = Outcome::Refused(Reason::BasisMismatch);
+    let kind = |agency| {
+        let party = agreement.party(agency).ok_or(MISMATCH)?;
+        let is_active = |at| agreement.active_party(agency, at).is_some();
+        let both_say_so = is_active(content.created_at) && is_active(at.minus(EXPIRY_TOLERANCE));
+        if both_say_so { Ok(party.kind) } else { Err(Outcome::Refused(Reason::PartyEnded)) }
     };
+    let (from, to) = (kind(arrival.sender)?, kind(arrival.recipient)?);
+    let allows = |clause: &&Clause| clause.allows(basis.purpose, content.record_kind, from, to);
     let clause = agreement.clause(basis.clause_id).filter(allows).filter(|_| content.purpose == basis.purpose);
-    clause.ok_or(Outcome::Refused(Reason::BasisMismatch))
+    clause.ok_or(MISMATCH)
 }
 
 fn check_coverage(basis: &Basis<'_>, content: &Content, clause: &Clause) -> Result<(), Outcome> {

@@ -129,6 +129,8 @@ reasons! {
         "die Gesundheitsdaten stehen unter beruflicher Schweigepflicht, und die Einwilligung entbindet niemanden davon"
     47 EntrustedData "ENTRUSTED_DATA" Final level 1 "the data were entrusted (SGB VIII § 65) and the consent is not the entrusting person's"
         "die Daten sind anvertraut (§ 65 SGB VIII), und die Einwilligung ist nicht die der anvertrauenden Person"
+    48 PartyEnded "PARTY_ENDED" Final level 1 "a party of the agreement has ended: after the last day that the agreement names it neither sends nor receives"
+        "eine Partei der Vereinbarung hat geendet: nach dem letzten Tag, den die Vereinbarung nennt, sendet und empfängt sie nichts"
     60 PeerUnknown "PEER_UNKNOWN" Final level 1 "no card of this agency is accepted here: check its spelling (`lotse peer list`), or accept its card (`lotse peer accept`)"
         "von dieser Stelle ist hier keine Karte angenommen: Schreibweise prüfen (`lotse peer list`) oder ihre Karte annehmen (`lotse peer accept`)"
     61 PeerSuspended "PEER_SUSPENDED" Retryable level 1 "the exchange with this agency is suspended"

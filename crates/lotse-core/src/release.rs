@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
+use crate::agency::AgencyKind;
 use crate::agreement::{self, Agreement, Clause, ConsentRequirement, KnownAgreement, OnEnd};
 use crate::category::{Categories, Category};
 use crate::consent::{Consent, ConsentForm, GivenBy};
@@ -175,7 +176,7 @@ fn find_clauses<'a>(
         .into_iter()
         .map(|known| &known.agreement)
         .filter(|agreement| named(agreement.id))
-        .filter(|agreement| agreement.party(release.sender).is_some() && agreement.party(release.recipient).is_some())
+        .filter(|agreement| kinds(release, agreement, at).is_some())
         .collect();
     if in_force.is_empty() {
         return Err(no_agreement(release, known, at, notes));
@@ -187,7 +188,7 @@ fn find_clauses<'a>(
     }
     let clauses: Vec<_> = in_force
         .into_iter()
-        .flat_map(|agreement| matching(release, agreement).map(move |clause| (agreement, clause)))
+        .flat_map(|agreement| matching(release, agreement, at).map(move |clause| (agreement, clause)))
         .collect();
     if clauses.is_empty() {
         notes.note(|| format!("no clause allows a {} for {}", release.record_kind.name(), release.purpose.name()));
@@ -201,9 +202,18 @@ fn find_clauses<'a>(
     Ok(clauses)
 }
 
-fn matching<'a>(release: &Release<'_>, agreement: &'a Agreement) -> impl Iterator<Item = &'a Clause> {
-    let kinds =
-        agreement.party(release.sender).zip(agreement.party(release.recipient)).map(|(from, to)| (from.kind, to.kind));
+/// Returns the kinds of sender and recipient, if both are parties that have not ended.
+fn kinds(release: &Release<'_>, agreement: &Agreement, at: Timestamp) -> Option<(AgencyKind, AgencyKind)> {
+    let kind = |agency| agreement.active_party(agency, at).map(|party| party.kind);
+    kind(release.sender).zip(kind(release.recipient))
+}
+
+fn matching<'a>(
+    release: &Release<'_>,
+    agreement: &'a Agreement,
+    at: Timestamp,
+) -> impl Iterator<Item = &'a Clause> + use<'a> {
+    let kinds = kinds(release, agreement, at);
     let (purpose, record_kind) = (release.purpose, release.record_kind);
     agreement
         .clauses
@@ -219,8 +229,12 @@ fn no_agreement(release: &Release<'_>, known: &[KnownAgreement], at: Timestamp, 
             && release.agreement.is_none_or(|id| id == known.agreement.id)
     };
     let would_count = |known: &KnownAgreement| known.completed_at.is_some() && known.agreement.covers(at);
-    let reason = if known.iter().filter(concerns_both).any(|known| known.suspended && would_count(known)) {
+    let counting: Vec<_> = known.iter().filter(concerns_both).filter(|known| would_count(known)).collect();
+    let are_active = |known: &&&KnownAgreement| kinds(release, &known.agreement, at).is_some();
+    let reason = if counting.iter().filter(are_active).any(|known| known.suspended) {
         Reason::AgreementSuspended
+    } else if counting.iter().any(|known| !are_active(&known)) {
+        Reason::PartyEnded
     } else if release.agreement.is_some() && known.iter().any(|known| concerns_both(&known)) {
         Reason::AgreementNotInForce
     } else {

@@ -52,6 +52,7 @@ async fn told(reason: Reason) -> Option<Vec<Reason>> {
         FeedbackNotAllowed => consents::an_outcome_where_only_the_state_may_go_back().await,
         SecrecyNotReleased => consents::health_data_under_secrecy().await,
         EntrustedData => consents::entrusted_data().await,
+        PartyEnded => agreements::an_ended_party().await,
         PeerUnknown => peers::unknown().await,
         PeerSuspended => peers::suspended().await,
         PeerCardExpired => peers::card_expired().await,

@@ -183,6 +183,56 @@ fn an_envelope_of_the_old_agreement_version_is_cut_again() {
     assert_eq!(made_after.judge(&both, at(6)), Err(Outcome::Again(Reason::AgreementSuperseded)));
 }
 
+#[test]
+fn an_ended_agreement_is_ended_by_the_receivers_clock_whatever_the_sender_dates() {
+    let ended = [known(Agreement { valid_until: at(20), ..agreement(1, 1) })];
+    let dated_back = Case { created_at: at(19), ..case() };
+    assert_eq!(dated_back.judge(&ended, at(20).plus(EXPIRY_TOLERANCE).minus(Duration::from_micros(1))), Ok(()));
+    for late in [at(20).plus(EXPIRY_TOLERANCE), at(30)] {
+        assert_eq!(dated_back.judge(&ended, late).err(), refused(Reason::BasisMismatch));
+    }
+    let dated_after = Case { created_at: at(20), ..case() };
+    assert_eq!(dated_after.judge(&ended, at(20)).err(), refused(Reason::BasisMismatch));
+    let suspended = [KnownAgreement { suspended: true, ..ended[0].clone() }];
+    assert_eq!(dated_back.judge(&suspended, at(21)).err(), refused(Reason::BasisMismatch), "it will not come back");
+}
+
+#[test]
+fn what_was_released_under_the_version_before_is_taken_for_a_day_though_that_one_has_ended() {
+    let before = Agreement { valid_until: at(20), ..agreement(1, 1) };
+    let next = Agreement { valid_from: at(20), ..agreement(1, 2) };
+    let both = [known(before), known(next)];
+    let released = Case { created_at: at(20).minus(Duration::from_secs(1)), ..case() };
+    assert_eq!(released.judge(&both, at(20).plus(Duration::from_secs(60 * 60))), Ok(()));
+    assert_eq!(released.judge(&both, at(21)), Err(Outcome::Again(Reason::AgreementSuperseded)));
+}
+
+#[test]
+fn a_party_past_its_last_day_is_ended_by_both_clocks() {
+    for ended in 0..2 {
+        let mut agreement = agreement(1, 1);
+        agreement.parties[ended].ended_on = Some("2026-01-19".parse().unwrap());
+        let known = [known(agreement)];
+        let made = |created_at: Timestamp| Case { created_at, expires_at: created_at.plus(USUAL_LIFE), ..case() };
+        let on_its_last_day = made(at(19).minus(Duration::from_secs(1)));
+        assert_eq!(on_its_last_day.judge(&known, at(19).plus(Duration::from_secs(60))), Ok(()));
+        let late = at(19).plus(EXPIRY_TOLERANCE);
+        assert_eq!(on_its_last_day.judge(&known, late).err(), refused(Reason::PartyEnded));
+        assert_eq!(made(at(19)).judge(&known, at(19)).err(), refused(Reason::PartyEnded));
+    }
+}
+
+#[test]
+fn reporting_nothing_is_taken_though_the_clause_does_not_list_it() {
+    let mut agreement = agreement(1, 1);
+    agreement.clauses[0].feedback_levels = FeedbackLevel::Outcome.into();
+    let known = [known(agreement)];
+    let with = |feedback| Case { feedback, ..case() }.judge(&known, at(5)).err();
+    assert_eq!(with(FeedbackLevel::None), None);
+    assert_eq!(with(FeedbackLevel::Outcome), None);
+    assert_eq!([FeedbackLevel::Status, FeedbackLevel::Full].map(with), [refused(Reason::BasisMismatch); 2]);
+}
+
 proptest! {
     #[test]
     fn whatever_is_taken_lies_within_clause_and_excerpt(present: u32, excerpt: u32, oral: bool) {

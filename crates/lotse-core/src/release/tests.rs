@@ -96,6 +96,29 @@ fn without_an_agreement_or_a_consent_nothing_goes() {
 }
 
 #[test]
+fn a_party_past_its_last_day_neither_sends_nor_receives() {
+    for ended in 0..2 {
+        let mut agreement = agreement(1, 1);
+        agreement.parties[ended].ended_on = Some("2026-01-05".parse().unwrap());
+        let known = [known(agreement)];
+        let on = |day: i16| {
+            let asked = asked([Category::Identity]);
+            decide(&asked.release(), &known, &[consent(1)], at(day), &mut NoNotes)
+        };
+        assert!(on(4).is_ok(), "5 January is its last day");
+        assert_eq!(reasons(on(5)), [Reason::PartyEnded]);
+    }
+}
+
+#[test]
+fn an_ended_party_is_told_apart_from_a_suspended_agreement() {
+    let mut agreement = agreement(1, 1);
+    agreement.parties[1].ended_on = Some("2026-01-01".parse().unwrap());
+    let suspended = KnownAgreement { suspended: true, ..known(agreement) };
+    assert_eq!(reasons(asked([Category::Identity]).decide(&[suspended], &[consent(1)])), [Reason::PartyEnded]);
+}
+
+#[test]
 fn each_uncovered_category_is_a_reason_of_its_own() {
     let asked = asked([Category::Identity, Category::Skills, Category::Languages, Category::Health]);
     let refusals = asked.decide(&[known(agreement(1, 1))], &[consent(1)]).unwrap_err();

@@ -3,6 +3,7 @@
 use lotse_core::agency::AgencyKind::{EmploymentAgency, JobcenterGe};
 use lotse_core::id::Digest;
 use lotse_core::reason::Reason;
+use lotse_core::time::{Calendar, Clock as _};
 use lotse_proto::record::v1::{Purpose, ReferralType};
 
 use super::{causes, refused};
@@ -46,6 +47,16 @@ pub(super) async fn no_clause() -> Vec<Reason> {
         referral.purpose = Purpose::Rehabilitation as i32;
     });
     refused(&pair, handover).await
+}
+
+pub(super) async fn an_ended_party() -> Vec<Reason> {
+    let pair = strangers().await;
+    let yesterday = Calendar::Germany.day_of(pair.clock.now()).yesterday().unwrap();
+    let kind = "kind = \"employment_agency\"";
+    let text = pair.agreement_text().replacen(kind, &format!("{kind}\nended_on = {yesterday}"), 1);
+    agree_on(&[&pair.owner, &pair.holder], &text).await;
+    pair.consent("person-1").await;
+    refused(&pair, pair.handover("key-1", "person-1")).await
 }
 
 pub(super) async fn seals_of_an_unknown_text() -> Vec<Reason> {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
-use lotse_core::agreement::in_force;
+use lotse_core::agreement::{KnownAgreement, in_force};
 use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 use tonic::Status;
@@ -113,10 +113,11 @@ async fn admits(node: &Node, identity: &Identity, rpc: Rpc) -> Result<(), Failur
 
 /// An agreement in force lets a peer exchange; without one, duties go on as long as either side may hold anything.
 async fn may_exchange(node: &Node, peer: &AgencyId) -> Result<(), Failure> {
-    let federation = node.federation.get();
-    let agreed = in_force(&federation.agreements, node.now())
+    let (federation, at) = (node.federation.get(), node.now());
+    let is_active = |known: &KnownAgreement, agency| known.agreement.active_party(agency, at).is_some();
+    let agreed = in_force(&federation.agreements, at)
         .into_iter()
-        .any(|known| known.agreement.party(peer).is_some() && known.agreement.party(&node.agency).is_some());
+        .any(|known| is_active(known, peer) && is_active(known, &node.agency));
     if agreed {
         return Ok(());
     }
