@@ -58,6 +58,18 @@ pub struct CardKey {
     pub compromised_since: Option<Timestamp>,
 }
 
+impl CardKey {
+    /// Tells whether a time lies in the key's own.
+    fn signs_at(&self, at: Timestamp) -> bool {
+        self.not_before <= at && at <= self.not_after
+    }
+
+    /// Tells whether the key is neither revoked nor compromised at a time.
+    fn is_trusted_at(&self, at: Timestamp) -> bool {
+        self.revoked_at.is_none_or(|revoked| at < revoked) && self.compromised_since.is_none_or(|since| at < since)
+    }
+}
+
 /// An agency's card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Card {
@@ -90,14 +102,22 @@ pub struct Card {
 impl Card {
     /// Returns the keys whose signatures made at a time count.
     pub fn keys_at(&self, key_use: KeyUse, at: Timestamp) -> Vec<PublicKey> {
-        let counts = |key: &&CardKey| {
-            key.key_use == key_use
-                && key.not_before <= at
-                && at <= key.not_after
-                && key.revoked_at.is_none_or(|revoked| at < revoked)
-                && key.compromised_since.is_none_or(|since| at < since)
-        };
-        self.keys.iter().filter(counts).map(|key| key.public_key).collect()
+        self.keys_where(key_use, |key| key.signs_at(at) && key.is_trusted_at(at))
+    }
+
+    /// Returns the keys whose signatures count at `at` if they were made at any time before: also keys whose own time is over, which
+    /// were good then. A key that is revoked or compromised by `at` is not among them.
+    pub fn keys_until(&self, key_use: KeyUse, at: Timestamp) -> Vec<PublicKey> {
+        self.keys_where(key_use, |key| key.not_before <= at && key.is_trusted_at(at))
+    }
+
+    /// Returns the keys whose signatures count at `at` on a document that says that it was made at `made_at`.
+    pub fn keys_for(&self, key_use: KeyUse, made_at: Timestamp, at: Timestamp) -> Vec<PublicKey> {
+        self.keys_where(key_use, |key| key.signs_at(made_at) && key.is_trusted_at(at))
+    }
+
+    fn keys_where(&self, key_use: KeyUse, counts: impl Fn(&CardKey) -> bool) -> Vec<PublicKey> {
+        self.keys.iter().filter(|key| key.key_use == key_use && counts(key)).map(|key| key.public_key).collect()
     }
 
     /// Tells whether the card counts at a time.
@@ -318,5 +338,24 @@ mod tests {
         card.keys[0].revoked_at = Some(at(20));
         assert!(card.keys_at(KeyUse::Sealing, at(20)).is_empty());
         assert_eq!(card.keys_at(KeyUse::Sealing, at(19)).len(), 1);
+    }
+
+    #[test]
+    fn what_a_key_signed_in_its_time_counts_after_it_unless_the_key_is_lost() {
+        let mut card = card(1);
+        let present = card.keys_at(KeyUse::Sealing, at(10));
+        card.keys[0].not_after = at(10);
+        assert_eq!([10, 11].map(|day| card.keys_at(KeyUse::Sealing, at(day)).len()), [1, 0]);
+        assert_eq!(card.keys_until(KeyUse::Sealing, at(11)), present);
+        assert!(card.keys_until(KeyUse::Sealing, card.keys[0].not_before.minus(DAY)).is_empty());
+        let made = |day| card.keys_for(KeyUse::Sealing, at(day), at(11));
+        assert_eq!((made(10), made(11)), (present, vec![]), "a retired key makes nothing new");
+        for lost in [0, 1] {
+            let since = if lost == 0 { &mut card.keys[0].revoked_at } else { &mut card.keys[0].compromised_since };
+            *since = Some(at(9));
+            assert!(card.keys_until(KeyUse::Sealing, at(11)).is_empty());
+            assert!(card.keys_for(KeyUse::Sealing, at(8), at(11)).is_empty(), "who has the key dates back as he likes");
+            (card.keys[0].revoked_at, card.keys[0].compromised_since) = (None, None);
+        }
     }
 }

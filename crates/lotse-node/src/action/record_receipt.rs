@@ -8,7 +8,6 @@ use std::sync::Arc;
 use lotse_core::card::KeyUse;
 use lotse_core::delivery::{DeliveryState, Outcome};
 use lotse_core::id::{AgencyId, Digest, Id};
-use lotse_core::key::PublicKey;
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
@@ -26,7 +25,9 @@ use crate::entry::{BatchSummary, Detail, Direction, Draft, EntryKind};
 use crate::node::Node;
 use crate::pause::{PauseScope, PeerPauses};
 use crate::telemetry;
-use crate::wire::batch::{BatchStatement, ReceiptItem, ReceiptStatement, items_root, open_receipt, parse_item};
+use crate::wire::batch::{
+    BatchStatement, ReceiptItem, ReceiptStatement, items_root, open_receipt, open_receipt_with_card, parse_item,
+};
 use crate::wire::envelope::parse_own_head;
 use stops::Stops;
 
@@ -114,11 +115,12 @@ fn open(node: &Node, peer: &AgencyId, receipt: &proto::Receipt) -> Result<Opened
     let federation = node.federation.get();
     let card = federation.peers.get(peer).map(|peer| &peer.card.card).ok_or("the peer is unknown")?;
     let seal = receipt.seal.as_ref().ok_or("it has no seal")?;
-    let keys = card.keys_at(KeyUse::Sealing, node.now());
-    let statement = open_receipt(seal, &keys).map_err(|_| "its seal does not verify with a key of the peer's card")?;
-    let then = card.keys_at(KeyUse::Sealing, statement.taken_at);
-    let both: Vec<PublicKey> = keys.iter().copied().filter(|key| then.contains(key)).collect();
-    let counted_then = both.len() == keys.len() || open_receipt(seal, &both).is_ok();
+    let at = node.now();
+    let opened = open_receipt_with_card(card, seal, at);
+    let statement = opened.map_err(|_| "its seal does not verify with a key of the peer's card")?;
+    let then = card.keys_for(KeyUse::Sealing, statement.taken_at, at);
+    let is_usual = card.keys_at(KeyUse::Sealing, at).iter().all(|key| then.contains(key));
+    let counted_then = is_usual || open_receipt(seal, &then).is_ok();
     if statement.count as usize != receipt.items.len() || items_root(&receipt.items) != statement.items_root {
         return Err("its items do not hash to its root");
     }

@@ -27,7 +27,8 @@ pub struct ReadVersion {
     pub digest: Digest,
 }
 
-/// Seals a version and returns it. Sealing again changes nothing.
+/// Seals a version and returns it. Sealing again changes nothing, unless this node's sealing key was exchanged since: then the seal
+/// of the present key takes the place of the other one, for peers who cannot verify that.
 ///
 /// # Errors
 /// `NOT_FOUND`, `AGREEMENT_CONFLICT` (another text is here than was read), `OWN_CARD_EXPIRED` (also if the card does not name
@@ -48,10 +49,15 @@ fn decide(federation: &Federation, node: &Node, read: ReadVersion, at: Timestamp
     if let Err(failure) = was_read(&agreement, read) {
         return Change::refuse(failure, EntryKind::AgreementRefused, draft);
     }
-    if federation.sealed_by(&agreement.digest).contains(&node.agency) {
+    let sealed_before = seal.signatures.iter().find(|signature| signature.agency.as_ref() == Some(&node.agency));
+    if sealed_before.is_some_and(|signature| signature.key_id == node.keys.sealing.public().key_id()) {
         return Change::none(Ok(agreement));
     }
-    let allowed = may_seal(federation, node, at).and_then(|()| admit(federation, &node.agency, &agreement, at));
+    let may_seal = may_seal(federation, node, at);
+    let allowed = match sealed_before {
+        Some(_) => may_seal,
+        None => may_seal.and_then(|()| admit(federation, &node.agency, &agreement, at)),
+    };
     if let Err(failure) = allowed {
         return Change::refuse(failure, EntryKind::AgreementRefused, draft);
     }

@@ -188,4 +188,6 @@ pub(super) fn stored(
 }
 
 #[cfg(test)]
+mod exchanged_keys;
+#[cfg(test)]
 mod tests;

@@ -8,7 +8,6 @@ mod told;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lotse_core::card::KeyUse;
 use lotse_core::delivery::Outcome;
 use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
@@ -31,7 +30,8 @@ use crate::federation::{Added, Federation};
 use crate::node::Node;
 use crate::telemetry::trace::within;
 use crate::wire::batch::{
-    BatchStatement, ReceiptItem, ReceiptStatement, SealFault, encode_item, fits, items_root, open_batch, seal_receipt,
+    BatchStatement, ReceiptItem, ReceiptStatement, SealFault, encode_item, fits, items_root, open_batch_with_card,
+    seal_receipt,
 };
 use crate::wire::envelope::{Body, Head};
 use envelope::{Envelope, encrypt, read};
@@ -155,8 +155,7 @@ impl Job {
             return Err(Reason::BatchInvalid);
         }
         let seal = batch.seal.as_ref().ok_or(Reason::SealInvalid)?;
-        let keys = card.keys_at(KeyUse::Sealing, node.now());
-        let statement = open_batch(seal, &keys).map_err(|fault| match fault {
+        let statement = open_batch_with_card(card, seal, node.now()).map_err(|fault| match fault {
             SealFault::NotSealed => Reason::SealInvalid,
             SealFault::TooNew => Reason::SchemaTooNew,
             SealFault::Malformed => Reason::BatchInvalid,

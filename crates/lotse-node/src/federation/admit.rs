@@ -85,8 +85,9 @@ fn terms(federation: &Federation, agreement: &Agreement, at: Timestamp) -> Resul
     }
 }
 
-/// Returns those of the signatures that are new, each verified with a sealing key that its agency's card names as valid now.
-/// The hints of a signature find the agency; no key comes from anywhere but a card.
+/// Returns those of the signatures that are new, each verified with a sealing key of its agency's card. A key that was exchanged
+/// since keeps its seals good: they bear no time, and are handed on for as long as the agreement lasts. The hints of a signature
+/// find the agency; no key comes from anywhere but a card.
 ///
 /// # Errors
 /// `AGREEMENT_SEAL_INVALID` if one of them does not verify, or its agency is not to seal this version.
@@ -106,11 +107,12 @@ pub(crate) fn count_seals(
         if !sealed.insert(agency.clone()) {
             continue;
         }
-        let keys = federation.card(&agency).map(|card| card.keys_at(KeyUse::Sealing, at)).unwrap_or_default();
+        let keys = federation.card(&agency).map(|card| card.keys_until(KeyUse::Sealing, at)).unwrap_or_default();
         let mut alone = Seal::new(DocumentType::Agreement, payload.to_vec());
         alone.signatures.push(signature.clone());
         if alone.verify(DocumentType::Agreement, &keys).is_err() {
-            return Err(invalid(&format!("{agency}'s seal needs a sealing key that its card names as valid now")));
+            let why = "needs a sealing key that its card names, neither revoked nor compromised";
+            return Err(invalid(&format!("{agency}'s seal {why}")));
         }
         fresh.push((agency, signature.clone()));
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use lotse_core::card::{Card, KeyUse};
 use lotse_core::delivery::Outcome;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
 use lotse_core::key::{PublicKey, SigningKey};
@@ -156,6 +157,32 @@ pub enum SealFault {
     TooNew,
     /// The statement is malformed.
     Malformed,
+}
+
+/// Opens a batch's seal with the keys of its sender's card.
+pub fn open_batch_with_card(card: &Card, seal: &proto::Seal, at: Timestamp) -> Result<BatchStatement, SealFault> {
+    open_with_card(card, at, |keys| open_batch(seal, keys), |statement| statement.created_at)
+}
+
+/// Opens a receipt's seal with the keys of its receiver's card.
+pub fn open_receipt_with_card(card: &Card, seal: &proto::Seal, at: Timestamp) -> Result<ReceiptStatement, SealFault> {
+    open_with_card(card, at, |keys| open_receipt(seal, keys), |statement| statement.taken_at)
+}
+
+/// Opens a statement with the sealing keys that a card names as valid now. One that was on its way when the agency exchanged its key
+/// is opened with the key that was valid when, by its own words, it was made.
+fn open_with_card<T>(
+    card: &Card,
+    at: Timestamp,
+    open: impl Fn(&[PublicKey]) -> Result<T, SealFault>,
+    made_at: impl Fn(&T) -> Timestamp,
+) -> Result<T, SealFault> {
+    let opened = open(&card.keys_at(KeyUse::Sealing, at));
+    if !matches!(opened, Err(SealFault::NotSealed)) {
+        return opened;
+    }
+    let statement = open(&card.keys_until(KeyUse::Sealing, at))?;
+    open(&card.keys_for(KeyUse::Sealing, made_at(&statement), at))
 }
 
 /// Opens a batch's seal.

@@ -1,8 +1,12 @@
 //! Receipts that come late, and contradict each other.
 
+use std::time::Duration;
+
+use lotse_core::card::CardKey;
 use lotse_core::delivery::{DeliveryState, Outcome};
 use lotse_core::id::{Digest, Sequence};
 use lotse_core::reason::Reason;
+use lotse_core::referral::{ReferralEvent, ReferralState};
 use lotse_core::time::{DAY, Timestamp};
 use lotse_proto::exchange::v1 as proto;
 
@@ -12,8 +16,11 @@ use crate::action::claim_again::claim_again;
 use crate::action::get_status::get_status;
 use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::action::submit_referrals::Timing;
+use crate::action::take_batch::take_batch;
+use crate::action::take_card::take_card;
 use crate::entry::EntryKind;
 use crate::shipment::Shipment;
+use crate::testing::key;
 use crate::wire::batch::{ReceiptItem, ReceiptStatement, encode_item, items_root, parse_item, seal_receipt};
 
 impl Pair {
@@ -36,6 +43,57 @@ impl Pair {
         };
         proto::Receipt { seal: Some(seal_receipt(&statement, &self.holder.keys.sealing)), items }
     }
+}
+
+impl Pair {
+    /// Lets the holder exchange its sealing key; its card names the one before until now, with a change.
+    async fn exchange_key_of_holder(&self, change: impl FnOnce(&mut CardKey)) {
+        let mut card = self.holder.card(2);
+        let mut retired = CardKey { not_after: self.holder.now(), ..card.keys[0].clone() };
+        change(&mut retired);
+        card.keys[0].public_key = key("aa.example", "new sealing").public();
+        card.keys.push(retired);
+        take_card(&self.owner, &self.holder.agency, self.holder.seal_card(&card)).await.unwrap();
+        self.clock.turn(Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_that_was_made_before_the_key_was_exchanged_is_recorded_after() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
+    let shipment = outcome.shipment.unwrap();
+    let before = pair.receipt(&shipment, Outcome::Taken);
+    pair.exchange_key_of_holder(|_| ()).await;
+    let after = pair.receipt(&shipment, Outcome::Taken);
+    let recorded = record_receipt(&pair.owner, &pair.holder.agency, after).await.unwrap();
+    assert!(matches!(recorded, Recorded::Rejected(_)), "the retired key makes nothing new: {recorded:?}");
+    let recorded = record_receipt(&pair.owner, &pair.holder.agency, before).await.unwrap();
+    assert_eq!(recorded, Recorded::First { taken: 1, refused: 0, again: vec![] });
+}
+
+#[tokio::test]
+async fn a_receipt_by_a_key_that_is_lost_is_rejected_whenever_it_was_made() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await;
+    let receipt = pair.receipt(&outcome.shipment.unwrap(), Outcome::Taken);
+    pair.exchange_key_of_holder(|key| key.compromised_since = Some(key.not_after)).await;
+    let recorded = record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();
+    assert!(matches!(recorded, Recorded::Rejected(_)), "{recorded:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_was_sealed_before_the_key_was_exchanged_is_taken_after() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let referral = pair.delivered("key-1", "person-1").await;
+    pair.answer("answer-1", referral, ReferralEvent::Accepted, false).await.unwrap();
+    let answers = pair.claimed_answers().await;
+    pair.exchange_key_of_holder(|_| ()).await;
+    take_batch(&pair.owner, &pair.holder.agency, answers.message()).await.unwrap();
+    assert_eq!(pair.sent(referral).await.referral_state, ReferralState::Accepted);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::testing::{
     ManualClock, TestNode, admin, agree, agree_on, agreement_text, introduce, key, pass_on, seal_version,
 };
 
-async fn nodes<const N: usize>(names: [&str; N]) -> [TestNode; N] {
+pub(super) async fn nodes<const N: usize>(names: [&str; N]) -> [TestNode; N] {
     let clock = ManualClock::new();
     let mut nodes = Vec::new();
     for name in names {
@@ -27,9 +27,9 @@ async fn nodes<const N: usize>(names: [&str; N]) -> [TestNode; N] {
     nodes.try_into().unwrap_or_else(|_| panic!("as many nodes as names"))
 }
 
-const ID: Id = Id::from_bytes([7; 16]);
+pub(super) const ID: Id = Id::from_bytes([7; 16]);
 
-async fn offer(node: &TestNode, text: &str) -> Digest {
+pub(super) async fn offer(node: &TestNode, text: &str) -> Digest {
     offer_agreement(node, text, admin()).await.unwrap().0.digest
 }
 
@@ -37,11 +37,11 @@ async fn refused_offer(node: &TestNode, text: &str) -> Reason {
     offer_agreement(node, text, admin()).await.unwrap_err().reason()
 }
 
-async fn refused(to: &TestNode, from: &TestNode, seal: Seal) -> Reason {
+pub(super) async fn refused(to: &TestNode, from: &TestNode, seal: Seal) -> Reason {
     take_agreement(to, &from.agency, seal).await.unwrap_err().reason()
 }
 
-fn sealed(node: &TestNode, digest: Digest) -> Seal {
+pub(super) fn sealed(node: &TestNode, digest: Digest) -> Seal {
     node.federation.get().seals[&digest].as_ref().clone()
 }
 
@@ -51,7 +51,7 @@ fn sign(seal: &mut Seal, key: &SigningKey, agency: &AgencyId) {
     seal.signatures.append(&mut own.signatures);
 }
 
-fn counts(node: &TestNode) -> Vec<u32> {
+pub(super) fn counts(node: &TestNode) -> Vec<u32> {
     in_force(&node.federation.get().agreements, node.now()).iter().map(|known| known.agreement.version).collect()
 }
 
