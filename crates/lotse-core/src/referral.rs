@@ -170,9 +170,155 @@ impl ReferralState {
     }
 }
 
+impl ReferralState {
+    /// Returns the state after an answer, as its owner takes it. An answer that ended on its way or was refused leaves a gap: a later
+    /// state implies the ones before it.
+    pub fn after_answer(self, event: ReferralEvent) -> Result<ReferralState, TransitionNotAllowed> {
+        use ReferralEvent as Event;
+        use ReferralState::*;
+        match (self, event) {
+            (Offered | Received, Event::InProgress) => Ok(InProgress),
+            (Offered | Received, Event::Completed) => Ok(Completed),
+            (state, event) => state.after(event),
+        }
+    }
+
+    /// Returns where a referral stands at its holder, who gave these answers in this order. Answers that ended or were refused are
+    /// not among them: the owner has never heard of them.
+    pub fn after_answers(answers: impl IntoIterator<Item = ReferralEvent>) -> ReferralState {
+        let next = |state: ReferralState, event| state.after_answer(event).unwrap_or(state);
+        answers.into_iter().fold(ReferralState::Received, next)
+    }
+}
+
+impl ReferralEvent {
+    /// What an answer can report.
+    pub const ANSWERS: [ReferralEvent; 4] =
+        [ReferralEvent::Accepted, ReferralEvent::Declined, ReferralEvent::InProgress, ReferralEvent::Completed];
+
+    /// Returns the state that an answer reports; none for what no answer does.
+    pub const fn reported_state(self) -> Option<ReferralState> {
+        match self {
+            ReferralEvent::Accepted => Some(ReferralState::Accepted),
+            ReferralEvent::Declined => Some(ReferralState::Declined),
+            ReferralEvent::InProgress => Some(ReferralState::InProgress),
+            ReferralEvent::Completed => Some(ReferralState::Completed),
+            ReferralEvent::Received | ReferralEvent::Refused | ReferralEvent::Expired | ReferralEvent::Cancelled => {
+                None
+            }
+        }
+    }
+
+    /// Finds what an answer reports by the number of the state.
+    pub fn from_reported_number(number: i32) -> Option<ReferralEvent> {
+        let state = ReferralState::from_number(number)?;
+        ReferralEvent::ANSWERS.into_iter().find(|event| event.reported_state() == Some(state))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    const EVENTS: [ReferralEvent; 8] = [
+        ReferralEvent::Received,
+        ReferralEvent::Refused,
+        ReferralEvent::Accepted,
+        ReferralEvent::Declined,
+        ReferralEvent::InProgress,
+        ReferralEvent::Completed,
+        ReferralEvent::Expired,
+        ReferralEvent::Cancelled,
+    ];
+
+    /// Every pair that an owner takes and that leads on; all others are refused or change nothing.
+    #[test]
+    fn an_owner_takes_every_later_state_and_no_earlier_one() {
+        use ReferralState::*;
+        let leads_on = |from: ReferralState| -> Vec<ReferralState> {
+            let next = ReferralEvent::ANSWERS.into_iter().filter_map(|event| from.after_answer(event).ok());
+            next.filter(|&next| next != from).collect()
+        };
+        for state in ReferralState::ALL {
+            let expected: &[ReferralState] = match state {
+                Offered | Received => &[Accepted, Declined, InProgress, Completed],
+                Accepted => &[InProgress, Completed],
+                InProgress => &[Completed],
+                Refused | Declined | Completed | Recalled | Expired | Cancelled | NotTaken => &[],
+            };
+            assert_eq!(leads_on(state), expected, "from {state:?}");
+            for event in EVENTS {
+                let [strict, of_owner] = [state.after(event), state.after_answer(event)];
+                assert!(
+                    strict.is_err() || strict == of_owner,
+                    "{state:?} {event:?}: the owner takes what a holder may say"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_answer_reports_reads_what_it_writes() {
+        for event in EVENTS {
+            let number = event.reported_state().map(ReferralState::number);
+            let read = number.and_then(ReferralEvent::from_reported_number);
+            assert_eq!(read, ReferralEvent::ANSWERS.contains(&event).then_some(event));
+        }
+        assert_eq!(ReferralEvent::from_reported_number(0), None);
+    }
+
+    /// What becomes of the answer at an index of the list of those on their way.
+    #[derive(Clone, Copy, Debug)]
+    enum AnswerStep {
+        Give(usize),
+        Arrive(u8),
+        End(u8),
+    }
+
+    fn step() -> impl Strategy<Value = AnswerStep> {
+        prop_oneof![
+            3 => (0..4usize).prop_map(AnswerStep::Give),
+            2 => any::<u8>().prop_map(AnswerStep::Arrive),
+            1 => any::<u8>().prop_map(AnswerStep::End),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn both_ends_agree_when_nothing_is_on_its_way_any_more(steps in prop::collection::vec(step(), 0..40)) {
+            let mut owner = ReferralState::Received;
+            let mut given: BTreeMap<usize, ReferralEvent> = BTreeMap::new();
+            let mut waiting: Vec<usize> = Vec::new();
+            let rest = std::iter::repeat_n(AnswerStep::Arrive(0), 40);
+            for (number, step) in steps.into_iter().chain(rest).enumerate() {
+                match step {
+                    AnswerStep::Give(event) => {
+                        let event = ReferralEvent::ANSWERS[event];
+                        if ReferralState::after_answers(given.values().copied()).after(event).is_ok() {
+                            given.insert(number, event);
+                            waiting.push(number);
+                        }
+                    }
+                    AnswerStep::Arrive(index) if !waiting.is_empty() => {
+                        let answer = waiting.remove(usize::from(index) % waiting.len());
+                        match owner.after_answer(given[&answer]) {
+                            Ok(next) => owner = next,
+                            Err(_) => { given.remove(&answer); }
+                        }
+                    }
+                    AnswerStep::End(index) if !waiting.is_empty() => {
+                        given.remove(&waiting.remove(usize::from(index) % waiting.len()));
+                    }
+                    AnswerStep::Arrive(_) | AnswerStep::End(_) => {}
+                }
+            }
+            prop_assert_eq!(ReferralState::after_answers(given.into_values()), owner);
+        }
+    }
 
     fn walk(events: &[ReferralEvent]) -> Result<ReferralState, TransitionNotAllowed> {
         events.iter().try_fold(ReferralState::Offered, |state, &event| state.after(event))
