@@ -1,9 +1,11 @@
 //! The answer to a referral: may its holder report this back? Both ends ask.
 
-use crate::agreement::{self, Clause, KnownAgreement};
+use crate::agreement::{self, Clause, KnownAgreement, OnEnd};
 use crate::category::Category;
+use crate::consent::{Consent, ConsentState, Withdrawn};
 use crate::feedback::FeedbackLevel;
 use crate::id::{AgencyId, Id};
+use crate::purpose::Purpose;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
@@ -31,6 +33,8 @@ pub struct AnswerBasis<'a> {
     pub feedback: FeedbackLevel,
     /// Whether the excerpt covers the category note.
     pub covers_note: bool,
+    /// Until when the answer may be held.
+    pub hold_until: Timestamp,
 }
 
 /// Decides whether an answer may be released: the referral's agreement must still be in force, neither party ended, and the excerpt's feedback
@@ -67,6 +71,35 @@ pub fn decide(
     if allowed { Ok(()) } else { Err(Reason::FeedbackNotAllowed) }
 }
 
+/// Returns until when the owner holds an answer: no longer than its holder says, than the clause and the consent of the referral
+/// allow, and than the agreement lasts if copies go with it.
+pub fn hold_until(
+    basis: &AnswerBasis<'_>,
+    consent_expires_at: Timestamp,
+    known: &[KnownAgreement],
+    at: Timestamp,
+) -> Timestamp {
+    let longest = basis.hold_until.min(consent_expires_at);
+    let Some(current) = agreement::current(known, basis.agreement, at) else { return longest };
+    let clause = current.agreement.clause(basis.clause_id);
+    let longest = clause.map_or(longest, |clause| longest.min(at.plus(clause.retention())));
+    if current.agreement.on_end == OnEnd::Purge { longest.min(current.agreement.valid_until) } else { longest }
+}
+
+/// Says why the owner refuses what an answer carries beside its state, as the consent of the referral stands when it arrives; none if
+/// it may be held. A state says nothing that the owner must not keep: it is taken after a withdrawal too. Replacing a consent is no
+/// withdrawal, and what ends with time ends with the lease.
+pub fn objection(content: AnswerContent, purpose: Purpose, consent: Option<&Consent>) -> Option<Reason> {
+    if !content.outcome && !content.note {
+        return None;
+    }
+    let Some(consent) = consent else { return Some(Reason::ConsentUnknown) };
+    let Withdrawn { whole, purposes, categories } = consent.withdrawn;
+    let all = whole || purposes.contains(purpose) || consent.state == ConsentState::Withdrawn;
+    let is_withdrawn = all || (content.note && categories.contains(Category::Note));
+    is_withdrawn.then_some(Reason::ConsentWithdrawn)
+}
+
 /// Returns the feedback level that an answer needs.
 fn needed(content: AnswerContent) -> FeedbackLevel {
     match content {
@@ -83,6 +116,7 @@ mod tests {
     use crate::agreement::tests::{agency, agreement, at, clause, known};
     use crate::agreement::{Agreement, Clause};
     use crate::category::Categories;
+    use crate::release::tests::consent;
 
     const STATUS: AnswerContent = AnswerContent { outcome: false, note: false };
     const OUTCOME: AnswerContent = AnswerContent { outcome: true, note: false };
@@ -97,6 +131,7 @@ mod tests {
             clause_id: "orientation",
             feedback,
             covers_note: true,
+            hold_until: at(30),
         };
         decide(&basis, content, &[known(agreement)], at(5))
     }
@@ -116,6 +151,57 @@ mod tests {
     }
 
     #[test]
+    fn what_would_be_deleted_at_once_does_not_go() {
+        let (owner, holder) = (agency("jc.example"), agency("aa.example"));
+        let known = [known(agreement(1, 1))];
+        let basis = |hold_until| AnswerBasis {
+            owner: &owner,
+            holder: &holder,
+            agreement: known[0].agreement.id,
+            clause_id: "orientation",
+            feedback: FeedbackLevel::Status,
+            covers_note: false,
+            hold_until,
+        };
+        let decided = |hold_until| decide(&basis(hold_until), STATUS, &known, at(5));
+        assert_eq!((decided(at(6)), decided(at(5))), (Ok(()), Err(Reason::ConsentExpired)));
+        let held = |asked, consent_ends| hold_until(&basis(asked), consent_ends, &known, at(5));
+        assert_eq!(held(at(30), at(200)), at(30), "as long as the holder says");
+        assert_eq!(held(at(300), at(200)), at(95), "never longer than the clause says");
+        assert_eq!(held(at(300), at(20)), at(20), "nor than the consent lasts");
+        let purged = Agreement { on_end: OnEnd::Purge, valid_until: at(40), ..agreement(1, 1) };
+        assert_eq!(hold_until(&basis(at(300)), at(200), &[crate::agreement::tests::known(purged)], at(5)), at(40));
+    }
+
+    #[test]
+    fn after_a_withdrawal_the_owner_takes_states_only() {
+        let given = consent(1);
+        let standing = |change: fn(&mut Consent)| {
+            let mut consent = given.clone();
+            change(&mut consent);
+            [STATUS, OUTCOME, NOTE].map(|content| objection(content, Purpose::Orientation, Some(&consent)))
+        };
+        let withdrawn = Some(Reason::ConsentWithdrawn);
+        let states_only = [None, withdrawn, withdrawn];
+        assert_eq!(standing(|_| ()), [None; 3]);
+        assert_eq!(standing(|consent| consent.withdrawn.whole = true), states_only);
+        assert_eq!(standing(|consent| consent.state = ConsentState::Withdrawn), states_only);
+        assert_eq!(standing(|consent| consent.withdrawn.purposes = Purpose::Orientation.into()), states_only);
+        assert_eq!(standing(|consent| consent.withdrawn.purposes = Purpose::JobPlacement.into()), [None; 3]);
+        assert_eq!(standing(|consent| consent.withdrawn.categories = Category::Note.into()), [None, None, withdrawn]);
+        assert_eq!(
+            standing(|consent| consent.state = ConsentState::Superseded),
+            [None; 3],
+            "replacing is no withdrawal"
+        );
+        let unknown = Some(Reason::ConsentUnknown);
+        assert_eq!(
+            [STATUS, OUTCOME, NOTE].map(|content| objection(content, Purpose::Orientation, None)),
+            [None, unknown, unknown]
+        );
+    }
+
+    #[test]
     fn a_note_needs_a_clause_in_its_direction() {
         assert_eq!(ask(agreement(1, 1), FeedbackLevel::Full, NOTE), Err(Reason::FeedbackNotAllowed));
         let mut both_ways = agreement(1, 1);
@@ -132,12 +218,12 @@ mod tests {
     fn an_answer_needs_the_referrals_agreement_in_force() {
         let ended = Agreement { valid_until: at(4), ..agreement(1, 1) };
         assert_eq!(ask(ended, FeedbackLevel::Status, STATUS), Err(Reason::NoAgreement));
-        let without = Agreement { clauses: vec![clause("other")], ..agreement(1, 1) };
-        assert_eq!(ask(without, FeedbackLevel::Status, STATUS), Err(Reason::NoClause));
-    }
-}
         for ended in 0..2 {
             let mut left = agreement(1, 1);
             left.parties[ended].ended_on = Some("2026-01-05".parse().unwrap());
             assert_eq!(ask(left, FeedbackLevel::Status, STATUS), Err(Reason::PartyEnded));
         }
+        let without = Agreement { clauses: vec![clause("other")], ..agreement(1, 1) };
+        assert_eq!(ask(without, FeedbackLevel::Status, STATUS), Err(Reason::NoClause));
+    }
+}

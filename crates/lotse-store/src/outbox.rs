@@ -19,7 +19,7 @@ use crate::vault::Sealed;
 
 pub use claim::{Claimable, Frozen, Rest, due, in_doubt, rebatch, release, replace_content};
 pub use item::{
-    Delivered, Item, Latest, NextAttempts, Oldest, WaitReason, Waiting, answers, delivered, expired, find,
+    Delivered, Item, Latest, NextAttempts, Oldest, SentAnswer, WaitReason, Waiting, answers, delivered, expired, find,
     find_readable, list_referrals, newest, next_attempts, oldest, repeated, wait_reasons, waiting,
 };
 pub use purge::{Kept, Overdue, kept, purge, purge_ended, purge_overdue};

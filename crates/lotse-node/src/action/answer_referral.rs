@@ -189,6 +189,7 @@ fn decide(
         clause_id: &referral.clause_id,
         feedback: referral.feedback,
         covers_note: referral.covered.contains(Category::Note),
+        hold_until: referral.hold_until,
     };
     answer::decide(&basis, submission.answer.content, &federation.agreements, at).map_err(Failure::refused)?;
     let current = agreement::current(&federation.agreements, referral.agreement_id, at);
@@ -211,6 +212,7 @@ fn new_item(
         feedback: referral.feedback,
         covers_note: referral.covered.contains(Category::Note),
         content: submission.answer.content,
+        event: Some(submission.answer.event),
     };
     let request = Request {
         actor: submission.actor.clone(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lotse_core::agreement::{self, Agreement};
-use lotse_core::answer::{self, AnswerBasis};
+use lotse_core::answer;
 use lotse_core::category::Categories;
 use lotse_core::consent::Consent;
 use lotse_core::delivery::DeliveryState;
@@ -438,15 +438,8 @@ fn decide_answer(
     ask: &AnswerAsk,
     at: Timestamp,
 ) -> Result<Granted, Vec<Refusal>> {
-    let basis = AnswerBasis {
-        owner,
-        holder,
-        agreement: ask.agreement_id,
-        clause_id: &ask.clause_id,
-        feedback: ask.feedback,
-        covers_note: ask.covers_note,
-    };
-    answer::decide(&basis, ask.content, &federation.agreements, at).map_err(|reason| vec![reason.into()])?;
+    answer::decide(&ask.basis(owner, holder), ask.content, &federation.agreements, at)
+        .map_err(|reason| vec![reason.into()])?;
     let current = agreement::current(&federation.agreements, ask.agreement_id, at);
     let known = current.ok_or_else(|| vec![Refusal::from(Reason::NoAgreement)])?;
     Ok(Granted::Answer(known.agreement.clone()))

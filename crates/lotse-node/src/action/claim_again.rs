@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lotse_core::agreement;
-use lotse_core::answer::{self, AnswerBasis};
+use lotse_core::answer;
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::reason::Reason;
 use lotse_core::release::{self, NoNotes};
@@ -130,14 +130,7 @@ impl Claim {
     }
 
     fn answer_may_go(&self, federation: &Federation, ask: &AnswerAsk, at: Timestamp) -> bool {
-        let basis = AnswerBasis {
-            owner: &self.peer,
-            holder: &self.node.agency,
-            agreement: ask.agreement_id,
-            clause_id: &ask.clause_id,
-            feedback: ask.feedback,
-            covers_note: ask.covers_note,
-        };
+        let basis = ask.basis(&self.peer, &self.node.agency);
         answer::decide(&basis, ask.content, &federation.agreements, at).is_ok()
     }
 

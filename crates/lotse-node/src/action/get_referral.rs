@@ -7,7 +7,7 @@ use lotse_core::id::Id;
 use lotse_core::purpose::Purposes;
 use lotse_core::time::Timestamp;
 use lotse_store::custody::{self, Held};
-use lotse_store::outbox::{self, Item, ItemKind};
+use lotse_store::outbox::{self, Item, ItemKind, SentAnswer};
 use lotse_store::{StoreError, Tx};
 
 use crate::action::{outgoing, take_batch};
@@ -74,9 +74,9 @@ async fn find(
         return Ok(None);
     }
     let mut answers = Vec::new();
-    for (place, (item, sealed)) in outbox::answers(tx, referral).await?.into_iter().enumerate() {
+    for (place, SentAnswer { item, content, .. }) in outbox::answers(tx, referral).await?.into_iter().enumerate() {
         let open = |sealed| node.vault.open(outgoing::place(&item.record_id), sealed);
-        let content = sealed.as_ref().map(open).transpose()?.unwrap_or_default();
+        let content = content.as_ref().map(open).transpose()?.unwrap_or_default();
         answers.push(ThreadAnswer {
             answer_id: item.record_id,
             own: true,

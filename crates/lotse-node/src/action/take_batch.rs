@@ -13,9 +13,9 @@ use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
 use lotse_core::log::tree;
 use lotse_core::reason::Reason;
-use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 use lotse_proto::exchange::v1 as proto;
+use lotse_store::consent::{self, Towards};
 use lotse_store::counter::{self, Counter, seen};
 use lotse_store::custody::{Arrival, Copy, Remembered};
 use lotse_store::inbox::{self, Event, EventKind};
@@ -35,7 +35,7 @@ use crate::wire::batch::{
 };
 use crate::wire::envelope::{Body, Head};
 use envelope::{Envelope, encrypt, read};
-use judge::{Taking, Verdict};
+use judge::{Admission, AnsweredThread, Taking, Verdict};
 
 /// Takes a batch from a peer, whose identity TLS has proven. Refuses it as a whole only if its seal or its form is wrong, or if it is more than the peer may add today.
 /// While the clock has jumped ahead nothing is taken: a receipt would be signed with the wrong time.
@@ -260,8 +260,8 @@ impl Job {
         self.envelopes.iter().filter_map(|envelope| envelope.parsed.as_ref().ok().map(|(head, _)| head))
     }
 
-    /// Reads the referrals of this agency that answers in the batch belong to.
-    async fn threads(&self, tx: &mut Tx) -> Result<Readable<outbox::Item>, StoreError> {
+    /// Reads the referrals of this agency that answers in the batch belong to, and how their consents stand.
+    async fn threads(&self, tx: &mut Tx) -> Result<Readable<AnsweredThread>, StoreError> {
         let is_answer = |envelope: &&Envelope| matches!(envelope.parsed, Ok((_, Body::Answer(_))));
         let ids: Vec<Id> = self
             .envelopes
@@ -272,7 +272,17 @@ impl Job {
         if ids.is_empty() {
             return Ok(Readable::default());
         }
-        outbox::find_readable(tx, &ids).await
+        let Readable { rows: mut referrals, mut broken } = outbox::find_readable(tx, &ids).await?;
+        let consents: Vec<Id> = referrals.iter().filter_map(|referral| referral.consent_id).collect();
+        let consents = consent::towards(tx, &self.peer, &[], &consents).await?;
+        let is_broken = |referral: &outbox::Item| referral.consent_id.is_some_and(|id| consents.broken.contains(&id));
+        broken.extend(referrals.extract_if(.., |referral| is_broken(referral)).map(|referral| referral.record_id));
+        let thread = |referral: outbox::Item| {
+            let rests_on = |towards: &&Towards| Some(towards.consent.id) == referral.consent_id;
+            let consent = consents.rows.iter().find(rests_on).map(|towards| towards.consent.clone());
+            AnsweredThread { referral, consent }
+        };
+        Ok(Readable { rows: referrals.into_iter().map(thread).collect(), broken })
     }
 
     async fn write(
@@ -292,7 +302,7 @@ impl Job {
         for (envelope, verdict) in self.envelopes.iter().zip(verdicts) {
             // The id has a row: of another envelope, or one that cannot be read.
             let has_row = matches!(verdict, Verdict::Reused | Verdict::Unreadable);
-            let (outcome, state) = match verdict {
+            let (outcome, admission) = match verdict {
                 Verdict::Repeat { outcome, at, leaf_hash } => {
                     answers.push(Answered { outcome, at, leaf_hash });
                     continue;
@@ -303,7 +313,7 @@ impl Job {
                 }
                 Verdict::Reused => (Outcome::Refused(Reason::IdReused), None),
                 Verdict::Unreadable => (Outcome::Again(Reason::Unavailable), None),
-                Verdict::Take(state) => (Outcome::Taken, Some(state)),
+                Verdict::Take(admission) => (Outcome::Taken, Some(admission)),
                 Verdict::Refuse(outcome) | Verdict::Malformed(outcome) => (outcome, None),
             };
             let is_malformed = verdict.malformed().is_some();
@@ -320,7 +330,7 @@ impl Job {
                 }
             };
             if !has_row {
-                arrivals.push(self.arrival(envelope, outcome, state, leaf_hash, at));
+                arrivals.push(self.arrival(envelope, outcome, admission, leaf_hash, at));
             }
             answers.push(Answered { outcome, at, leaf_hash });
         }
@@ -391,13 +401,13 @@ impl Job {
         &self,
         envelope: &Envelope,
         outcome: Outcome,
-        state: Option<ReferralState>,
+        admission: Option<Admission>,
         leaf_hash: Digest,
         at: Timestamp,
     ) -> Arrival {
         let parsed = envelope.parsed.as_ref().ok();
         let head = parsed.map(|(head, _)| head);
-        let copy = state.zip(parsed).zip(envelope.sealed.as_ref());
+        let copy = admission.zip(parsed).zip(envelope.sealed.as_ref());
         Arrival {
             envelope_id: envelope.id,
             digest: envelope.digest,
@@ -408,7 +418,7 @@ impl Job {
             at,
             leaf_hash,
             expires_at: head.map_or(at, |head| head.expires_at),
-            copy: copy.map(|((state, (head, body)), sealed)| copy_of(head, body, state, sealed.clone())),
+            copy: copy.map(|((admission, (head, body)), sealed)| copy_of(head, body, admission, sealed.clone())),
         }
     }
 
@@ -435,7 +445,7 @@ pub fn place(envelope_id: &Id) -> vault::Place<'_> {
     vault::Place { table: "custody", id: envelope_id.as_bytes() }
 }
 
-fn copy_of(head: &Head, body: &Body, state: ReferralState, content: Sealed) -> Copy {
+fn copy_of(head: &Head, body: &Body, admission: Admission, content: Sealed) -> Copy {
     let excerpt = head.basis.excerpt.as_ref();
     let present = match body {
         Body::Referral(content) => content.present,
@@ -456,8 +466,8 @@ fn copy_of(head: &Head, body: &Body, state: ReferralState, content: Sealed) -> C
         present,
         covered: excerpt.map(|excerpt| excerpt.categories).unwrap_or_default(),
         feedback: excerpt.map_or(FeedbackLevel::None, |excerpt| excerpt.feedback),
-        hold_until: head.hold_until,
-        referral_state: state,
+        hold_until: admission.hold_until,
+        referral_state: admission.state,
         content,
     }
 }

@@ -1,9 +1,10 @@
 //! What a claim needs to decide an outgoing item again, as it lies in the outbox. Not sent anywhere; names nobody.
 
-use lotse_core::answer::AnswerContent;
+use lotse_core::answer::{AnswerBasis, AnswerContent};
 use lotse_core::category::Categories;
 use lotse_core::feedback::FeedbackLevel;
-use lotse_core::id::{Id, Sequence};
+use lotse_core::id::{AgencyId, Id, Sequence};
+use lotse_core::referral::{ReferralEvent, ReferralState};
 use lotse_core::release::Uncovered;
 use lotse_core::time::Timestamp;
 use prost::Message;
@@ -68,6 +69,23 @@ pub struct AnswerAsk {
     pub covers_note: bool,
     /// What the answer carries.
     pub content: AnswerContent,
+    /// What it reports; none in items that were handed over before this was stored.
+    pub event: Option<ReferralEvent>,
+}
+
+impl AnswerAsk {
+    /// Returns what the decision asks.
+    pub fn basis<'a>(&'a self, owner: &'a AgencyId, holder: &'a AgencyId) -> AnswerBasis<'a> {
+        AnswerBasis {
+            owner,
+            holder,
+            agreement: self.agreement_id,
+            clause_id: &self.clause_id,
+            feedback: self.feedback,
+            covers_note: self.covers_note,
+            hold_until: self.hold_until,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -122,6 +140,8 @@ struct StoredAnswer {
     outcome: bool,
     #[prost(bool, tag = "9")]
     note: bool,
+    #[prost(int32, tag = "10")]
+    reported_state: i32,
 }
 
 impl Request {
@@ -193,6 +213,7 @@ fn stored_answer(ask: &AnswerAsk) -> StoredAnswer {
         covers_note: ask.covers_note,
         outcome: ask.content.outcome,
         note: ask.content.note,
+        reported_state: ask.event.and_then(ReferralEvent::reported_state).map_or(0, ReferralState::number),
     }
 }
 
@@ -206,5 +227,6 @@ fn answer_ask(stored: StoredAnswer) -> Option<AnswerAsk> {
         feedback: FeedbackLevel::from_number(stored.feedback)?,
         covers_note: stored.covers_note,
         content: AnswerContent { outcome: stored.outcome, note: stored.note },
+        event: ReferralEvent::from_reported_number(stored.reported_state),
     })
 }

@@ -55,6 +55,18 @@ pub struct Item {
     pub envelope_digest: Option<Digest>,
     /// Consent reference and agreement are in the frozen head.
     pub head: Option<Vec<u8>>,
+    /// Consent under which it was last released; none for answers.
+    pub consent_id: Option<Id>,
+}
+
+/// An answer that this agency sent or is to send.
+pub struct SentAnswer {
+    /// The item.
+    pub item: Item,
+    /// Its content, if it is still there.
+    pub content: Option<Sealed>,
+    /// What the claim needs to decide again, encoded by the node.
+    pub request: Vec<u8>,
 }
 
 fn item(row: &Row) -> Result<Item, StoreError> {
@@ -80,6 +92,7 @@ fn item(row: &Row) -> Result<Item, StoreError> {
         envelope_digest: row.get(18)?,
         head: row.get(19)?,
         attempts: row.get(20)?,
+        consent_id: row.get(21)?,
     })
 }
 
@@ -95,7 +108,7 @@ pub async fn find_readable(tx: &mut Tx, record_ids: &[Id]) -> Result<Readable<It
             &RECORDS,
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
-                    o.reasons, o.envelope_digest, o.head, o.attempts
+                    o.reasons, o.envelope_digest, o.head, o.attempts, o.consent_id
              FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id",
             record_ids,
             "",
@@ -106,18 +119,20 @@ pub async fn find_readable(tx: &mut Tx, record_ids: &[Id]) -> Result<Readable<It
 }
 
 /// Finds the answers of a thread that this agency sent, in the order of submission, with their content if it is still there.
-pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<(Item, Option<Sealed>)>, StoreError> {
+pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<SentAnswer>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
-                    o.reasons, o.envelope_digest, o.head, o.attempts, o.content_key, o.content
+                    o.reasons, o.envelope_digest, o.head, o.attempts, o.consent_id, o.content_key, o.content,
+                    o.request
              FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id
              WHERE o.kind = 2 AND o.thread_id = $1 ORDER BY o.seq",
             [thread_id.into()],
         )
         .await?;
-    Ok(readable(&rows, 1, |row| Ok((item(row)?, sealed(row, 21)?))).rows)
+    let answer = |row: &Row| Ok(SentAnswer { item: item(row)?, content: sealed(row, 22)?, request: row.get(24)? });
+    Ok(readable(&rows, 1, answer).rows)
 }
 
 /// Lists referrals that this agency sent, newest first, before a place in the order.
@@ -126,7 +141,7 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Read
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     b.state, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
-                    o.reasons, o.envelope_digest, o.head, o.attempts
+                    o.reasons, o.envelope_digest, o.head, o.attempts, o.consent_id
              FROM outbox o LEFT JOIN batch b ON b.batch_id = o.batch_id
              WHERE o.kind = 1 AND o.seq < $1 ORDER BY o.seq DESC LIMIT $2",
             [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
@@ -261,7 +276,7 @@ pub async fn expired(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<Vec<Item>
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
                     NULL, o.referral_state, o.submitted_at, o.sent, o.present, o.left_out, o.hold_until, o.feedback,
-                    o.reasons, o.envelope_digest, o.head, o.attempts
+                    o.reasons, o.envelope_digest, o.head, o.attempts, o.consent_id
              FROM outbox o WHERE o.state = 1 AND o.expires_at <= $1 ORDER BY o.expires_at LIMIT $2",
             [at.into(), limit.into()],
         )

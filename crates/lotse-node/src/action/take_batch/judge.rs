@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use lotse_core::answer::{self, AnswerBasis};
 use lotse_core::category::Category;
+use lotse_core::consent::Consent;
 use lotse_core::custody::{self, Arrival as Arriving, Content};
 use lotse_core::delivery::Outcome;
 use lotse_core::id::{AgencyId, Digest, Id, Sequence};
@@ -22,7 +23,7 @@ use crate::wire::referral::Answer;
 
 /// What is decided about one envelope.
 pub(super) enum Verdict {
-    Take(ReferralState),
+    Take(Admission),
     Refuse(Outcome),
     /// It cannot be read: one entry of the log stands for all of the batch that cannot.
     Malformed(Outcome),
@@ -48,6 +49,23 @@ impl Verdict {
     }
 }
 
+/// What may be held.
+#[derive(Clone, Copy)]
+pub(super) struct Admission {
+    /// Where the referral stands with it.
+    pub(super) state: ReferralState,
+    /// Until when it is held.
+    pub(super) hold_until: Timestamp,
+}
+
+/// A referral of this agency to which answers in the batch belong.
+pub(super) struct AnsweredThread {
+    /// The referral.
+    pub(super) referral: outbox::Item,
+    /// The consent under which it was released, as it stands now towards the holder.
+    pub(super) consent: Option<Consent>,
+}
+
 /// What is known of a record that was taken.
 struct KnownRecord {
     owner: AgencyId,
@@ -60,7 +78,7 @@ struct KnownRecord {
 pub(super) struct Taking<'a> {
     memory: &'a Readable<Remembered>,
     records: HashMap<Id, KnownRecord>,
-    threads: HashMap<Id, outbox::Item>,
+    threads: HashMap<Id, AnsweredThread>,
     /// Own referrals that cannot be read.
     broken_threads: Vec<Id>,
     pub(super) states: HashMap<Id, ReferralState>,
@@ -72,7 +90,7 @@ impl<'a> Taking<'a> {
     pub(super) fn new(
         owner: &AgencyId,
         memory: &'a Readable<Remembered>,
-        threads: Readable<outbox::Item>,
+        threads: Readable<AnsweredThread>,
     ) -> Taking<'a> {
         let mut records: HashMap<Id, KnownRecord> = HashMap::new();
         for known in memory.rows.iter().filter(|known| known.outcome == Outcome::Taken) {
@@ -86,7 +104,7 @@ impl<'a> Taking<'a> {
             }
         }
         let Readable { rows: threads, broken: broken_threads } = threads;
-        let threads = threads.into_iter().map(|item| (item.record_id, item)).collect();
+        let threads = threads.into_iter().map(|thread| (thread.referral.record_id, thread)).collect();
         Taking { memory, records, threads, broken_threads, states: HashMap::new(), seen: HashMap::new() }
     }
 
@@ -144,9 +162,9 @@ impl Job {
             Err(outcome) => return Verdict::Malformed(*outcome),
         };
         match self.admit(federation, taking, head, body, at) {
-            Ok(state) => {
-                taking.take(&self.peer, head, body.kind(), state);
-                Verdict::Take(state)
+            Ok(admission) => {
+                taking.take(&self.peer, head, body.kind(), admission.state);
+                Verdict::Take(admission)
             }
             Err(outcome) => Verdict::Refuse(outcome),
         }
@@ -159,7 +177,7 @@ impl Job {
         head: &Head,
         body: &Body,
         at: Timestamp,
-    ) -> Result<ReferralState, Outcome> {
+    ) -> Result<Admission, Outcome> {
         let arriving = Arriving {
             peer: &self.peer,
             own: &self.node.agency,
@@ -189,14 +207,15 @@ impl Job {
                 let basis = referral_basis(head).filter(|_| opens_thread);
                 let basis = basis.ok_or(Outcome::Refused(Reason::EnvelopeInvalid))?;
                 custody::admit(&arriving, &basis, &content, &federation.agreements, at)?;
-                Ok(ReferralState::Received)
+                Ok(Admission { state: ReferralState::Received, hold_until: head.hold_until })
             }
             Body::Answer(answer) => self.admit_answer(federation, taking, head, answer, at),
         }
     }
 
     /// An answer belongs to a referral that was sent to this peer, under the same consent, and carries no more than that
-    /// consent's feedback level.
+    /// consent's feedback level; after a withdrawal no more than a state. What would be deleted at once is refused, so that the holder
+    /// learns that it is not read.
     fn admit_answer(
         &self,
         federation: &Federation,
@@ -204,32 +223,40 @@ impl Job {
         head: &Head,
         answer: &Answer,
         at: Timestamp,
-    ) -> Result<ReferralState, Outcome> {
+    ) -> Result<Admission, Outcome> {
         if taking.broken_threads.contains(&head.thread_id) {
             return Err(Outcome::Again(Reason::Unavailable));
         }
         let unknown = Outcome::Refused(Reason::ThreadUnknown);
-        let referral = taking.threads.get(&head.thread_id).filter(|item| item.recipient == self.peer).ok_or(unknown)?;
+        let of_peer = |thread: &&AnsweredThread| thread.referral.recipient == self.peer;
+        let AnsweredThread { referral, consent } =
+            taking.threads.get(&head.thread_id).filter(of_peer).ok_or(unknown)?;
         let sent = referral.head.as_deref().and_then(parse_own_head).ok_or(unknown)?;
         if sent.basis.consent_ref != head.basis.consent_ref || sent.basis.agreement_id != head.basis.agreement_id {
             return Err(Outcome::Refused(Reason::BasisMismatch));
         }
         let excerpt = sent.basis.excerpt.as_ref().ok_or(unknown)?;
-        let basis = AnswerBasis {
+        let mut basis = AnswerBasis {
             owner: &self.node.agency,
             holder: &self.peer,
             agreement: head.basis.agreement_id,
             clause_id: &sent.basis.clause_id,
             feedback: excerpt.feedback,
             covers_note: excerpt.categories.contains(Category::Note),
+            hold_until: head.hold_until,
         };
+        basis.hold_until = answer::hold_until(&basis, excerpt.expires_at, &federation.agreements, at);
         answer::decide(&basis, answer.content, &federation.agreements, at).map_err(|reason| match reason {
             Reason::AgreementSuspended => Outcome::Again(reason),
             Reason::NoAgreement => Outcome::Refused(Reason::BasisMismatch),
             reason => Outcome::Refused(reason),
         })?;
+        if let Some(reason) = answer::objection(answer.content, referral.purpose, consent.as_ref()) {
+            return Err(Outcome::Refused(reason));
+        }
         let state = taking.states.get(&head.thread_id).copied().unwrap_or(referral.referral_state);
-        state.after(answer.event).map_err(|_| Outcome::Refused(Reason::TransitionNotAllowed))
+        let state = state.after_answer(answer.event).map_err(|_| Outcome::Refused(Reason::TransitionNotAllowed))?;
+        Ok(Admission { state, hold_until: basis.hold_until })
     }
 }
 

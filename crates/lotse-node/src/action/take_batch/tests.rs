@@ -5,7 +5,7 @@ use lotse_core::id::{Digest, Id};
 use lotse_core::log::tile::encode_entries;
 use lotse_core::purpose::Purpose;
 use lotse_core::reason::Reason;
-use lotse_core::referral::ReferralEvent;
+use lotse_core::referral::{ReferralEvent, ReferralState};
 use lotse_proto::exchange::v1::envelope::Basis;
 use lotse_proto::exchange::v1::{Batch, Envelope, LogEntry};
 use lotse_store::batch::BatchItem;
@@ -23,7 +23,7 @@ use crate::action::get_referral::get_referral;
 use crate::action::submit_referrals::Timing;
 use crate::entry::EntryKind;
 use crate::testing::{TestNode, agree, introduce};
-use crate::wire::batch::parse_item;
+use crate::wire::batch::{open_batch, parse_item};
 
 /// Changed envelopes that are tried.
 const CHANGED: usize = 600;

@@ -53,8 +53,9 @@ async fn answers_of_a_thread_come_in_the_order_of_submission(database: Database)
     writing!(store, tx => insert(tx, items())).unwrap();
     let found = reading!(store, tx => answers(tx, id(7)));
     let content = |content: &Option<Sealed>| content.as_ref().unwrap().ciphertext.to_vec();
-    let told: Vec<_> = found.iter().map(|(item, sealed)| (item.record_id, content(sealed))).collect();
+    let told: Vec<_> = found.iter().map(|answer| (answer.item.record_id, content(&answer.content))).collect();
     assert_eq!(told, [(id(3), vec![2]), (id(1), vec![2])]);
+    assert!(found.iter().all(|answer| answer.request == answer_in(7, 3).request && answer.item.consent_id.is_none()));
     assert!(reading!(store, tx => answers(tx, id(3))).is_empty());
 }
 
