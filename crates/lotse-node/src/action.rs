@@ -60,6 +60,7 @@ pub mod take_agreement;
 pub mod take_batch;
 pub mod take_card;
 pub mod take_seals;
+pub mod thread_state;
 pub mod wait_for_leases;
 pub mod withdraw_consent;
 

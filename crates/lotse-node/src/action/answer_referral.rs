@@ -18,6 +18,7 @@ use lotse_store::{StoreError, Tx, log};
 use crate::action::content_digest::ContentDigest;
 use crate::action::guard;
 use crate::action::outgoing::place;
+use crate::action::thread_state;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
 use crate::federation::{self, Federation};
@@ -130,9 +131,11 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
         }
     }
     let federation = federation::stored(tx, node).await?;
-    match decide(node, &federation, submission, &referral, at) {
+    let answers = outbox::answers(tx, referral.record_id).await?;
+    let stands = thread_state::from_answers(&answers).unwrap_or(referral.referral_state);
+    match decide(node, &federation, submission, &referral, stands, at) {
         Ok(state) => {
-            let sequence = outbox::answers(tx, referral.record_id).await?.len() as u64 + 1;
+            let sequence = answers.len() as u64 + 1;
             let item = new_item(node, submission, &referral, (answer_id, digest, sequence), at)?;
             outbox::insert(tx, vec![item]).await?;
             custody::set_referral_state(tx, referral.record_id, state).await?;
@@ -175,10 +178,10 @@ fn decide(
     federation: &Federation,
     submission: &AnswerSubmission,
     referral: &Held,
+    stands: ReferralState,
     at: Timestamp,
 ) -> Result<ReferralState, Failure> {
-    let state = referral
-        .referral_state
+    let state = stands
         .after(submission.answer.event)
         .map_err(|error| Failure::new(ErrorKind::Refused, Reason::TransitionNotAllowed, error.to_string()))?;
     guard::releasable(node, federation, &referral.owner, at).map_err(Failure::refused)?;

@@ -31,6 +31,7 @@ use crate::action::cut::{self, Candidate, Frame, Ground};
 use crate::action::expire_consents::expire;
 use crate::action::guard;
 use crate::action::outgoing::Outgoing;
+use crate::action::thread_state;
 use crate::federation::Federation;
 use crate::link::WaitCause;
 use crate::node::Node;
@@ -299,7 +300,7 @@ impl Claim {
         at: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let mut unsent = Vec::new();
-        let (mut ended, mut reasons_of_ended) = (Vec::new(), Vec::new());
+        let (mut ended, mut reasons_of_ended, mut ended_answers) = (Vec::new(), Vec::new(), Vec::new());
         let mut entries = Vec::with_capacity(numbers.leaves as usize);
         let mut permitted = Vec::with_capacity(items.len());
         let mut held_back = None;
@@ -317,6 +318,7 @@ impl Claim {
                 Verdict::End(reasons) => {
                     unsent.push(settled::end(item, reasons, at));
                     ended.push(item.claimable.record_id);
+                    ended_answers.extend(item.referral().is_none().then_some(item.claimable.thread_id));
                     reasons_of_ended.extend(reasons.first());
                     entries.push(settled::ended_entry(&self.node, &self.peer, item, reasons, at));
                 }
@@ -341,6 +343,7 @@ impl Claim {
         };
         if !unsent.is_empty() {
             outbox::settle(tx, DeliveryState::Due, &unsent).await?;
+            thread_state::derive(tx, &ended_answers).await?;
         }
         if !entries.is_empty() {
             let first = counters.first(&Counter::Leaf, numbers.leaves as usize);

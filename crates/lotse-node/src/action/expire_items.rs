@@ -10,9 +10,10 @@ use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 use lotse_store::counter::{self, Counter};
 use lotse_store::inbox::{self, Event, EventKind};
-use lotse_store::outbox::{self, Item, Settled};
+use lotse_store::outbox::{self, Item, ItemKind, Settled};
 use lotse_store::{StoreError, Tx, log};
 
+use crate::action::thread_state;
 use crate::entry::{Decision, Direction, Draft, EntryKind};
 use crate::failure::Failure;
 use crate::hold::ProvenTime;
@@ -55,6 +56,8 @@ async fn expire(tx: &mut Tx, node: &Node, now: ProvenTime) -> Result<(usize, Opt
     let wanted = [(Counter::Leaf, items.len() as i64), (Counter::Event, by_peer.len() as i64)];
     let counters = counter::take(tx, &wanted).await?;
     outbox::settle(tx, DeliveryState::Due, &items.iter().map(|item| settled(item, at)).collect::<Vec<_>>()).await?;
+    let answers = items.iter().filter(|item| item.kind == ItemKind::Answer);
+    thread_state::derive(tx, &answers.map(|item| item.thread_id).collect::<Vec<_>>()).await?;
     let entries = items.iter().map(|item| draft(item).entry(EntryKind::ItemEnded, at, &*node.random)).collect();
     log::append(tx, node.generation, counters.first(&Counter::Leaf, items.len()), entries).await?;
     let first = counters.first(&Counter::Event, by_peer.len()) + 1;

@@ -21,6 +21,7 @@ use prost::Message;
 
 use crate::action::claim::pause;
 use crate::action::log_refusal::{PeerRefusal, log_refusal};
+use crate::action::thread_state;
 use crate::entry::{BatchSummary, Detail, Direction, Draft, EntryKind};
 use crate::node::Node;
 use crate::pause::{PauseScope, PeerPauses};
@@ -170,6 +171,8 @@ impl Job {
         if !exceptions.is_empty() {
             let exceptions = self.exceptions(&still_sent(tx, &sent, &exceptions).await?, &sent, &mut stops);
             outbox::settle(tx, DeliveryState::InDoubt, &exceptions).await?;
+            let refused = exceptions.iter().filter(|item| item.state == DeliveryState::Refused);
+            thread_state::derive_for_items(tx, &refused.map(|item| item.record_id).collect::<Vec<_>>()).await?;
         }
         if self.pauses.any() {
             self.end_pauses(tx, &sent, &mut stops).await?;
