@@ -99,6 +99,46 @@ pub struct Withdrawn {
     pub categories: Categories,
 }
 
+/// What a consent covers towards each recipient that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsentCoverage {
+    /// Purposes.
+    pub purposes: Purposes,
+    /// Record kinds.
+    pub record_kinds: RecordKinds,
+    /// Categories; special ones only as [`covered`] has them.
+    pub categories: Categories,
+}
+
+impl ConsentCoverage {
+    /// What a consent covers that was refused or has ended.
+    pub const NOTHING: ConsentCoverage =
+        ConsentCoverage { purposes: Purposes::NONE, record_kinds: RecordKinds::NONE, categories: Categories::NONE };
+
+    /// Returns what another consent, which takes the place of this one, does not cover of it. If it covers none of the purposes, none
+    /// of the categories or none of the record kinds, that is everything.
+    pub fn without(self, next: ConsentCoverage) -> ConsentCoverage {
+        let covers_any = !self.purposes.and(next.purposes).is_empty()
+            && !self.record_kinds.and(next.record_kinds).is_empty()
+            && !self.categories.and(next.categories).is_empty();
+        if !covers_any {
+            return self;
+        }
+        ConsentCoverage {
+            purposes: self.purposes.without(next.purposes),
+            record_kinds: self.record_kinds.without(next.record_kinds),
+            categories: self.categories.without(next.categories),
+        }
+    }
+}
+
+/// Returns those of the named categories that are covered: special ones only where they are named explicitly and the consent was not
+/// given orally.
+pub fn covered(named: Categories, explicit: Categories, form: ConsentForm) -> Categories {
+    let explicit = if form == ConsentForm::Oral { Categories::NONE } else { explicit };
+    named.without(named.special().without(explicit))
+}
+
 /// A consent as it stands towards one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {
@@ -135,12 +175,9 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Returns the categories that are covered: those named and not withdrawn; special ones only where they are named
-    /// explicitly and the consent was not given orally.
+    /// Returns the categories that are covered: those of [`covered`] that were not withdrawn.
     pub fn covered(&self) -> Categories {
-        let explicit = if self.form == ConsentForm::Oral { Categories::NONE } else { self.explicit };
-        let named = self.categories.without(self.withdrawn.categories);
-        named.without(named.special().without(explicit))
+        covered(self.categories.without(self.withdrawn.categories), self.explicit, self.form)
     }
 
     /// Says why the consent covers nothing for this recipient, purpose and record kind; none if it is in force for them.
@@ -164,6 +201,39 @@ impl Consent {
             Some(Reason::ConsentExpired)
         } else {
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::category::Category;
+    use crate::purpose::{Purpose, RecordKind};
+
+    #[test]
+    fn what_a_replacing_consent_lacks_is_named_and_nothing_else() {
+        let of = |purposes: &[Purpose], categories: &[Category]| ConsentCoverage {
+            purposes: purposes.iter().copied().collect(),
+            record_kinds: RecordKind::Referral.into(),
+            categories: categories.iter().copied().collect(),
+        };
+        let old = of(&[Purpose::Orientation, Purpose::JobPlacement], &[Category::Identity, Category::Skills]);
+        let none = ConsentCoverage::NOTHING;
+        assert_eq!(old.without(old), none);
+        let wider =
+            of(&[Purpose::Orientation, Purpose::JobPlacement], &[Category::Identity, Category::Skills, Category::Note]);
+        assert_eq!(old.without(wider), none);
+        let fewer = of(&[Purpose::Orientation], &[Category::Identity, Category::Contact]);
+        let lacking =
+            ConsentCoverage { purposes: Purpose::JobPlacement.into(), categories: Category::Skills.into(), ..none };
+        assert_eq!(old.without(fewer), lacking);
+        for other in [
+            none,
+            of(&[Purpose::Rehabilitation], &[Category::Identity]),
+            of(&[Purpose::Orientation], &[Category::Note]),
+        ] {
+            assert_eq!(old.without(other), old, "nothing of it is covered any more");
         }
     }
 }

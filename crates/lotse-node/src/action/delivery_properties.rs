@@ -8,6 +8,7 @@
 mod entries;
 mod forgeries;
 mod hellos;
+mod levels;
 mod oracle;
 mod people;
 mod world;
@@ -127,10 +128,10 @@ fn levels() -> impl Strategy<Value = u8> {
 }
 
 /// The feedback levels of the agreement's first version, and what happens.
-type Story = (u8, Vec<Op>);
+type SeededStory = (u8, Vec<Op>);
 
 /// Plays a story; returns what broke, and after which op.
-fn play((levels, ops): &Story) -> Result<(), String> {
+fn play((levels, ops): &SeededStory) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut world = World::with_levels(*levels).await;
@@ -149,7 +150,7 @@ fn number_of(variable: &str, usual: u64) -> u64 {
 }
 
 /// The story of a seed.
-fn story(seed: u64) -> impl ValueTree<Value = Story> {
+fn story(seed: u64) -> impl ValueTree<Value = SeededStory> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
@@ -158,7 +159,7 @@ fn story(seed: u64) -> impl ValueTree<Value = Story> {
 }
 
 /// Finds a short story that breaks too.
-fn shrink(mut tree: impl ValueTree<Value = Story>, mut broken: String) -> (Story, String) {
+fn shrink(mut tree: impl ValueTree<Value = SeededStory>, mut broken: String) -> (SeededStory, String) {
     let mut shortest = tree.current();
     let mut goes_on = tree.simplify();
     for _ in 0..SHRINKS {

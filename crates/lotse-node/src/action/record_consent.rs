@@ -4,6 +4,7 @@
 //! by is drawn here, once for ever, so that two recipients cannot join what they hold.
 
 mod hints;
+mod replacing;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -28,6 +29,7 @@ use crate::telemetry::trace::TraceId;
 use crate::wire::consent::RecordableConsent;
 
 pub use self::hints::hints;
+use self::replacing::Replaced;
 
 /// Consents that one transaction records at most.
 pub const MAX_AT_ONCE: usize = 256;
@@ -45,7 +47,8 @@ pub struct Recorded {
 }
 
 /// Records up to [`MAX_AT_ONCE`] consents that the caller named by `actor` hands over, in whose trace the log names them. Each has
-/// its own result: a refusal takes no other with it.
+/// its own result: a refusal takes no other with it. Where one replaces another, it answers when nothing of the old coverage is on its
+/// way any more, and what the new consent lacks is gone as after a withdrawal.
 pub async fn record_consents(
     node: &Arc<Node>,
     actor: &str,
@@ -55,7 +58,7 @@ pub async fn record_consents(
     let at = node.now();
     let items = Arc::new(prepare(node, &Draft { actor: actor.into(), ..Draft::of(trace) }, consents, at)?);
     let shared = node.clone();
-    let results = node
+    let (results, replaced) = node
         .store
         .transact("record_consents", move |tx| {
             let (node, items) = (shared.clone(), items.clone());
@@ -63,6 +66,7 @@ pub async fn record_consents(
         })
         .await?;
     node.signals.log.notify_one();
+    replaced.take_effect(node).await?;
     Ok(results.into_iter().map(|result| result.map_err(Failure::refused)).collect())
 }
 
@@ -82,6 +86,8 @@ struct Item {
     subject_ids: SubjectIds,
     recipients: Vec<Drawn>,
     supersedes: Option<Id>,
+    /// Names the withdrawal of what it lacks of the consent that it supersedes.
+    withdrawal_id: Id,
     draft: Draft,
 }
 
@@ -121,6 +127,7 @@ fn prepare_one(node: &Node, call: &Draft, consent: RecordableConsent, at: Timest
         digest_as_given: consent.bytes_as_given.as_ref().map(digest),
         subject_ids: SubjectIds::new(&node.vault, &consent.subject_reference),
         supersedes: consent.supersedes,
+        withdrawal_id: Id::new(at, random),
         draft: draft(call, &consent),
         consent: NewConsent {
             consent_id: consent.id,
@@ -171,7 +178,11 @@ fn draft(call: &Draft, consent: &RecordableConsent) -> Draft {
     }
 }
 
-async fn record(tx: &mut Tx, node: &Node, items: &[Item]) -> Result<Vec<Result<Recorded, Reason>>, StoreError> {
+async fn record(
+    tx: &mut Tx,
+    node: &Node,
+    items: &[Item],
+) -> Result<(Vec<Result<Recorded, Reason>>, Replaced), StoreError> {
     let ids: HashSet<Id> =
         items.iter().flat_map(|item| [item.consent.consent_id].into_iter().chain(item.supersedes)).collect();
     let known = consent::known(tx, ids.into_iter().collect()).await?;
@@ -183,7 +194,9 @@ async fn record(tx: &mut Tx, node: &Node, items: &[Item]) -> Result<Vec<Result<R
     if !new.is_empty() {
         write(tx, node, &new).await?;
     }
-    Ok(results)
+    let recorded = items.iter().zip(&results).filter(|(_, result)| result.is_ok());
+    let superseded: Vec<Id> = recorded.filter_map(|(item, _)| item.supersedes).collect();
+    Ok((results, Replaced::find(tx, &superseded).await?))
 }
 
 /// Puts consents to the subjects that are known, also under an id from before references were composed.
@@ -224,9 +237,11 @@ fn judge(
             return Err(Reason::ConsentWithdrawn);
         }
         if let Some(superseded) = item.supersedes {
-            let superseded = known.get(&superseded).ok_or(Reason::ConsentUnknown)?;
-            if superseded.subject != consent.subject {
-                return Err(Reason::ConsentOtherSubject);
+            let is_lost = withdrawn_and_lost.is_some_and(|lost| lost.contains(&superseded));
+            match known.get(&superseded) {
+                Some(superseded) if superseded.subject != consent.subject => return Err(Reason::ConsentOtherSubject),
+                None if !is_lost => return Err(Reason::ConsentUnknown),
+                _ => {}
             }
         }
         let Item { consent: NewConsent { consent_id, subject, content_digest, state, .. }, .. } = *item;
@@ -245,11 +260,8 @@ async fn write(tx: &mut Tx, node: &Node, items: &[&Item]) -> Result<(), StoreErr
     if !recipients.is_empty() {
         write_recipients(tx, node.generation, &recipients).await?;
     }
-    let superseded: Vec<Id> = items.iter().filter_map(|item| item.supersedes).collect();
-    if !superseded.is_empty() {
-        consent::supersede(tx, &superseded).await?;
-    }
-    let drafts = items.iter().map(|item| (EntryKind::ConsentRecorded, item.draft.clone())).collect();
+    let mut drafts: Vec<_> = items.iter().map(|item| (EntryKind::ConsentRecorded, item.draft.clone())).collect();
+    drafts.extend(replacing::supersede(tx, items).await?);
     entry::append(tx, node, drafts).await
 }
 

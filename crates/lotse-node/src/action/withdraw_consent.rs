@@ -20,7 +20,7 @@ use lotse_store::consent::{self, Head, Recipient};
 use lotse_store::withdrawal::{self, Scope, Withdrawal, WithdrawnBy};
 use lotse_store::{StoreError, Tx, register};
 
-use self::effect::{carriers, take_effect};
+pub(in crate::action) use self::effect::{carriers, take_effect};
 use crate::action::wait_for_leases::{leases_end, wait_for};
 use crate::entry::{self, Draft, EntryKind};
 use crate::failure::{ErrorKind, Failure};
@@ -243,8 +243,8 @@ fn narrow(old: &Recipient, scope: &Scope, head: &Head) -> Option<Recipient> {
     (withdrawn != old.withdrawn).then(|| Recipient { withdrawn, ..old.clone() })
 }
 
-/// Says towards whom what was withdrawn. A purpose is named where it is the only one.
-fn draft(recipient: &Recipient, scope: &Scope, head: &Head, by: &WithdrawnBy) -> Draft {
+/// Says towards whom what was withdrawn. A purpose is named where it is the only one; that a consent was replaced is its reason.
+pub(in crate::action) fn draft(recipient: &Recipient, scope: &Scope, head: &Head, by: &WithdrawnBy) -> Draft {
     let all = scope.is_whole() || scope.recipients.contains(&recipient.recipient);
     let mut purposes = scope.purposes.iter();
     let only_purpose = purposes.next().filter(|_| !all && purposes.next().is_none());
@@ -256,9 +256,10 @@ fn draft(recipient: &Recipient, scope: &Scope, head: &Head, by: &WithdrawnBy) ->
         record_id: Some(recipient.consent_id),
         actor: by.actor.clone(),
         on_behalf_of: by.on_behalf_of.clone(),
+        reasons: if head.state == ConsentState::Superseded { vec![Reason::ConsentSuperseded] } else { vec![] },
         ..Draft::of(by.trace_id.as_deref().and_then(TraceId::from_slice))
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::action) mod tests;

@@ -132,9 +132,9 @@ fn epoch(generation: u32, number: u64) -> Result<Sequence, StoreError> {
     Ok(Sequence::new(generation, counter))
 }
 
-/// Ends consents that are given because others replace them.
-pub async fn supersede(tx: &mut Tx, consent_ids: &[Id]) -> Result<(), StoreError> {
-    end(tx, consent_ids, ConsentState::Superseded).await.map(|_| ())
+/// Ends consents that are given because others replace them. Returns those that were given until now.
+pub async fn supersede(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
+    end(tx, consent_ids, ConsentState::Superseded).await
 }
 
 /// Ends consents that are given because they are withdrawn as a whole.

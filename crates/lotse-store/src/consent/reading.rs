@@ -1,9 +1,9 @@
 //! Consents as the agency's own systems read them.
 
 use lotse_core::category::Categories;
-use lotse_core::consent::ConsentState;
+use lotse_core::consent::{ConsentCoverage, ConsentForm, ConsentState, covered};
 use lotse_core::id::Id;
-use lotse_core::purpose::Purposes;
+use lotse_core::purpose::{Purposes, RecordKinds};
 use lotse_core::time::Timestamp;
 
 use super::state;
@@ -67,21 +67,24 @@ pub struct Head {
     pub purposes: Purposes,
     /// Categories as given.
     pub categories: Categories,
+    /// What was covered as it was given.
+    pub coverage: ConsentCoverage,
 }
 
 /// Finds the heads of consents.
 pub async fn heads(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Head>, StoreError> {
     let keys = consent_ids.iter().map(|&id| id.into()).collect();
-    let sql = "SELECT consent_id, state, purposes, categories FROM consent WHERE consent_id";
+    let sql = "SELECT consent_id, state, purposes, categories, record_kinds, explicit_categories, form FROM consent
+               WHERE consent_id";
     let rows = tx.fetch_in(sql, keys, "", []).await?;
     rows.iter()
         .map(|row| {
-            Ok(Head {
-                consent_id: row.get(0)?,
-                state: state(row, 1)?,
-                purposes: Purposes::from_bits(row.get(2)?),
-                categories: Categories::from_bits(row.get(3)?),
-            })
+            let (purposes, categories) = (Purposes::from_bits(row.get(2)?), Categories::from_bits(row.get(3)?));
+            let explicit = Categories::from_bits(row.get(5)?);
+            let form = ConsentForm::from_number(row.get(6)?).ok_or(StoreError::Value("form of a consent"))?;
+            let record_kinds = RecordKinds::from_bits(row.get(4)?);
+            let coverage = ConsentCoverage { purposes, record_kinds, categories: covered(categories, explicit, form) };
+            Ok(Head { consent_id: row.get(0)?, state: state(row, 1)?, purposes, categories, coverage })
         })
         .collect()
 }

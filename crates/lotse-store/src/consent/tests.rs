@@ -181,7 +181,10 @@ async fn only_a_given_consent_ends_and_each_end_gives_new_epochs(database: Datab
     let store = database.open().await;
     let refused = NewConsent { state: ConsentState::Refused, ..consent(3, 9) };
     record(&store, vec![consent(1, 9), consent(2, 9), refused]).await;
-    store.transact("supersede", |tx| Box::pin(async move { supersede(tx, &[id(2)]).await })).await.unwrap();
+    let superseded = async || {
+        store.transact("supersede", |tx| Box::pin(async move { supersede(tx, &[id(2), id(3)]).await })).await.unwrap()
+    };
+    assert_eq!((superseded().await, superseded().await), (vec![id(2)], vec![]));
     let touched = expire_all(&store, &[id(1), id(2), id(3)]).await;
     assert_eq!(
         touched.iter().map(|t| (t.consent_id, t.recipient.as_str())).collect::<Vec<_>>(),

@@ -14,7 +14,7 @@ impl TestNode {
     }
 
     /// Reads the whole log.
-    pub(super) async fn all_entries(&self) -> Vec<LogEntry> {
+    pub(in crate::action) async fn all_entries(&self) -> Vec<LogEntry> {
         let generation = self.node.generation;
         let read = self.store.read("test_log", move |tx| Box::pin(lotse_store::log::read(tx, generation, 0, 4096)));
         let leaves = read.await.unwrap();

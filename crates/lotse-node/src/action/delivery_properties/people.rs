@@ -1,10 +1,17 @@
 //! People who do not exist: their consents, and referrals in which every category can be found again.
 
+use std::sync::Arc;
+
 use lotse_core::category::{Categories, Category};
 use lotse_core::feedback::FeedbackLevel;
 use lotse_core::id::Id;
 use lotse_core::time::Timestamp;
 use lotse_proto::record::v1 as proto;
+
+use crate::action::withdraw_consent::{self, WithdrawConsent, withdraw_consent};
+use crate::failure::Failure;
+use crate::node::Node;
+use crate::wire::field::Findings;
 
 /// A consent for orientation, given now.
 pub(super) fn consent(
@@ -133,4 +140,19 @@ pub(super) fn referral(present: Categories) -> proto::Referral {
         note: has(Category::Note).then(|| proto::Note { text: text(Category::Note) }),
         ..proto::Referral::default()
     }
+}
+
+/// Withdraws a consent: these categories, or the whole of it.
+pub(super) async fn withdraw(
+    node: Arc<Node>,
+    consent_id: Id,
+    categories: Categories,
+    whole: bool,
+) -> Result<withdraw_consent::Outcome, Failure> {
+    let categories = if whole { vec![] } else { categories.iter().map(Category::number).collect() };
+    let scope = proto::WithdrawalScope { categories, ..proto::WithdrawalScope::default() };
+    let scope = crate::wire::consent::parse_scope(Some(&scope), &mut Findings::default());
+    let actor = "spiffe://jc.example/system/akte".to_string();
+    withdraw_consent(&node, WithdrawConsent { consent_id, scope, on_behalf_of: String::new(), actor, trace: None })
+        .await
 }

@@ -16,8 +16,9 @@ use lotse_store::{batch, custody};
 use prost::Message;
 use tokio::task::JoinHandle;
 
+use super::levels::with_feedback_levels;
 use super::oracle::{Given, LIFE, Oracle};
-use super::people::{consent, mark, referral};
+use super::people::{consent, mark, referral, withdraw};
 use super::{Bond, Op, Side};
 use crate::action::answer_referral::{AnswerSubmission, answer_referral};
 use crate::action::claim::claim_due;
@@ -26,17 +27,15 @@ use crate::action::record_consent::record_consents;
 use crate::action::record_receipt::{Recorded, record_receipt};
 use crate::action::submit_referrals::{Submission, Timing, submit_referrals};
 use crate::action::take_batch::take_batch;
-use crate::action::withdraw_consent::{self, WithdrawConsent, finish_pending, withdraw_consent};
+use crate::action::withdraw_consent::{self, finish_pending};
 use crate::action::{
     empty_log, expire_consents, expire_items, purge_ended, purge_sent, suspend_agreement, suspend_peer,
 };
 use crate::entry::EntryKind;
 use crate::failure::Failure;
-use crate::node::Node;
 use crate::shipment::Shipment;
 use crate::testing::{ManualClock, TestNode, admin, agree_on, agreement_text, introduce};
 use crate::wire::batch::parse_item;
-use crate::wire::field::Findings;
 use crate::wire::referral::{parse_answer, parse_handover};
 
 /// Batches that the courier keeps on their way.
@@ -468,34 +467,9 @@ impl World {
     }
 }
 
-/// Writes other feedback levels into every clause of an agreement's text.
-fn with_feedback_levels(text: &str, levels: u8) -> String {
-    let named = FeedbackLevel::ALL.into_iter().enumerate().filter(|(place, _)| levels & (1 << place) != 0);
-    let names: Vec<String> = named.map(|(_, level)| format!("\"{}\"", level.name())).collect();
-    let line = |line: &str| match line {
-        line if line.starts_with("feedback_levels = ") => format!("feedback_levels = [{}]\n", names.join(", ")),
-        line => format!("{line}\n"),
-    };
-    text.lines().map(line).collect()
-}
-
 /// Finds the thing that a number names.
 fn round(place: usize, count: usize) -> Option<usize> {
     place.checked_rem(count)
-}
-
-async fn withdraw(
-    node: Arc<Node>,
-    consent_id: Id,
-    categories: Categories,
-    whole: bool,
-) -> Result<withdraw_consent::Outcome, Failure> {
-    let categories = if whole { vec![] } else { categories.iter().map(Category::number).collect() };
-    let scope = proto::WithdrawalScope { categories, ..proto::WithdrawalScope::default() };
-    let scope = crate::wire::consent::parse_scope(Some(&scope), &mut Findings::default());
-    let actor = "spiffe://jc.example/system/akte".to_string();
-    withdraw_consent(&node, WithdrawConsent { consent_id, scope, on_behalf_of: String::new(), actor, trace: None })
-        .await
 }
 
 /// The special categories. No consent of these runs covers them: they would have to be explicit.

@@ -12,20 +12,23 @@ use lotse_store::withdrawal::{self, Withdrawal};
 use lotse_store::{StoreError, Tx, batch};
 
 use super::remembered::remember;
-use super::{content, draft};
+use super::{content, draft, narrow};
 use crate::entry::{self, EntryKind};
 use crate::failure::Failure;
 use crate::head_store::RememberedWithdrawal;
 use crate::node::Node;
 
 /// Finds the batches that may be on their way with something released under one of the consents.
-pub(super) async fn carriers(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
+pub(in crate::action) async fn carriers(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
     let leased = batch::leased(tx).await?;
     if leased.is_empty() { Ok(Vec::new()) } else { withdrawal::carriers(tx, consent_ids, &leased).await }
 }
 
 /// Makes pending withdrawals effective, once the head store remembers them, and wakes the couriers of those who are touched.
-pub(super) async fn take_effect(node: &Arc<Node>, pending: Vec<RememberedWithdrawal>) -> Result<(), Failure> {
+pub(in crate::action) async fn take_effect(
+    node: &Arc<Node>,
+    pending: Vec<RememberedWithdrawal>,
+) -> Result<(), Failure> {
     let withdrawals: Vec<Id> = pending.iter().map(|withdrawal| withdrawal.withdrawal_id).collect();
     remember(node, pending).await?;
     let (at, shared) = (node.now(), node.clone());
@@ -56,7 +59,7 @@ async fn commit(tx: &mut Tx, node: &Node, withdrawals: &[Id], at: Timestamp) -> 
         consent::withdraw(tx, &whole).await?;
     }
     let touched: Vec<Recipient> =
-        recipients.into_iter().filter(|recipient| effective.iter().any(|w| touches(w, recipient))).collect();
+        recipients.into_iter().filter_map(|recipient| narrowed(recipient, &effective, &heads)).collect();
     consent::raise_epochs(tx, node.generation, &touched).await?;
     if content::destroy(tx, node, &touched).await? > 0 {
         node.signals.content_gone.store(true, Ordering::Release);
@@ -74,6 +77,19 @@ async fn commit(tx: &mut Tx, node: &Node, withdrawals: &[Id], at: Timestamp) -> 
 
 fn touches(withdrawal: &Withdrawal, recipient: &Recipient) -> bool {
     withdrawal.consent_id == recipient.consent_id && withdrawal.scope.touches(&recipient.recipient)
+}
+
+/// Returns a recipient that is touched, with all that is withdrawn now. A consent that another one replaced covers nothing new, and its
+/// rows are not narrowed: what was released under it stays until its lease.
+fn narrowed(recipient: Recipient, effective: &[Withdrawal], heads: &[Head]) -> Option<Recipient> {
+    let head = heads.iter().find(|head| head.consent_id == recipient.consent_id)?;
+    let mut touching = effective.iter().filter(|withdrawal| touches(withdrawal, &recipient)).peekable();
+    touching.peek()?;
+    let add = |recipient: Recipient, withdrawal: &Withdrawal| {
+        narrow(&recipient, &withdrawal.scope, head).unwrap_or(recipient)
+    };
+    let scopes: Vec<&Withdrawal> = touching.collect();
+    Some(scopes.into_iter().fold(recipient, add))
 }
 
 /// Tells whether a given consent covers nothing towards anybody any more.

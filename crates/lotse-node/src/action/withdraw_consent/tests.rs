@@ -29,7 +29,7 @@ fn consent_id() -> Id {
 }
 
 /// A node with a consent for two recipients, two purposes and two categories.
-async fn with_consent() -> TestNode {
+pub(in crate::action) async fn with_consent() -> TestNode {
     let node = TestNode::new(OWN).await;
     let consent = proto::Consent {
         recipients: vec![YOUTH.into(), JOB.into()],
@@ -60,7 +60,7 @@ const WITHDRAWN: Outcome = Outcome { state: ConsentState::Withdrawn, envelopes_o
 const GIVEN: Outcome = Outcome { state: ConsentState::Given, envelopes_out: 0 };
 
 /// Releases one item under the consent, in a batch whose lease runs.
-async fn claim(node: &TestNode, number: u8, recipient: &str) -> Id {
+pub(in crate::action) async fn claim(node: &TestNode, number: u8, recipient: &str) -> Id {
     let (at, recipient): (_, AgencyId) = (node.now(), recipient.parse().unwrap());
     let (batch_id, record_id) = (Id::from_bytes([100 + number; 16]), Id::from_bytes([number; 16]));
     let digest = Digest::of(&[number]);
@@ -115,7 +115,7 @@ async fn claim(node: &TestNode, number: u8, recipient: &str) -> Id {
     batch_id
 }
 
-async fn answer(node: &TestNode, batch_id: Id) {
+pub(in crate::action) async fn answer(node: &TestNode, batch_id: Id) {
     let at = node.now();
     let work =
         node.store.transact("test_answer", move |tx| Box::pin(lotse_store::batch::answer(tx, batch_id, vec![1], at)));
