@@ -275,7 +275,9 @@ impl Job {
         let Readable { rows: mut referrals, mut broken } = outbox::find_readable(tx, &ids).await?;
         let consents: Vec<Id> = referrals.iter().filter_map(|referral| referral.consent_id).collect();
         let consents = consent::towards(tx, &self.peer, &[], &consents).await?;
-        let is_broken = |referral: &outbox::Item| referral.consent_id.is_some_and(|id| consents.broken.contains(&id));
+        let is_read = |id: Id| consents.rows.iter().any(|towards| towards.consent.id == id);
+        let is_broken =
+            |referral: &outbox::Item| !consents.broken.is_empty() && referral.consent_id.is_some_and(|id| !is_read(id));
         broken.extend(referrals.extract_if(.., |referral| is_broken(referral)).map(|referral| referral.record_id));
         let thread = |referral: outbox::Item| {
             let rests_on = |towards: &&Towards| Some(towards.consent.id) == referral.consent_id;
