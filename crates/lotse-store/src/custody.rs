@@ -349,10 +349,11 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Read
     Ok(readable(&rows, 1, held))
 }
 
-/// Finds the newest referrals that are held here, newest first. A row that cannot be read is left out.
+/// Finds the referrals among the newest rows of custody, newest first. A row that cannot be read is left out.
 pub async fn newest(tx: &mut Tx, limit: u32) -> Result<Vec<Latest>, StoreError> {
     let sql = "SELECT record_id, subject_ref, owner FROM custody
-               WHERE kind = 1 AND outcome = 1 AND subject_ref IS NOT NULL ORDER BY seq DESC LIMIT $1";
+               WHERE seq > (SELECT COALESCE(MAX(seq), 0) FROM custody) - $1 AND kind = 1 AND outcome = 1
+                   AND subject_ref IS NOT NULL ORDER BY seq DESC";
     let rows = tx.fetch(sql, [limit.into()]).await?;
     let latest = |row: &Row| Ok(Latest { record_id: row.get(0)?, person: row.get(1)?, agency: row.get(2)? });
     Ok(readable(&rows, 0, latest).rows)

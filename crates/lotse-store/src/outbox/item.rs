@@ -161,10 +161,11 @@ pub struct Latest {
     pub agency: AgencyId,
 }
 
-/// Finds the newest referrals that this agency sent, newest first. A row that cannot be read is left out.
+/// Finds the referrals among the newest items of the outbox, newest first. A row that cannot be read is left out.
 pub async fn newest(tx: &mut Tx, limit: u32) -> Result<Vec<Latest>, StoreError> {
     let sql = "SELECT o.record_id, o.subject_id, o.recipient FROM outbox o
-               WHERE o.kind = 1 AND o.subject_id IS NOT NULL ORDER BY o.seq DESC LIMIT $1";
+               WHERE o.seq > (SELECT COALESCE(MAX(seq), 0) FROM outbox) - $1 AND o.kind = 1 AND o.subject_id IS NOT NULL
+               ORDER BY o.seq DESC";
     let rows = tx.fetch(sql, [limit.into()]).await?;
     let latest = |row: &Row| Ok(Latest { record_id: row.get(0)?, person: row.get(1)?, agency: row.get(2)? });
     Ok(readable(&rows, 0, latest).rows)

@@ -93,7 +93,8 @@ async fn the_newest_referrals_of_persons_are_found(database: Database) {
     writing!(store, tx => insert(tx, items())).unwrap();
     let latest =
         |record: u8, person: u8| Latest { record_id: id(record), person: id(person), agency: peer("b.example") };
-    assert_eq!(reading!(store, tx => newest(tx, 1)), [latest(3, 8)]);
+    assert_eq!(reading!(store, tx => newest(tx, 1)), [], "the newest row is about nobody");
+    assert_eq!(reading!(store, tx => newest(tx, 2)), [latest(3, 8)]);
     assert_eq!(reading!(store, tx => newest(tx, 9)), [latest(3, 8), latest(1, 9)]);
 }
 
