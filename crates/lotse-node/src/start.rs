@@ -89,8 +89,12 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     if let Some(own) = &node.federation.get().own {
         card::check_keys(&own.card, &node.keys, node.now())?;
     }
-    record_start(&node).await.context("the start cannot be logged")?;
     let lifecycle = Lifecycle::default();
+    if let Err(error) = record_start(&node).await {
+        // A database that is busy for a moment must not keep the node from starting.
+        tracing::warn!(%error, "the start is not logged yet; it is tried again");
+        lifecycle.spawn(Stage::Serving, "start entry", |stop| log_start(node.clone(), stop));
+    }
     lifecycle.spawn(Stage::Serving, "card version", |stop| card::remember_version(node.clone(), head.clone(), stop));
     lifecycle.spawn(Stage::Finishing, "sequencer", |stop| sequence(node.clone(), head, lock.clone(), stop));
     lifecycle.spawn(Stage::Serving, "certificates", |stop| credentials.clone().watch(node.clock.clone(), stop));
@@ -258,6 +262,18 @@ fn credentials(folder: &Folder, node: &Node) -> anyhow::Result<Arc<Credentials>>
         tracing::warn!(until = %identity.not_after(), "the node's certificate ends soon: renew it, `lotse cert issue --role node`");
     }
     Ok(credentials)
+}
+
+/// How long to wait before a start that could not be logged is tried again.
+const START_ENTRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Logs the start as soon as the database takes it.
+async fn log_start(node: Arc<Node>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(START_ENTRY_PAUSE)).await.is_some() {
+        if record_start(&node).await.is_ok() {
+            return;
+        }
+    }
 }
 
 /// How often the list of issued and revoked certificates is read.
