@@ -45,13 +45,20 @@ pub(crate) async fn open(
 ) -> anyhow::Result<Store> {
     let url = config.database.url(folder);
     let own = own_mark(folder, &config.agency.id, vault);
+    let mut is_marked = false;
     if has_tables(&url).await.with_context(|| of_folder(folder))? {
         let look = Store::open_to_read(&url, &one_reader())?;
         let found = identify(&look, &own.agency).await;
         look.close().await;
-        judge(folder, &own.agency, Some(own.instance), found?)?;
+        let found = found?;
+        is_marked = found.mark.as_ref() == Some(&own);
+        judge(folder, &own.agency, Some(own.instance), found)?;
     }
     let store = Store::open(&url, options).await.with_context(|| of_folder(folder))?;
+    if is_marked {
+        // Nothing is written, so that a database that is busy for a moment opens all the same.
+        return Ok(store);
+    }
     let claimed = store.transact("mark database", move |tx| {
         let own = own.clone();
         Box::pin(async move { mark::set(tx, &own).await })
