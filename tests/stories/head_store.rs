@@ -152,9 +152,10 @@ impl Run {
         self.judge().await
     }
 
-    /// Draws the next kill. Where something is pending, the first change is that of the start that completes it.
+    /// Draws the next kill. Where something is pending, the first change is that of the start that completes it; the next is that of
+    /// the entry about the start.
     fn plan(&mut self, is_pending: bool) -> Plan {
-        let time = 1 + if is_pending { self.dice.below(2) as u32 } else { 0 };
+        let time = if is_pending { 1 + self.dice.below(3) as u32 } else { 2 };
         let row = if self.dice.below(4) == 0 { Row::Free } else { Row::KeptOut };
         let later = Duration::from_micros(self.dice.below(LATEST_US) * self.dice.below(2));
         Plan { moment: Moment { time, later }, row, while_completing: is_pending && time == 1 }
