@@ -99,7 +99,7 @@ pub struct Withdrawn {
     pub categories: Categories,
 }
 
-/// What a consent covers towards each recipient that it names.
+/// The coverage of a consent towards each recipient that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConsentCoverage {
     /// Purposes.
@@ -111,7 +111,7 @@ pub struct ConsentCoverage {
 }
 
 impl ConsentCoverage {
-    /// What a consent covers that was refused or has ended.
+    /// The coverage of a consent that was refused or has ended: nothing.
     pub const NOTHING: ConsentCoverage =
         ConsentCoverage { purposes: Purposes::NONE, record_kinds: RecordKinds::NONE, categories: Categories::NONE };
 

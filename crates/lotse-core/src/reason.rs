@@ -12,7 +12,7 @@ pub enum Finality {
     Retryable,
 }
 
-/// How much a reason for `again` stops besides the record that it was given for.
+/// The scope of a reason for `again`: the record alone, its agreement, or the whole peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// This record alone.

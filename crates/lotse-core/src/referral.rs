@@ -192,7 +192,7 @@ impl ReferralState {
 }
 
 impl ReferralEvent {
-    /// What an answer can report.
+    /// The events that an answer can report.
     pub const ANSWERS: [ReferralEvent; 4] =
         [ReferralEvent::Accepted, ReferralEvent::Declined, ReferralEvent::InProgress, ReferralEvent::Completed];
 
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(ReferralEvent::from_reported_number(0), None);
     }
 
-    /// What becomes of the answer at an index of the list of those on their way.
+    /// The fate of one answer, by its index in the list of those on their way.
     #[derive(Clone, Copy, Debug)]
     enum AnswerStep {
         Give(usize),

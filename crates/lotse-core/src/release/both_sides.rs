@@ -1,4 +1,4 @@
-//! What the sender permits the recipient takes: one decision after the other, over agreements, clauses, consents and records.
+//! A property over agreements, clauses, consents and records: the recipient takes everything that the sender permits.
 
 use std::cell::Cell;
 use std::time::Duration;
