@@ -83,16 +83,17 @@ impl Sessions {
             let length = (body.len() as u32 + 4).to_be_bytes();
             used.write_all(&[&[kind], &length[..], &body].concat())?;
             let ends = matches!(kind, b'Q' | b'S');
+            let mut answered = Vec::new();
             let mut state = None;
             while ends && state.is_none() {
-                let mut answered = Vec::new();
                 state = answer(&mut used, &mut answered)?;
-                client.write_all(&answered)?;
             }
+            // A session is free before its client reads the answer: which one the next transaction gets is then certain.
             match state {
                 Some(b'I') => self.give.send(used).map_err(io::Error::other)?,
                 _ => session = Some(used),
             }
+            client.write_all(&answered)?;
         }
     }
 }
