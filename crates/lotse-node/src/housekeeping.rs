@@ -145,6 +145,11 @@ mod tests {
         node.clock.turn(Duration::from_secs(5));
         node.observe_clock();
         clock.keep(&node).await.unwrap();
-        assert_eq!(trusted_at(&node).await, Some(node.now()), "the end of the doubt is remembered at once");
+        let right = node.now();
+        assert_eq!(trusted_at(&node).await, Some(right), "the end of the doubt is remembered at once");
+        node.clock.turn_back(DAY);
+        node.observe_clock();
+        ClockRound::default().keep(&node).await.unwrap();
+        assert_eq!(trusted_at(&node).await, Some(right), "nor is a clock trusted that stepped back");
     }
 }

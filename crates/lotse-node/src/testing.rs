@@ -19,6 +19,7 @@ use lotse_store::testing::Database;
 use lotse_store::vault::Vault;
 use lotse_store::{Faults, Store, StoreOptions};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use crate::action::{self, sign_agreement::ReadVersion};
 use crate::config::Config;
@@ -143,6 +144,16 @@ impl TestNode {
         let head_folder = tempfile::tempdir().unwrap();
         let node = Arc::new(node(id, kind, (store, head_folder.path()), clock.clone(), random));
         TestNode { node, clock, root: key(agency, "root"), kind, trust_bundle, database, faults, head_folder }
+    }
+
+    /// Returns whether a call that waits for leases is answered before it has looked at them three times more.
+    pub(crate) async fn is_answered_after_looks<T>(&self, call: &JoinHandle<T>) -> bool {
+        let looks = || self.store.counters().work("lease_wait").runs;
+        let wanted = looks() + 3;
+        while looks() < wanted && !call.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        call.is_finished()
     }
 
     /// The same node after a restart: another `Node` on the same database.

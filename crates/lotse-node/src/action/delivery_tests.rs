@@ -217,8 +217,7 @@ async fn a_withdrawal_waits_for_a_claim_that_is_not_yet_written() {
     let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.shipment.unwrap();
     let owner = pair.owner.node.clone();
     let withdrawal = tokio::spawn(pair::withdraw(owner, consent, vec![]));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(!withdrawal.is_finished(), "the claim's lease still runs");
+    assert!(!pair.owner.is_answered_after_looks(&withdrawal).await, "the claim's lease still runs");
     assert!(pair.submit(&[pair.handover("key-2", "person-1")], Timing::AtOnce).await.shipment.is_none());
     let receipt = take_batch(&pair.holder, &pair.owner.agency, shipment.message()).await.unwrap();
     record_receipt(&pair.owner, &pair.holder.agency, receipt).await.unwrap();

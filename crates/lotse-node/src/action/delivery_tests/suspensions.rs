@@ -47,25 +47,15 @@ impl Pair {
     }
 }
 
-/// Returns whether a suspension is answered once it has looked at the leases three times more.
-async fn answered_after_looks(pair: &Pair, task: &Task) -> bool {
-    let looks = || pair.owner.store.counters().work("lease_wait").runs;
-    let wanted = looks() + 3;
-    while looks() < wanted && !task.is_finished() {
-        tokio::task::yield_now().await;
-    }
-    task.is_finished()
-}
-
 #[tokio::test]
 async fn a_suspended_peer_is_answered_for_when_its_batches_are_answered_or_lapsed() {
     let pair = Pair::new().await;
     pair.consent("person-1").await;
     let (first, second) = (pair.released("key-1").await, pair.released("key-2").await);
     let task = pair.suspending_peer().await;
-    assert!(!answered_after_looks(&pair, &task).await, "two batches are on their way");
+    assert!(!pair.owner.is_answered_after_looks(&task).await, "two batches are on their way");
     pair.deliver(&first).await;
-    assert!(!answered_after_looks(&pair, &task).await, "one batch is on its way");
+    assert!(!pair.owner.is_answered_after_looks(&task).await, "one batch is on its way");
     pair.lapse(second.batch_id).await;
     assert_eq!(task.await.unwrap(), Ok(()));
     let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap();
@@ -78,7 +68,7 @@ async fn a_suspended_agreement_is_answered_for_when_the_batches_to_its_parties_a
     pair.consent("person-1").await;
     let shipment = pair.released("key-1").await;
     let task = pair.suspending_agreement().await;
-    assert!(!answered_after_looks(&pair, &task).await);
+    assert!(!pair.owner.is_answered_after_looks(&task).await);
     let second_call = tokio::spawn({
         let (owner, agreement) = (pair.owner.node.clone(), pair.agreement);
         async move { suspend_agreement(&owner, agreement, admin()).await }
@@ -86,7 +76,7 @@ async fn a_suspended_agreement_is_answered_for_when_the_batches_to_its_parties_a
     while pair.owner.entries(EntryKind::AgreementSuspended).await < 2 {
         tokio::task::yield_now().await;
     }
-    assert!(!answered_after_looks(&pair, &second_call).await, "the same call again is not answered sooner");
+    assert!(!pair.owner.is_answered_after_looks(&second_call).await, "the same call again is not answered sooner");
     pair.deliver(&shipment).await;
     assert_eq!((task.await.unwrap(), second_call.await.unwrap()), (Ok(()), Ok(())));
 }

@@ -184,8 +184,8 @@ mod tests {
         while old(&node).await.consent.state != ConsentState::Superseded {
             tokio::task::yield_now().await;
         }
+        assert!(!node.is_answered_after_looks(&recording).await);
         assert_eq!(withdrawals(&node).await.iter().map(|(_, effective)| *effective).collect::<Vec<_>>(), [false]);
-        assert!(!recording.is_finished());
         answer(&node, batch_id).await;
         assert!(recording.await.unwrap().unwrap()[0].is_ok());
         assert!(withdrawals(&node).await[0].1);

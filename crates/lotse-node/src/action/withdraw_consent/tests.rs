@@ -204,8 +204,8 @@ async fn a_withdrawal_waits_for_what_is_on_its_way_and_no_claim_after_it_sees_th
     let batch_id = claim(&node, 1, YOUTH).await;
     let withdrawal = tokio::spawn(withdraw_consent_owned(node.node.clone()));
     arrived(&node, YOUTH).await;
+    assert!(!node.is_answered_after_looks(&withdrawal).await);
     assert_eq!(stands(&node, YOUTH).await.consent.state, ConsentState::Given, "not effective yet");
-    assert!(!withdrawal.is_finished());
     answer(&node, batch_id).await;
     assert_eq!(withdrawal.await.unwrap().map(|outcome| outcome.state), Ok(ConsentState::Withdrawn));
 }
