@@ -1,5 +1,7 @@
 //! What is known of the connections to peers at this moment. Not stored: it is learned again after a start.
 
+mod skew;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,14 +10,11 @@ use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 use lotse_core::time::{DAY, Timestamp};
 
+use crate::federation::Throttle;
 use crate::shipment::LEASE;
 use crate::wire::batch::MAX_BATCH;
 
-/// Difference of clocks from which an alarm is raised, microseconds.
-pub const SKEW_ALARM_US: u64 = 30_000_000;
-
-/// Difference of clocks from which nothing is released, microseconds.
-pub const SKEW_LIMIT_US: u64 = 120_000_000;
+pub use skew::{SkewLevel, skew_advice, skew_sentence};
 
 /// Why what is due to a peer waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +48,7 @@ pub struct Link {
     pub clock_difference_us: i64,
     /// Highest version of the peer's card that it has spoken of.
     pub card_version: u64,
-    /// Last problem in talking to it.
+    /// Why no stream to it is open, as the last attempt found.
     pub problem: Option<String>,
     /// Most items of a batch that the line to it carries within a lease; none while a full batch is not known to be too much.
     pub batch_limit: Option<usize>,
@@ -82,7 +81,11 @@ impl Link {
 
 /// The connections to all peers.
 #[derive(Default)]
-pub struct Links(Mutex<HashMap<AgencyId, Link>>);
+pub struct Links {
+    links: Mutex<HashMap<AgencyId, Link>>,
+    /// Problems that were logged in the last minute.
+    pub said: Throttle,
+}
 
 impl Links {
     /// Returns the connection to a peer.
@@ -126,22 +129,40 @@ impl Links {
         }
     }
 
+    /// Notes what a peer's clock shows beside this node's, and logs it if it comes nearer or goes farther than it was, once a minute at most.
+    pub fn set_clock(&self, peer: &AgencyId, difference_us: i64, now: Timestamp) {
+        let before = {
+            let mut links = self.lock();
+            let link = links.entry(peer.clone()).or_default();
+            let before = link.skew();
+            link.clock_difference_us = difference_us;
+            before
+        };
+        let level = SkewLevel::of(difference_us);
+        if level == before || self.said.count(&format!("{peer} clock {level:?}"), now).is_none() {
+            return;
+        }
+        match skew_sentence(difference_us) {
+            Some(sentence) => tracing::warn!(%peer, %sentence, "the clocks of the two nodes are apart"),
+            None => tracing::info!(%peer, "the clocks of the two nodes agree again"),
+        }
+    }
+
     /// Tells whether a peer's clock is so far from this node's that nothing may be released to it.
     pub fn skewed(&self, peer: &AgencyId) -> bool {
-        self.lock().get(peer).is_some_and(|link| link.clock_difference_us.unsigned_abs() > SKEW_LIMIT_US)
+        self.lock().get(peer).is_some_and(|link| link.skew() == SkewLevel::TooFar)
+    }
+
+    /// Returns what an administrator should know of the exchange with a peer to which so many items wait.
+    pub fn trouble(&self, peer: &AgencyId, waiting: u64) -> Option<String> {
+        trouble(&self.lock(), peer, waiting)
     }
 
     /// Returns the alarms about the exchange with peers, a sentence each. `waiting` counts what waits for a peer.
     pub fn alarms(&self, waiting: impl Fn(&AgencyId) -> u64) -> Vec<String> {
         let links = self.lock();
-        let mut alarms: Vec<String> = links
-            .iter()
-            .filter(|(_, link)| link.clock_difference_us.unsigned_abs() > SKEW_ALARM_US)
-            .map(|(peer, link)| format!("the clock of {peer} differs by {} s", link.clock_difference_us / 1_000_000))
-            .collect();
-        let trouble =
-            |(peer, link): (&AgencyId, &Link)| link.trouble(waiting(peer)).map(|trouble| format!("{peer}: {trouble}"));
-        alarms.extend(links.iter().filter_map(trouble));
+        let of_peer = |peer| trouble(&links, peer, waiting(peer)).map(|trouble| format!("{peer}: {trouble}"));
+        let mut alarms: Vec<String> = links.keys().filter_map(of_peer).collect();
         alarms.sort();
         alarms
     }
@@ -166,13 +187,45 @@ impl Links {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgencyId, Link>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn trouble(links: &HashMap<AgencyId, Link>, peer: &AgencyId, waiting: u64) -> Option<String> {
+    let link = links.get(peer)?;
+    let others = links.iter().filter(|(other, link)| *other != peer && link.last_seen.is_some());
+    let clock = skew_sentence(link.clock_difference_us).map(|sentence| {
+        let advice = skew_advice(link.clock_difference_us, others.map(|(_, link)| link.clock_difference_us));
+        format!("{sentence}: {advice}")
+    });
+    let sentences: Vec<String> = clock.into_iter().chain(link.problems(waiting)).collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_stops_releases_is_a_trouble_of_the_peer_whether_or_not_something_waits() {
+        let (links, peer) = (Links::default(), "b.example".parse::<AgencyId>().unwrap());
+        let now = Timestamp::from_micros(0);
+        links.set_clock(&peer, 299_000_000, now);
+        links.set_wait(&peer, Some(WaitCause::Here(Reason::ClockSkew)));
+        for waiting in [0, 1] {
+            let trouble = links.trouble(&peer, waiting).unwrap();
+            assert!(trouble.starts_with("its clock is 299 s ahead of this node's: nothing is released"), "{trouble}");
+            assert!(trouble.contains("compare both with a time source"), "{trouble}");
+            assert_eq!(trouble.matches("CLOCK_SKEW").count(), 1, "it is said once: {trouble}");
+            assert_eq!(links.alarms(|_| waiting), [format!("b.example: {trouble}")]);
+        }
+        assert!(links.skewed(&peer));
+        links.set_clock(&peer, 60_000_000, now);
+        assert!(!links.skewed(&peer) && links.trouble(&peer, 0).unwrap().contains("60 s ahead"), "a warning before");
+        links.set_clock(&peer, 1_000_000, now);
+        links.set_wait(&peer, None);
+        assert_eq!(links.trouble(&peer, 1), None);
+    }
 
     #[test]
     fn batches_shrink_when_a_lease_ends_and_grow_while_receipts_come_early() {
@@ -202,9 +255,9 @@ mod tests {
         let alarms = links.alarms(|_| 1);
         assert!(alarms[0].starts_with("b.example: ") && alarms[0].contains("PEER_SUSPENDED"), "{alarms:?}");
         links.update(&peer, |link| link.problem = Some("nobody listens".into()));
-        let trouble = links.get(&peer).trouble(1).unwrap();
+        let trouble = links.trouble(&peer, 1).unwrap();
         assert!(trouble.contains("nobody listens") && trouble.contains("PEER_SUSPENDED"), "{trouble}");
         links.set_wait(&peer, None);
-        assert_eq!(links.get(&peer).trouble(1).as_deref(), Some("nobody listens"));
+        assert_eq!(links.trouble(&peer, 1).as_deref(), Some("nobody listens"));
     }
 }

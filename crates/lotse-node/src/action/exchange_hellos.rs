@@ -14,7 +14,7 @@ use crate::entry::{self, Decision, Direction, Draft, EntryKind};
 use crate::failure::Failure;
 use crate::hold::{ClockDoubt, PeerClock};
 use crate::instance::{InstanceId, Meeting};
-use crate::link::{SKEW_ALARM_US, SKEW_LIMIT_US};
+use crate::link::SkewLevel;
 use crate::node::Node;
 use crate::wire::envelope::SCHEMA_LEVEL;
 
@@ -48,17 +48,18 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
     }
     let now = node.now();
     let difference = hello.time_us.saturating_sub(now.micros());
-    if difference.unsigned_abs() > SKEW_ALARM_US {
-        tracing::warn!(%peer, difference_ms = difference / 1000, "the clocks of the two nodes are far apart");
-    }
     let clock = match hello.clock_in_doubt {
         true => PeerClock::InDoubt,
-        false if difference.unsigned_abs() <= SKEW_LIMIT_US => PeerClock::Agrees,
-        false => PeerClock::Differs,
+        false if SkewLevel::of(difference) == SkewLevel::TooFar => PeerClock::Differs,
+        false => PeerClock::Agrees,
     };
     node.holds.compare(peer, clock, node.clock.reading());
+    let was_skewed = node.links.skewed(peer);
+    node.links.set_clock(peer, difference, now);
+    if was_skewed && !node.links.skewed(peer) {
+        node.signals.due(peer).notify_one();
+    }
     node.links.update(peer, |link| {
-        link.clock_difference_us = difference;
         link.last_seen = Some(Timestamp::from_micros(now.micros()));
         link.card_version = hello.card_version;
     });

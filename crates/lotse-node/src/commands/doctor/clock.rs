@@ -8,6 +8,7 @@ use super::place::Place;
 use super::stored::Stored;
 use crate::hold::MAX_STEP_BACK;
 use crate::link::{SKEW_ALARM_US, SKEW_LIMIT_US};
+use crate::link::{SkewLevel, skew_advice, skew_sentence};
 
 /// Looks at the clock.
 pub(super) fn examine(place: &Place, stored: &Stored, live: Option<&Live>) -> Vec<Finding> {
@@ -33,17 +34,15 @@ pub(super) fn examine(place: &Place, stored: &Stored, live: Option<&Live>) -> Ve
     }
     let peers = live.map(|live| live.peers.as_slice()).unwrap_or_default();
     findings.extend(peers.iter().filter_map(|peer| {
-        let difference = peer.clock_difference_ms.saturating_mul(1000);
-        let seen = || format!("its clock differs by {} s", peer.clock_difference_ms / 1000);
-        let todo = || format!("find out whose clock is wrong (`timedatectl status`) and tell {}", peer.name);
-        match difference.unsigned_abs() {
-            apart if apart <= SKEW_ALARM_US => None,
-            apart if apart <= SKEW_LIMIT_US => Some(Finding::warning(Area::Clock, &peer.agency, seen(), todo())),
-            _ => {
-                let seen = format!("{}: nothing is released to it", seen());
-                Some(Finding::problem(Area::Clock, &peer.agency, seen, todo()))
-            }
-        }
+        let difference_us = peer.clock_difference_ms.saturating_mul(1000);
+        let seen = skew_sentence(difference_us)?;
+        let others = peers.iter().filter(|other| other.agency != peer.agency && other.last_seen_at.is_some());
+        let others = others.map(|other| other.clock_difference_ms.saturating_mul(1000));
+        let todo = format!("{} ({})", skew_advice(difference_us, others), peer.name);
+        Some(match SkewLevel::of(difference_us) {
+            SkewLevel::TooFar => Finding::problem(Area::Clock, &peer.agency, seen, todo),
+            _ => Finding::warning(Area::Clock, &peer.agency, seen, todo),
+        })
     }));
     findings
 }

@@ -38,6 +38,7 @@ pub(super) fn peer(node: &Node, peer: &Peer, waiting: Option<&Waiting>) -> proto
     let card = &peer.card.card;
     let link = node.links.get(&card.agency);
     let doubt = state_in_doubt(node, &card.agency);
+    let count = waiting.map_or(0, |waiting| waiting.due + waiting.in_doubt);
     proto::Peer {
         agency: card.agency.to_string(),
         name: card.name.clone(),
@@ -54,7 +55,7 @@ pub(super) fn peer(node: &Node, peer: &Peer, waiting: Option<&Waiting>) -> proto
         announced_card_version: link.card_version,
         problem: match &doubt {
             Some(doubt) => doubt.message(),
-            None => link.trouble(waiting.map_or(0, |waiting| waiting.due + waiting.in_doubt)).unwrap_or_default(),
+            None => node.links.trouble(&card.agency, count).unwrap_or_default(),
         },
         stopped: doubt.is_some(),
     }
