@@ -16,11 +16,11 @@ use tonic::transport::Channel;
 use tonic_types::StatusExt;
 
 use crate::config::Config;
-use crate::edge::{Addresses, Connector, MAX_MESSAGE_BYTES, Unreachable};
+use crate::edge::{Addresses, CallFault, Connector, MAX_MESSAGE_BYTES};
 use crate::folder::{Folder, FolderError};
 use crate::identity::Role;
 use crate::start::Ports;
-use crate::tls::{Credentials, TlsFiles, TrustStore};
+use crate::tls::{Credentials, Refusal, TlsFiles, TrustStore};
 
 /// The administrator's certificate that commands use.
 pub const ADMIN_NAME: &str = "default";
@@ -107,67 +107,59 @@ const ELSEWHERE: &str = "give the command on the machine and in the network name
 #[error("at {0} another agency's node answers, not this one: {ELSEWHERE}")]
 pub struct OtherNode(String);
 
-/// Says what the node answered, as a sentence with its reason.
-pub fn explained(status: Status) -> anyhow::Error {
-    if let Some(unreachable) = Unreachable::find(&status).filter(|unreachable| unreachable.is_another_agency()) {
-        return OtherNode(unreachable.address.clone()).into();
-    }
-    if let Some(unreachable) = Unreachable::find(&status).filter(|unreachable| unreachable.is_hung_up()) {
-        return anyhow!(
-            "{unreachable}: something listens there and closed the connection during the handshake; a node does so that has too many \
-             connections: its journal names the limit and the caller; or another program has this port: see `agency` below [listen]"
-        );
-    }
-    let details = status.get_error_details();
-    match details.error_info() {
-        Some(info) => anyhow!("{} [{}]", status.message(), info.metadata.get("reasons").unwrap_or(&info.reason)),
-        None if status.code() == tonic::Code::Unavailable || status.code() == tonic::Code::Unknown => {
-            let cause = source(&status);
-            if refuses_certificate(&cause) {
-                return anyhow!(
-                    "the node refuses the certificate of this command: {cause}; it was revoked, is over, or another authority made it, and \
-                     `lotse cert issue` makes another; or the revocation list is over, and `lotse cert revoke` makes a new one: \
-                     `lotse doctor` says which"
-                );
+/// The certificate of the running node was refused by a command of its own agency.
+#[derive(Debug, thiserror::Error)]
+#[error("the node at {address} runs with a certificate that does not count: {refusal}; {todo}")]
+pub struct RefusedNode {
+    address: String,
+    refusal: Refusal,
+    todo: &'static str,
+}
+
+impl RefusedNode {
+    fn new(address: &str, refusal: &Refusal) -> RefusedNode {
+        let todo = match refusal {
+            Refusal::RevocationListExpired(_) | Refusal::RevocationUnknown => {
+                "`lotse cert revoke` signs a new list, which the node takes within half a minute"
             }
-            anyhow!(
-                "the node does not answer: {cause}; start it with `lotse run`, or give the command on the machine and in the network namespace where it runs"
-            )
-        }
-        None => anyhow!("{} [{:?}]", status.message(), status.code()),
+            _ => "`lotse cert issue --role node 1` makes another, which the node takes within half a minute",
+        };
+        RefusedNode { address: address.into(), refusal: refusal.clone(), todo }
     }
 }
 
-/// Tells whether a cause is one of the alerts by which a node refuses a certificate. Of an error behind the handshake HTTP/2 keeps only
-/// the text (rustls: `received fatal alert: `, name of the alert).
-fn refuses_certificate(cause: &str) -> bool {
-    const ALERTS: [&str; 8] = [
-        "AccessDenied",
-        "BadCertificate",
-        "CertificateExpired",
-        "CertificateRequired",
-        "CertificateRevoked",
-        "CertificateUnknown",
-        "UnknownCA",
-        "UnsupportedCertificate",
-    ];
-    cause.strip_prefix("received fatal alert: ").is_some_and(|alert| ALERTS.contains(&alert))
+/// Says what the node answered, as a sentence with its reason.
+pub fn explained(status: Status) -> anyhow::Error {
+    match CallFault::of(&status) {
+        CallFault::Refused(unreachable, Refusal::OtherAgency) => OtherNode(unreachable.address.clone()).into(),
+        CallFault::Refused(unreachable, refusal) => RefusedNode::new(&unreachable.address, refusal).into(),
+        CallFault::HungUp(unreachable) => anyhow!(
+            "{unreachable}: something listens there and closed the connection during the handshake; a node does so that has too many \
+             connections: its journal names the limit and the caller; or another program has this port: see `agency` below [listen]"
+        ),
+        CallFault::CertificateRefused(cause) => anyhow!(
+            "the node refuses the certificate of this command: {cause}; it was revoked, is over, or another authority made it, and \
+             `lotse cert issue` makes another; or the revocation list is over, and `lotse cert revoke` makes a new one: \
+             `lotse doctor` says which"
+        ),
+        CallFault::Unreachable(unreachable) => silent(&unreachable.to_string()),
+        CallFault::Broken(cause) => silent(&cause),
+        CallFault::Answered(status) => match status.get_error_details().error_info() {
+            Some(info) => anyhow!("{} [{}]", status.message(), info.metadata.get("reasons").unwrap_or(&info.reason)),
+            None => anyhow!("{} [{:?}]", status.message(), status.code()),
+        },
+    }
+}
+
+fn silent(cause: &str) -> anyhow::Error {
+    anyhow!(
+        "the node does not answer: {cause}; start it with `lotse run`, or give the command on the machine and in the network namespace where it runs"
+    )
 }
 
 /// Says what the node answered; where it found nothing, what was looked for and which command shows what there is.
 pub fn looked_for(status: Status, sought: impl Display) -> anyhow::Error {
     if status.code() == tonic::Code::NotFound { anyhow!("{sought} [{}]", Reason::NotFound) } else { explained(status) }
-}
-
-/// Returns the innermost cause that a transport gives.
-fn source(status: &Status) -> String {
-    let mut text = status.message().to_string();
-    let mut error = std::error::Error::source(status);
-    while let Some(cause) = error {
-        text = cause.to_string();
-        error = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -248,7 +240,6 @@ mod tests {
         let node = start(&folder, Overrides::default()).await.unwrap();
         let told = run(["lotse", "status", "--folder", &path], &context()).await.unwrap_err().to_string();
         assert!(told.starts_with("the node refuses the certificate of this command: "), "{told}");
-        assert!(!refuses_certificate("received fatal alert: ProtocolVersion"), "another service may answer so");
         node.stop().await.unwrap();
     }
 

@@ -77,7 +77,7 @@ pub(super) enum Problem {
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Problem {
-        Problem::Call(format!("the peer refused or cannot be reached: {} ({:?})", status.message(), status.code()))
+        Problem::Call(format!("the stream broke: {} [{:?}]", status.message(), status.code()))
     }
 }
 
@@ -183,9 +183,11 @@ impl Courier {
         let hello = hello(&self.node, &self.peer).await.map_err(Failure::from)?;
         let first = ExchangeRequest { frame: Some(exchange_request::Frame::Hello(hello)) };
         out.send(first).await.map_err(|_| Problem::Closed)?;
+        let refused = |status: Status| Problem::Call(self.connector.explain(&status));
         let opened = timeout(HELLO_DEADLINE, client.exchange(ReceiverStream::new(queued))).await;
-        let mut inbound = opened.map_err(|_| Problem::Hello)?.inspect_err(|status| self.refused(status))?.into_inner();
-        let answer = timeout(HELLO_DEADLINE, inbound.message()).await.map_err(|_| Problem::Hello)??;
+        let opened = opened.map_err(|_| Problem::Hello)?.inspect_err(|status| self.refused(status));
+        let mut inbound = opened.map_err(refused)?.into_inner();
+        let answer = timeout(HELLO_DEADLINE, inbound.message()).await.map_err(|_| Problem::Hello)?.map_err(refused)?;
         match answer.and_then(|message| message.frame) {
             Some(exchange_response::Frame::Hello(hello)) if observe_hello(&self.node, &self.peer, &hello) => {
                 compare_hello(&self.node, &self.peer, &hello).await?;

@@ -196,13 +196,12 @@ impl Unreachable {
         None
     }
 
-    /// Tells whether somebody answered there who is not the agency that was called.
-    pub fn is_another_agency(&self) -> bool {
-        let is_other = |attempt: &Attempt| match attempt.cause.get_ref().and_then(|error| error.downcast_ref()) {
-            Some(rustls::Error::Other(OtherError(refusal))) => refusal.downcast_ref() == Some(&Refusal::OtherAgency),
-            _ => false,
-        };
-        self.attempts.iter().any(is_other)
+    /// Returns why the certificate of who answered there was refused; none if nobody's was.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.attempts.iter().find_map(|attempt| match attempt.cause.get_ref()?.downcast_ref()? {
+            rustls::Error::Other(OtherError(refusal)) => refusal.downcast_ref(),
+            _ => None,
+        })
     }
 
     /// Tells whether somebody answered there and hung up before the handshake had ended: a node does so that has too many connections.

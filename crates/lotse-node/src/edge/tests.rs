@@ -1,5 +1,6 @@
 //! gRPC over the edge: who is calling, what a port bears, how connections end.
 
+mod failed_calls;
 mod floods;
 
 use std::convert::Infallible;

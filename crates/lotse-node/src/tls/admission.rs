@@ -1,6 +1,7 @@
 //! Who may come in where, and why not.
 
 use lotse_core::id::AgencyId;
+use lotse_core::time::Timestamp;
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
@@ -8,7 +9,7 @@ use crate::identity::{Identity, IdentityError, Role, Side};
 use crate::tls::trust::Trusted;
 
 /// A port, by who may come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Door {
     /// Other agencies' nodes.
     Peer,
@@ -19,6 +20,15 @@ pub enum Door {
 }
 
 impl Door {
+    /// Returns the name of the port in messages.
+    pub const fn port(self) -> &'static str {
+        match self {
+            Door::Peer => "peer port",
+            Door::Agency => "agency port",
+            Door::Pages => "pages port",
+        }
+    }
+
     /// Tells whether someone may come in here, the certificate being genuine.
     pub(super) fn admits(self, own: &AgencyId, identity: &Identity) -> bool {
         let own_agency = identity.agency() == own;
@@ -52,8 +62,8 @@ pub enum Refusal {
     #[error("no authority of the named agency issued the certificate: check the bundle in its card")]
     ForeignAuthority,
     /// Its validity has ended.
-    #[error("the certificate has expired: renew it")]
-    Expired,
+    #[error("the certificate has expired on {0}: renew it")]
+    Expired(Timestamp),
     /// Its validity has not begun.
     #[error("the certificate is not valid yet: check the clocks")]
     NotYetValid,
@@ -61,8 +71,8 @@ pub enum Refusal {
     #[error("the certificate was revoked: issue a new one")]
     Revoked,
     /// The list that would say whether it was revoked is too old.
-    #[error("the revocation list has expired: publish a newer one")]
-    RevocationListExpired,
+    #[error("the revocation list has expired on {0}: publish a newer one")]
+    RevocationListExpired(Timestamp),
     /// No list says whether it was revoked.
     #[error("no revocation list covers the certificate: publish one for each issuing authority")]
     RevocationUnknown,
@@ -75,15 +85,20 @@ impl From<webpki::Error> for Refusal {
     fn from(error: webpki::Error) -> Refusal {
         match error {
             webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => Refusal::ForeignAuthority,
-            webpki::Error::CertExpired { .. } => Refusal::Expired,
+            webpki::Error::CertExpired { not_after, .. } => Refusal::Expired(at(not_after)),
             webpki::Error::CertNotValidYet { .. } => Refusal::NotYetValid,
             webpki::Error::CertRevoked => Refusal::Revoked,
-            webpki::Error::CrlExpired { .. } => Refusal::RevocationListExpired,
+            webpki::Error::CrlExpired { next_update, .. } => Refusal::RevocationListExpired(at(next_update)),
             webpki::Error::UnknownRevocationStatus => Refusal::RevocationUnknown,
             webpki::Error::UnsupportedCriticalExtension => Refusal::Identity(IdentityError::UnknownCritical),
             other => Refusal::Chain(other),
         }
     }
+}
+
+/// Translates a time.
+pub(super) fn at(time: UnixTime) -> Timestamp {
+    Timestamp::from_micros(i64::try_from(time.as_secs()).unwrap_or(i64::MAX).saturating_mul(1_000_000))
 }
 
 impl Refusal {
@@ -118,7 +133,8 @@ mod tests {
     #[test]
     fn an_alert_does_not_tell_which_agencies_are_known() {
         let unknown = Refusal::UnknownAgency.alert();
-        for known in [Refusal::ForeignAuthority, Refusal::Expired, Refusal::NotYetValid, Refusal::Revoked] {
+        let expired = Refusal::Expired(Timestamp::from_micros(0));
+        for known in [Refusal::ForeignAuthority, expired, Refusal::NotYetValid, Refusal::Revoked] {
             assert_eq!(known.alert(), unknown);
         }
         assert_eq!(Refusal::Chain(webpki::Error::BadDer).alert(), unknown);

@@ -63,7 +63,7 @@ impl Standing {
 
     fn check_at(&self, now: Timestamp) -> Result<(), Refusal> {
         if now > self.identity.not_after() {
-            return Err(Refusal::Expired);
+            return Err(Refusal::Expired(self.identity.not_after()));
         }
         let trusted = self.trust.load();
         if self.verified_revision.load(Ordering::Acquire) == trusted.revision && self.is_fresh(now) {

@@ -122,7 +122,7 @@ fn leaf(place: &Place, files: &TlsFiles, trust: &Arc<TrustStore>, role: Role) ->
     }
     match standing.check() {
         Ok(()) => {}
-        Err(refusal @ Refusal::RevocationListExpired) => {
+        Err(refusal @ Refusal::RevocationListExpired(_)) => {
             return bad(refusal.to_string(), format!("{} signs a new list", place.command("cert revoke")));
         }
         Err(Refusal::Revoked) if role != Role::Node => {

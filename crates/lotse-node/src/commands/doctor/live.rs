@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::finding::{Area, Finding};
 use super::place::Place;
-use crate::commands::client::{self, OtherNode};
+use crate::commands::client::{self, OtherNode, RefusedNode};
 
 /// How long the node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,12 +40,16 @@ impl Live {
             Err(error) => {
                 let seen = format!("its folder is held, and {error:#}");
                 let elsewhere = "look again on the machine and in the network namespace where the node runs";
-                let todo = match error.downcast_ref::<OtherNode>() {
-                    Some(_) => elsewhere.to_string(),
-                    None => format!(
+                let todo = if error.is::<OtherNode>() {
+                    elsewhere.to_string()
+                } else if error.is::<RefusedNode>() {
+                    "put right what is said of the node's certificate above; the node goes on with it by itself"
+                        .to_string()
+                } else {
+                    format!(
                         "{elsewhere}; if that is here, look at the node's messages, and if it hangs, stop it and start it again, {}",
                         place.command("run")
-                    ),
+                    )
                 };
                 findings.push(Finding::problem(Area::Node, place.config.agency.id.as_str(), seen, todo));
                 None

@@ -16,9 +16,9 @@ use super::finding::{Area, Finding};
 use super::live::Live;
 use super::place::Place;
 use super::stored::Stored;
-use crate::edge::Connector;
+use crate::edge::{Connector, Unreachable, refused_peer};
 use crate::federation::{Peer, bundle};
-use crate::tls::{Credentials, TrustStore};
+use crate::tls::{Credentials, Refusal, TrustStore};
 use crate::wire;
 
 /// How long the first byte may take.
@@ -135,6 +135,10 @@ async fn call(connector: &Connector, endpoint: &str, peer: &Peer) -> Result<(), 
     }
 }
 
+fn refusal(error: &io::Error) -> Option<&Refusal> {
+    error.get_ref()?.downcast_ref::<Unreachable>()?.refusal()
+}
+
 fn unreachable(error: &io::Error, name: &str) -> (String, String) {
     let ask = |what: &str| format!("{what}; ask {name} whether its node runs and at which address");
     match error.kind() {
@@ -144,10 +148,13 @@ fn unreachable(error: &io::Error, name: &str) -> (String, String) {
             error.to_string(),
             "loopback and link-local addresses of cards are not called (peer.allow_loopback in lotse.toml is for demonstrations)".into(),
         ),
-        io::ErrorKind::InvalidData => (
-            format!("TLS fails: {error}"),
-            format!("compare the fingerprints and the card with {name}; another node may answer at that address"),
-        ),
+        io::ErrorKind::InvalidData => match refusal(error) {
+            Some(refusal) => refused_peer(refusal, name),
+            None => (
+                format!("TLS fails: {error}"),
+                format!("compare the fingerprints and the card with {name}; another node may answer at that address"),
+            ),
+        },
         _ => (error.to_string(), ask("check DNS and network")),
     }
 }

@@ -106,7 +106,7 @@ fn a_certificate_issued_anew_counts_and_an_expired_list_refuses_all() {
     issue(&folder, &config, &Request::new(Role::System, "akte"), now, &SystemRandom).unwrap();
     desk.standing("system-akte").check().unwrap();
     desk.clock.turn(LIST_LIFE + Duration::from_secs(1));
-    assert_eq!(desk.standing("system-akte").check(), Err(Refusal::RevocationListExpired));
+    assert!(matches!(desk.standing("system-akte").check(), Err(Refusal::RevocationListExpired(_))));
     desk.revoke(&[]);
     desk.standing("system-akte").check().unwrap();
 }
