@@ -14,6 +14,7 @@ use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 use lotse_store::batch;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +30,9 @@ pub use room::{Couriers, Loaded, Room};
 
 /// Longest pause between two attempts to reach a peer.
 const LONGEST_CONNECT_PAUSE: Duration = Duration::from_secs(15);
+
+/// Shortest pause between two attempts, when the peer has just spoken.
+const SHORTEST_CONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Pause after the database could not be written at start, because somebody else does for instance.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
@@ -94,8 +98,7 @@ impl Courier {
                 Ok(()) => failures = 0,
                 Err(problem) => {
                     failures += 1;
-                    tracing::info!(peer = %self.peer, %problem, "the stream to the peer ended");
-                    self.node.links.update(&self.peer, |link| link.problem = Some(problem.to_string()));
+                    self.note(problem.to_string());
                 }
             }
             self.node.links.update(&self.peer, |link| link.connected = false);
@@ -122,17 +125,28 @@ impl Courier {
         }
     }
 
+    /// Notes why a stream ended, and logs it once a minute as long as it is the same.
+    fn note(&self, problem: String) {
+        let Courier { node, peer, .. } = self;
+        if let Some(times) = node.links.said.count(&format!("{peer} {problem}"), node.now()) {
+            tracing::info!(%peer, %problem, times, "the stream to the peer ended");
+        }
+        node.links.update(peer, |link| link.problem = Some(problem));
+    }
+
     /// Waits before the next attempt; what was claimed for the stream that ended is in doubt.
     async fn rest(&mut self, failures: u32) {
         let longest = if failures == 0 { Duration::ZERO } else { LONGEST_CONNECT_PAUSE };
-        let wait = pause(&*self.node.random, failures).min(longest);
-        let until = tokio::time::Instant::now() + wait;
+        let begun = Instant::now();
+        let mut until = begun + pause(&*self.node.random, failures).min(longest);
         let mut changes = self.node.federation.watch();
         changes.mark_unchanged();
+        let reachable = self.node.signals.reachable(&self.peer);
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
                 _ = changes.changed() => return,
+                () = reachable.notified() => until = until.min(begun + SHORTEST_CONNECT_PAUSE),
                 () = self.stop.cancelled() => return,
                 Some(loaded) = self.shipments.recv() => self.lapse(&loaded.shipment).await,
             }

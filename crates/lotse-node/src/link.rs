@@ -50,6 +50,10 @@ pub struct Link {
     pub card_version: u64,
     /// Why no stream to it is open, as the last attempt found.
     pub problem: Option<String>,
+    /// Why cards and agreements wait for it, as the last attempt found.
+    pub duty_problem: Option<String>,
+    /// Why its newer card was refused.
+    pub card_problem: Option<String>,
     /// Most items of a batch that the line to it carries within a lease; none while a full batch is not known to be too much.
     pub batch_limit: Option<usize>,
     /// Why what is due to it waits, as the last claim found.
@@ -71,11 +75,28 @@ pub struct RefusedWhole {
 }
 
 impl Link {
-    /// Returns what an administrator should know of the connection, for a peer to which so many items wait.
-    pub fn trouble(&self, waiting: u64) -> Option<String> {
-        let waits = self.waits_for.filter(|_| waiting > 0).map(WaitCause::sentence);
-        let sentences: Vec<String> = self.problem.clone().into_iter().chain(waits).collect();
-        (!sentences.is_empty()).then(|| sentences.join("; "))
+    /// Returns how far the peer's clock is from this node's.
+    pub fn skew(&self) -> SkewLevel {
+        SkewLevel::of(self.clock_difference_us)
+    }
+
+    /// Returns what is wrong with the connection, for a peer to which so many items wait.
+    fn problems(&self, waiting: u64) -> Vec<String> {
+        // Of clocks that are apart more is said beside it.
+        let waits = self.waits_for.filter(|cause| waiting > 0 && *cause != WaitCause::Here(Reason::ClockSkew));
+        let problems = [&self.problem, &self.duty_problem, &self.card_problem].into_iter().flatten().cloned();
+        let mut said: Vec<String> = Vec::new();
+        for problem in problems.chain(waits.map(WaitCause::sentence)) {
+            if !said.contains(&problem) {
+                said.push(problem);
+            }
+        }
+        said
+    }
+
+    /// Returns whether the last attempt to reach the peer failed.
+    pub fn is_failing(&self) -> bool {
+        self.problem.is_some() || self.duty_problem.is_some()
     }
 }
 

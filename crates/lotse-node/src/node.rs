@@ -130,6 +130,13 @@ impl Node {
         self.holds.clock_doubt() == Some(ClockDoubt::JumpedAhead)
     }
 
+    /// Takes a call of a peer as a hint that it can be reached: what failed is tried again at once.
+    pub fn called_by(&self, peer: &AgencyId) {
+        if self.links.get(peer).is_failing() {
+            self.signals.reachable(peer).notify_waiters();
+        }
+    }
+
     /// Takes what came from a peer as a hint that it may take again what it did not take before.
     pub fn heard_from(&self, peer: &AgencyId) {
         if self.pauses.of(peer).any() {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Signals {
     due: Mutex<HashMap<AgencyId, Arc<Notify>>>,
     offer: Mutex<HashMap<AgencyId, Arc<Notify>>>,
+    reachable: Mutex<HashMap<AgencyId, Arc<Notify>>>,
     inbox: watch::Sender<u64>,
     /// The log has new entries.
     pub log: Notify,
@@ -29,6 +30,7 @@ impl Default for Signals {
         Signals {
             due: Mutex::default(),
             offer: Mutex::default(),
+            reachable: Mutex::default(),
             inbox: watch::Sender::new(0),
             log: Notify::new(),
             content_gone: AtomicBool::new(true),
@@ -49,6 +51,12 @@ impl Signals {
     pub fn offer_again(&self, peer: &AgencyId) -> Arc<Notify> {
         let mut offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
         offer.entry(peer.clone()).or_default().clone()
+    }
+
+    /// Returns what wakes those who wait before they try to reach a peer again: it has just spoken.
+    pub fn reachable(&self, peer: &AgencyId) -> Arc<Notify> {
+        let mut reachable = self.reachable.lock().unwrap_or_else(PoisonError::into_inner);
+        reachable.entry(peer.clone()).or_default().clone()
     }
 
     /// Wakes the couriers to all peers.

@@ -24,11 +24,19 @@ use crate::wire;
 pub async fn take_card(node: &Arc<Node>, peer: &AgencyId, seal: Seal) -> Result<(), Failure> {
     let (from, at) = (peer.clone(), node.now());
     let taken = change(node, "take_card", move |federation| decide(federation, &from, &seal, at)).await;
-    if let Err(failure) = &taken {
-        tracing::error!(%peer, reason = %failure.reason(), "a peer's new card was refused, the last good one stays");
-        node.links.update(peer, |link| link.problem = Some(format!("its new card was refused: {failure}")));
+    let problem = taken.as_ref().err().map(refused_card);
+    if let Some(problem) = &problem
+        && let Some(times) = node.links.said.count(&format!("{peer} card {problem}"), at)
+    {
+        tracing::error!(%peer, %problem, times, "a peer's new card was refused, the last good one stays");
     }
+    node.links.update(peer, |link| link.card_problem = problem);
     taken
+}
+
+/// Says that a peer's new card was refused.
+pub fn refused_card(failure: &Failure) -> String {
+    format!("its new card was refused, the last good one stays: {failure}")
 }
 
 fn decide(federation: &Federation, peer: &AgencyId, seal: &Seal, at: Timestamp) -> Change<()> {

@@ -19,7 +19,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::action::claim::pause;
-use crate::action::take_card::take_card;
+use crate::action::take_card::{refused_card, take_card};
 use crate::edge::{Connector, MAX_MESSAGE_BYTES};
 use crate::node::Node;
 use crate::wire;
@@ -30,6 +30,9 @@ const CARD_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// How often it is looked whether a peer has spoken of a newer card.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Pause before a peer that has just spoken is tried again.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a peer may take to answer.
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
@@ -81,6 +84,7 @@ impl Duty {
     async fn run(mut self, stop: CancellationToken) {
         let mut changes = self.node.federation.watch();
         let offer_again = self.node.signals.offer_again(&self.peer);
+        let reachable = self.node.signals.reachable(&self.peer);
         while !stop.is_cancelled() {
             changes.mark_unchanged();
             let worked = tokio::select! {
@@ -92,24 +96,34 @@ impl Duty {
                 0 => LOOK_INTERVAL,
                 failures => pause(&*self.node.random, failures),
             };
+            let heard = async {
+                reachable.notified().await;
+                tokio::time::sleep(LOOK_PAUSE.min(rest)).await;
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = changes.changed() => {}
                 () = offer_again.notified() => self.offered.offer_anew(),
+                () = heard => {}
                 () = tokio::time::sleep(rest) => {}
             }
         }
     }
 
+    /// Notes why something waits, or that nothing does, and logs it once a minute as long as it is the same.
     fn note(&mut self, worked: Result<(), Trouble>) {
+        let (node, peer) = (&self.node, &self.peer);
         match worked {
-            Ok(()) => self.failures = 0,
+            Ok(()) => {
+                node.links.update(peer, |link| link.duty_problem = None);
+                self.failures = 0;
+            }
             Err(Trouble::Unreachable(problem) | Trouble::Refused(problem)) => {
+                if let Some(times) = node.links.said.count(&format!("{peer} duty {problem}"), node.now()) {
+                    tracing::info!(%peer, %problem, times, "cards and agreements wait for the peer");
+                }
+                node.links.update(peer, |link| link.duty_problem = Some(problem));
                 self.failures = self.failures.saturating_add(1);
-                tracing::info!(peer = %self.peer, %problem, "cards and agreements wait for the peer");
-                self.node.links.update(&self.peer, |link| {
-                    link.problem.get_or_insert(problem);
-                });
             }
         }
     }
@@ -128,7 +142,7 @@ impl Duty {
         let mut last = Trouble::Unreachable("its card has no address that can be used".into());
         for endpoint in &peer.card.card.endpoints {
             let visited = match self.connector.channel(endpoint, &self.peer) {
-                Ok(channel) => self.visit(client(channel), wants_card, &open).await,
+                Ok(channel) => self.visit(&mut client(channel), wants_card, &open).await,
                 Err(error) => Err(Trouble::Unreachable(error.to_string())),
             };
             match visited {
@@ -146,19 +160,19 @@ impl Duty {
     /// Goes through everything although something is refused, so that one bad version holds up no other.
     async fn visit(
         &mut self,
-        mut client: PeerServiceClient<Channel>,
+        client: &mut PeerServiceClient<Channel>,
         wants_card: bool,
         open: &[Arc<Seal>],
     ) -> Result<(), Trouble> {
         let mut refused = None;
         if wants_card {
-            match self.fetch_card(&mut client).await {
+            match self.fetch_card(client).await {
                 Err(Trouble::Refused(problem)) => refused = Some(problem),
                 fetched => fetched?,
             }
         }
         for seal in open {
-            match self.hand_over(&mut client, seal).await {
+            match self.hand_over(client, seal).await {
                 Err(Trouble::Refused(problem)) => refused = Some(problem),
                 handed => handed?,
             }
@@ -169,11 +183,12 @@ impl Duty {
     }
 
     async fn fetch_card(&mut self, client: &mut PeerServiceClient<Channel>) -> Result<(), Trouble> {
-        let answer = call(client.get_card(proto::GetCardRequest {})).await?;
+        let answer = self.call(client.get_card(proto::GetCardRequest {})).await?;
         self.next_card = Instant::now() + CARD_INTERVAL.mul_f64(self.jitter());
         let seal = answer.card.and_then(|card| wire::seal::parse(card).ok());
         let seal = seal.ok_or_else(|| Trouble::Refused("it shows no card".into()))?;
-        take_card(&self.node, &self.peer, seal).await.map_err(|failure| Trouble::Refused(failure.to_string()))
+        let taken = take_card(&self.node, &self.peer, seal).await;
+        taken.map_err(|failure| Trouble::Refused(refused_card(&failure)))
     }
 
     /// Hands over a version and its seals: all of it to who does not know it, else the seals that are missing there.
@@ -183,7 +198,8 @@ impl Duty {
         if !self.offered.is_known(&digest) {
             let rest = message.signatures.split_off(message.signatures.len().min(MAX_SIGNATURES));
             let request = proto::OfferAgreementRequest { agreement: Some(message.clone()) };
-            self.offered.note(digest, &call(client.offer_agreement(request)).await?.sealed_by);
+            let answer = self.call(client.offer_agreement(request)).await?;
+            self.offered.note(digest, &answer.sealed_by);
             message.signatures = rest;
             message.signatures.retain(|signature| !self.offered.has_seal(&digest, &signature.agency));
         } else {
@@ -195,7 +211,7 @@ impl Duty {
         for signatures in message.signatures.chunks(MAX_SIGNATURES) {
             let request =
                 proto::OfferSealRequest { agreement_digest: digest.to_vec(), signatures: signatures.to_vec() };
-            match call(client.offer_seal(request)).await {
+            match self.call(client.offer_seal(request)).await {
                 Ok(answer) => self.offered.note(digest, &answer.sealed_by),
                 Err(trouble) => {
                     // It may have been restored and know nothing of the version any more.
@@ -205,6 +221,15 @@ impl Duty {
             }
         }
         Ok(())
+    }
+
+    /// Waits for an answer.
+    async fn call<T>(&self, answer: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Trouble> {
+        match timeout(CALL_DEADLINE, answer).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(trouble(&status, self.connector.explain(&status))),
+            Err(_) => Err(Trouble::Unreachable("it does not answer within 20 seconds: ask that agency".into())),
+        }
     }
 
     /// Draws a factor between 0.5 and 1, so that nodes do not ask together.
@@ -220,19 +245,61 @@ fn client(channel: Channel) -> PeerServiceClient<Channel> {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
-/// Waits for an answer.
-async fn call<T>(answer: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Trouble> {
-    match timeout(CALL_DEADLINE, answer).await {
-        Ok(Ok(answer)) => Ok(answer.into_inner()),
-        Ok(Err(status)) => Err(trouble(&status)),
-        Err(_) => Err(Trouble::Unreachable("it does not answer".into())),
-    }
-}
-
-fn trouble(status: &Status) -> Trouble {
-    let problem = format!("{} ({:?})", status.message(), status.code());
+fn trouble(status: &Status, problem: String) -> Trouble {
     match status.code() {
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => Trouble::Unreachable(problem),
         _ => Trouble::Refused(problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lotse_core::card::Card;
+    use tonic::service::Routes;
+
+    use super::*;
+    use crate::edge::tests::connector;
+    use crate::edge::{Limits, serve};
+    use crate::grpc::peer;
+    use crate::testing::TestNode;
+    use crate::tls::Door;
+    use crate::tls::tests::kit::World;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn until(seen: impl Fn() -> bool) {
+        let looked = async {
+            while !seen() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, looked).await.expect("it comes in time");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_accepted_the_card_at_last_is_found_by_its_call_and_its_problem_goes() {
+        let (owner, holder) = (TestNode::new("peer.example").await, TestNode::new("own.example").await);
+        let routes = Routes::new(peer::service(holder.node.clone()));
+        let world = World::open_with(Door::Peer, Limits::default(), |port, stop| serve(port, routes, stop)).await;
+        holder.install(&Card { endpoints: vec![world.address.to_string()], ..holder.card(2) }).await;
+        owner.accept(&holder).await;
+        world.trust.remove(&owner.agency);
+        let (peer, stop) = (holder.agency.clone(), CancellationToken::new());
+        // It has failed so often that its next attempt by itself is minutes away.
+        let duty = Duty { failures: 12, ..Duty::new(owner.node.clone(), connector(&world), peer.clone()) };
+        let duty = tokio::spawn(duty.run(stop.clone()));
+        until(|| owner.links.get(&peer).duty_problem.is_some()).await;
+        let problem = owner.links.trouble(&peer, 0).unwrap();
+        assert!(problem.contains("it may not have accepted this agency's card yet"), "{problem}");
+
+        world.trust.set(owner.agency.clone(), world.peer.bundle());
+        until(|| {
+            owner.called_by(&peer);
+            owner.links.get(&peer).duty_problem.is_none()
+        })
+        .await;
+        assert_eq!(owner.links.trouble(&peer, 0), None);
+        stop.cancel();
+        duty.await.unwrap();
     }
 }

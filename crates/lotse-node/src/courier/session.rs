@@ -135,9 +135,9 @@ impl Courier {
     pub(super) async fn session(&mut self) -> Result<(), Problem> {
         let stream = self.open().await?;
         self.node.links.update(&self.peer, |link| {
-            link.connected = true;
-            link.problem = None;
+            (link.connected, link.problem, link.duty_problem) = (true, None, None);
         });
+        self.node.signals.reachable(&self.peer).notify_waiters();
         // What keeps something from going over the open stream the first claim finds out.
         self.node.links.set_wait(&self.peer, None);
         self.couriers.connected(&self.peer);

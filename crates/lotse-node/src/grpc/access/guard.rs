@@ -87,6 +87,9 @@ pub(super) async fn check(
     let identity = caller.identity();
     // Nobody was denied anything: a client asks what there is, or somebody opens the port with a browser.
     let rpc = Rpc::from_path(path).ok_or_else(no_such_rpc)?;
+    if identity.role() == Role::Node {
+        node.called_by(identity.agency());
+    }
     match admits(node, identity, rpc).await {
         Ok(()) => Ok(()),
         Err(failure) => {
@@ -133,8 +136,8 @@ async fn may_exchange(node: &Node, peer: &AgencyId) -> Result<(), Failure> {
 async fn log_denial(node: &Arc<Node>, identity: &Identity, rpc: String, failure: &Failure, trace: Option<TraceId>) {
     let peer = (identity.role() == Role::Node).then(|| identity.agency().clone());
     let who = peer.as_ref().map_or_else(|| identity.to_string(), AgencyId::to_string);
-    tracing::info!(%identity, %rpc, reason = %failure.reason(), "a call was denied");
     let Some(count) = node.federation.refusals.count(&format!("{who} {rpc}"), node.now()) else { return };
+    tracing::info!(%identity, %rpc, reason = %failure.reason(), times = count, "a call was denied");
     let remark = if count > 1 { format!("{rpc} ×{count}") } else { rpc };
     let trace = trace.filter(|_| peer.is_none());
     let draft = Draft {
