@@ -46,6 +46,19 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
     if hello.agency != peer.as_str() {
         return false;
     }
+    note_hello(node, peer, hello);
+    node.heard_from(peer);
+    true
+}
+
+/// Takes in what a peer says again on an open stream: its clock, and whether its card is newer than the one known.
+pub fn observe_again(node: &Node, peer: &AgencyId, hello: &proto::Hello) {
+    if hello.agency == peer.as_str() {
+        note_hello(node, peer, hello);
+    }
+}
+
+fn note_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) {
     let now = node.now();
     let difference = hello.time_us.saturating_sub(now.micros());
     let clock = match hello.clock_in_doubt {
@@ -63,8 +76,6 @@ pub fn observe_hello(node: &Node, peer: &AgencyId, hello: &proto::Hello) -> bool
         link.last_seen = Some(Timestamp::from_micros(now.micros()));
         link.card_version = hello.card_version;
     });
-    node.heard_from(peer);
-    true
 }
 
 /// Compares what a peer's hello names with what this node knows: which run of the peer speaks, and which numbers of this node it has
@@ -117,5 +128,29 @@ mod tests {
             assert!(node.links.skewed(&peer), "{time_us}");
             assert_eq!(node.links.alarms(|_| 0).len(), 1, "{time_us}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_right_shows_by_the_next_hello_of_an_open_stream() {
+        let node = TestNode::new("one.example").await;
+        let peer: AgencyId = "two.example".parse().unwrap();
+        let hello = |time_us, card_version| proto::Hello {
+            agency: peer.to_string(),
+            time_us,
+            card_version,
+            ..proto::Hello::default()
+        };
+        assert!(observe_hello(&node, &peer, &hello(node.now().micros() + 299_000_000, 1)));
+        assert!(node.links.skewed(&peer));
+        observe_again(&node, &peer, &hello(node.now().micros(), 2));
+        assert!(!node.links.skewed(&peer));
+        assert_eq!(node.links.get(&peer).card_version, 2);
+        let woken = node.signals.due(&peer);
+        tokio::time::timeout(std::time::Duration::from_secs(5), woken.notified())
+            .await
+            .expect("what waited is claimed");
+        let other = proto::Hello { agency: "three.example".into(), ..hello(0, 9) };
+        observe_again(&node, &peer, &other);
+        assert!(!node.links.skewed(&peer) && node.links.get(&peer).card_version == 2, "another agency's");
     }
 }

@@ -40,6 +40,9 @@ const SHORTEST_LOOK: Duration = Duration::from_secs(1);
 /// Longest time between two looks: what becomes due wakes the courier, and a clock that is set moves what is due.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
+/// How often hello is said again on a stream on which nothing is on its way: a clock that is set, here or there, shows by it.
+const HELLO_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How long a stop waits for receipts of what is on its way.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -96,6 +99,8 @@ enum Done {
     NotClaimed(StoreError),
     /// A receipt could not be recorded: its batch stays on its way until its lease ends.
     NotRecorded(StoreError),
+    /// What is said to the peer again, if the database could be read.
+    Greeted(Result<proto::Hello, StoreError>),
 }
 
 /// A batch that was written to the stream or waits for that.
@@ -128,6 +133,9 @@ struct Session<'a> {
     /// Whether a claim found no room.
     starved: bool,
     next_look: Instant,
+    /// Hello that is to be said again.
+    greeting: Option<proto::Hello>,
+    next_hello: Instant,
 }
 
 impl Courier {
@@ -151,6 +159,8 @@ impl Courier {
             doubtful: false,
             starved: false,
             next_look: Instant::now(),
+            greeting: None,
+            next_hello: Instant::now() + HELLO_INTERVAL,
         };
         let ended = session.run().await;
         let Session { in_flight, works, stream, .. } = session;
@@ -236,6 +246,8 @@ impl Session<'_> {
         let stop = self.courier.stop.clone();
         let (node, peer, instance) = (self.courier.node.clone(), self.courier.peer.clone(), self.stream.instance);
         let mut replaced = Box::pin(async move { node.instances.replaced(&peer, instance).await });
+        let mut changes = self.courier.node.federation.watch();
+        let mut told = self.own_card();
         loop {
             let lapse = self.earliest_lease();
             tokio::select! {
@@ -245,12 +257,28 @@ impl Session<'_> {
                 () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => return Err(self.lapsed()),
                 message = self.stream.inbound.message(), if self.works.len() < WORKS_AT_ONCE => self.received(message?)?,
                 Some(done) = self.works.next() => self.done(done)?,
-                permit = self.stream.out.clone().reserve_owned(), if !self.unwritten.is_empty() => self.write(permit)?,
+                permit = self.stream.out.clone().reserve_owned(), if self.greeting.is_some() || !self.unwritten.is_empty() => {
+                    self.write(permit)?;
+                }
                 Some(loaded) = self.courier.shipments.recv() => self.load(loaded),
+                Ok(()) = changes.changed() => if std::mem::replace(&mut told, self.own_card()) != self.own_card() { self.greet() },
+                () = sleep_until(self.next_hello), if self.in_flight.is_empty() => self.greet(),
                 () = due.notified() => self.woken(),
                 () = sleep_until(self.next_look), if !self.claiming => self.look(),
             }
         }
+    }
+
+    /// Returns the version of the own card.
+    fn own_card(&self) -> u64 {
+        self.courier.node.federation.get().own.as_ref().map_or(0, |own| own.card.version)
+    }
+
+    /// Says hello again: the peer learns that this node's card is newer, and what its clock shows.
+    fn greet(&mut self) {
+        self.next_hello = Instant::now() + HELLO_INTERVAL;
+        let (node, peer) = (self.courier.node.clone(), self.courier.peer.clone());
+        self.works.push(Box::pin(async move { Done::Greeted(hello(&node, &peer).await) }));
     }
 
     /// Claims what somebody has made due, and then looks what else is.
@@ -354,7 +382,8 @@ impl Session<'_> {
                 self.next_look = Instant::now() + SHORTEST_LOOK;
                 self.complain(&error);
             }
-            Done::NotRecorded(error) => self.complain(&error),
+            Done::Greeted(Ok(hello)) => self.greeting = Some(hello),
+            Done::NotRecorded(error) | Done::Greeted(Err(error)) => self.complain(&error),
         }
         Ok(())
     }
@@ -373,6 +402,11 @@ impl Session<'_> {
     /// Writes the next batch to the stream, which has room for it.
     fn write(&mut self, permit: Result<Permit, SendError<()>>) -> Result<(), Problem> {
         let permit = permit.map_err(|_| Problem::Closed)?;
+        if let Some(hello) = self.greeting.take() {
+            let hello = proto::Hello { time_us: self.courier.node.now().micros(), ..hello };
+            permit.send(ExchangeRequest { frame: Some(exchange_request::Frame::Hello(hello)) });
+            return Ok(());
+        }
         let next = self.unwritten.pop_front().and_then(|batch_id| self.in_flight.get(&batch_id));
         next.map_or(Ok(()), |batch| write(permit, &batch.loaded.shipment))
     }

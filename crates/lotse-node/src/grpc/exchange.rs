@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::action::exchange_hellos::{compare_hello, hello, observe_hello};
+use crate::action::exchange_hellos::{compare_hello, hello, observe_again, observe_hello};
 use crate::action::take_batch::take_batch;
 use crate::edge::{Caller, Share, Shares};
 use crate::failure::{ErrorKind, Failure};
@@ -85,7 +85,10 @@ async fn serve(exchange: Exchange, mut inbound: Streaming<ExchangeRequest>) {
         };
         let batch = match message {
             Ok(Some(ExchangeRequest { frame: Some(exchange_request::Frame::Batch(batch)) })) => batch,
-            Ok(Some(ExchangeRequest { frame: Some(exchange_request::Frame::Hello(_)) })) => continue,
+            Ok(Some(ExchangeRequest { frame: Some(exchange_request::Frame::Hello(hello)) })) => {
+                observe_again(&exchange.node, exchange.caller.identity().agency(), &hello);
+                continue;
+            }
             Ok(Some(ExchangeRequest { frame: None })) => {
                 let _ = exchange.out.send(Err(invalid("a frame must carry a batch").into())).await;
                 return;

@@ -182,3 +182,28 @@ async fn an_idle_stream_writes_nothing_and_reads_hardly_anything() {
     assert_eq!((after.work("claim").runs, after.work("claim again").runs), (0, 0));
     assert!((1..=3).contains(&after.work("next_attempt").runs), "{:?}", after.work("next_attempt"));
 }
+
+#[tokio::test]
+async fn a_card_that_is_installed_while_a_stream_is_open_is_told_on_it_at_once() {
+    let (heard, mut hearing) = mpsc::unbounded_channel();
+    let listen = CancellationToken::new();
+    listen.cancel();
+    let mut sending = sending_to(Deaf { more: None, listen, heard }).await;
+    let card = sending._owner.card(7);
+    let mut versions = Vec::new();
+    let told = async {
+        while versions.last() != Some(&7) {
+            let message = hearing.recv().await.expect("the stream is open").unwrap();
+            let Some(exchange_request::Frame::Hello(hello)) = message.frame else { continue };
+            versions.push(hello.card_version);
+            if versions.len() == 1 {
+                sending._owner.install(&card).await;
+            }
+        }
+    };
+    tokio::select! {
+        ended = sending.courier.session() => panic!("the stream ended: {ended:?}"),
+        told = timeout(Duration::from_secs(20), told) => told.expect("it is told in time"),
+    }
+    assert_eq!(versions, [1, 7]);
+}
