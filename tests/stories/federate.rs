@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lotse_core::agency::AgencyKind;
 use lotse_core::time::Calendar;
@@ -154,6 +155,47 @@ async fn what_a_federation_agreed_survives_a_restart_and_newer_cards_travel_by_t
         Ok(known.peers.get(&jobcenter.id).is_some_and(|peer| peer.card.card.version == 2))
     })
     .await?;
+    eventually("the stream that tells of cards", async || {
+        Ok(jobcenter.node().node().links.get(&employment.id).connected)
+    })
+    .await?;
+    jobcenter.command(&["card", "draft"]).await?;
+    jobcenter.command(&["card", "sign"]).await?;
+    let installed = jobcenter.command(&["card", "install"]).await?;
+    assert!(installed.contains("fetch it within about ten seconds"), "{installed}");
+    let at = Instant::now();
+    eventually("the newest card at the other agency", async || {
+        let known = employment.node().node().federation.get();
+        Ok(known.peers.get(&jobcenter.id).is_some_and(|peer| peer.card.card.version == 3))
+    })
+    .await?;
+    assert!(at.elapsed() < Duration::from_secs(15), "{:?}", at.elapsed());
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_that_one_side_alone_has_accepted_is_said_at_both_and_no_longer_when_both_have() -> anyhow::Result<()> {
+    let federation = Federation::strangers(&BOTH).await?;
+    let (jobcenter, employment) = (federation.agency(JOBCENTER), federation.agency(EMPLOYMENT_AGENCY));
+    accept(jobcenter, employment).await?;
+    eventually("the problem at the side that accepted", async || {
+        let listed = jobcenter.command(&["peer", "list"]).await?;
+        Ok(listed.contains("it may not have accepted this agency's card yet") && listed.contains("`lotse peer accept`"))
+    })
+    .await?;
+    let status = jobcenter.command(&["status"]).await?;
+    assert!(status.contains(&format!("ALARM       {EMPLOYMENT_AGENCY}: it ")), "{status}");
+    let status = employment.command(&["status"]).await?;
+    let refused = format!("ALARM       peer port: a certificate that names spiffe://{JOBCENTER}/node/1 is refused, ");
+    assert!(status.contains(&refused) && status.contains("run `lotse peer accept`"), "{status}");
+    accept(employment, jobcenter).await?;
+    let at = Instant::now();
+    eventually("no alarm at either side", async || {
+        let both = [jobcenter.command(&["status"]).await?, employment.command(&["status"]).await?];
+        Ok(both.iter().all(|status| !status.contains("ALARM")))
+    })
+    .await?;
+    assert!(at.elapsed() < Duration::from_secs(10), "{:?}", at.elapsed());
     federation.stop().await
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::install::TAKEN_BY_PEERS;
 use crate::card_file;
 use crate::commands::{Context, FolderArgument};
 use crate::key_file;
@@ -39,7 +40,7 @@ impl Sign {
         card_file::write_out(&out, &seal, &card.agency)?;
         context.terminal.line(card_file::description(&card))?;
         context.terminal.line(format_args!(
-            "\nSigned. Written to {}. Take it back to the node: lotse card install {}",
+            "\nSigned. Written to {}. Take it back to the node: lotse card install {}. {TAKEN_BY_PEERS}",
             out.display(),
             out.display()
         ))
