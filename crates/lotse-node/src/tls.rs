@@ -3,7 +3,9 @@
 
 mod admission;
 mod credentials;
+mod own_ends;
 mod provider;
+mod refused;
 mod standing;
 mod trust;
 mod verifier;
@@ -13,6 +15,8 @@ pub(crate) mod tests;
 
 pub use admission::{Door, Refusal};
 pub use credentials::{Credentials, RELOAD_INTERVAL, Reloaded, RevocationLists, TlsError, TlsFiles};
+pub use own_ends::{OwnEnds, authority_end};
 pub use provider::provider;
+pub use refused::RefusedCallers;
 pub use standing::{RECHECK_INTERVAL, Standing};
 pub use trust::{Bundle, BundleError, TrustStore};

@@ -23,7 +23,9 @@ use crate::identity::{Identity, IdentityError, Role, Side, SpiffeId};
 use crate::pem_file::{self, PEM_BYTES, PemError};
 use crate::plain_file;
 use crate::tls::admission::{Door, Refusal};
+use crate::tls::own_ends::OwnEnds;
 use crate::tls::provider::provider;
+use crate::tls::refused::RefusedCallers;
 use crate::tls::standing::unix;
 use crate::tls::trust::{Bundle, BundleError, TrustStore};
 use crate::tls::verifier::{CallerVerifier, NodeVerifier};
@@ -143,6 +145,9 @@ pub struct Credentials {
     trust: Arc<TrustStore>,
     current: ArcSwap<Current>,
     stamps: Mutex<Vec<Stamp>>,
+    /// Why changed files are not used.
+    fault: Mutex<Option<String>>,
+    refused: Arc<RefusedCallers>,
 }
 
 #[derive(Debug)]
@@ -150,6 +155,7 @@ struct Current {
     identity: Identity,
     key: Arc<CertifiedKey>,
     has_lists: bool,
+    ends: OwnEnds,
 }
 
 /// What of a file changes when it is replaced or rewritten: also its inode, because two lists of one length may be put in place
@@ -162,12 +168,34 @@ impl Credentials {
         let stamps = Mutex::new(stamps(&files)?);
         let (current, bundle) = read(&files, now)?;
         trust.set(current.identity.agency().clone(), bundle);
-        Ok(Arc::new(Credentials { files, trust, current: ArcSwap::from_pointee(current), stamps }))
+        Ok(Arc::new(Credentials {
+            files,
+            trust,
+            current: ArcSwap::from_pointee(current),
+            stamps,
+            fault: Mutex::default(),
+            refused: Arc::default(),
+        }))
     }
 
     /// Returns who the own certificate says this is.
     pub fn identity(&self) -> Identity {
         self.current.load().identity.clone()
+    }
+
+    /// Returns when the own authorities and revocation lists end.
+    pub fn ends(&self) -> OwnEnds {
+        self.current.load().ends.clone()
+    }
+
+    /// Returns why changed files are not used, and the last good ones stay.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns whose certificates were refused at the ports lately.
+    pub fn refused(&self) -> &RefusedCallers {
+        &self.refused
     }
 
     /// Returns the trust store that is asked about others.
@@ -177,6 +205,13 @@ impl Credentials {
 
     /// Reads the files again if one of them changed. If they cannot be used, what was loaded before stays.
     pub fn reload_if_changed(&self, now: Timestamp) -> Result<Reloaded, TlsError> {
+        let reloaded = self.reload(now);
+        let fault = reloaded.as_ref().err().map(ToString::to_string);
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        reloaded
+    }
+
+    fn reload(&self, now: Timestamp) -> Result<Reloaded, TlsError> {
         let found = stamps(&self.files)?;
         if *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) == found {
             return Ok(Reloaded::Unchanged);
@@ -198,10 +233,12 @@ impl Credentials {
     /// Looks at the files every [`RELOAD_INTERVAL`] until told to stop.
     pub async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(RELOAD_INTERVAL)).await.is_some() {
-            let (credentials, now) = (self.clone(), clock.now());
+            let (credentials, now, before) = (self.clone(), clock.now(), self.fault());
             match tokio::task::spawn_blocking(move || credentials.reload_if_changed(now)).await {
                 Ok(Ok(Reloaded::Unchanged)) => {}
                 Ok(Ok(Reloaded::Changed)) => tracing::info!(identity = %self.identity(), "certificates reloaded"),
+                // It is an alarm as long as it lasts.
+                Ok(Err(error)) if before.as_deref() == Some(error.to_string().as_str()) => {}
                 Ok(Err(error)) => tracing::error!(%error, "certificates not reloaded, the last good ones stay"),
                 Err(error) => tracing::error!(%error, "certificates not reloaded, the last good ones stay"),
             }
@@ -222,7 +259,7 @@ impl Credentials {
                 door,
                 own,
                 trust: self.trust.clone(),
-                said: Default::default(),
+                refused: self.refused.clone(),
             }))
             .with_cert_resolver(self.clone());
         config.alpn_protocols = match door {
@@ -276,8 +313,13 @@ fn stamps(files: &TlsFiles) -> Result<Vec<Stamp>, TlsError> {
 }
 
 fn read(files: &TlsFiles, now: Timestamp) -> Result<(Current, Bundle), TlsError> {
-    let lists = files.revocation_lists.file()?.map(read_file).transpose()?;
-    let bundle = Bundle::from_pem(&read_file(&files.bundle)?, lists.as_ref().map(|lists| lists.as_slice()))?;
+    let (roots, lists) = (read_file(&files.bundle)?, files.revocation_lists.file()?.map(read_file).transpose()?);
+    let lists = lists.as_ref().map(|lists| lists.as_slice());
+    let bundle = Bundle::from_pem(&roots, lists)?;
+    let ends = OwnEnds::of(
+        &pem_file::certificates(&roots).unwrap_or_default(),
+        &pem_file::revocation_lists(lists.unwrap_or_default()).unwrap_or_default(),
+    );
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         |fault| TlsError::Pem { path, fault }
@@ -292,7 +334,7 @@ fn read(files: &TlsFiles, now: Timestamp) -> Result<(Current, Bundle), TlsError>
     let keys = pem_file::private_keys(&read_file(&files.key)?).map_err(unreadable(&files.key))?;
     let key = keys.into_iter().next().ok_or_else(|| TlsError::NoKey(files.key.clone()))?;
     let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Mismatch)?;
-    Ok((Current { identity, key: Arc::new(key), has_lists: lists.is_some() }, bundle))
+    Ok((Current { identity, key: Arc::new(key), has_lists: lists.is_some(), ends }, bundle))
 }
 
 /// Refuses a chain that never verifies; one that does not verify today is used and complained about, because a node that

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use lotse_core::id::AgencyId;
-use lotse_core::time::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::verify_tls13_signature;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerIncompatible, SignatureScheme};
 
-use crate::federation::Throttle;
 use crate::identity::{Identity, Role, Side};
-use crate::tls::admission::{Door, Refusal};
+use crate::tls::admission::{Door, Refusal, at};
 use crate::tls::provider::LEAF_SIGNATURES;
+use crate::tls::refused::RefusedCallers;
 use crate::tls::trust::TrustStore;
 
 /// Verifies callers at a port.
@@ -22,8 +21,7 @@ pub(super) struct CallerVerifier {
     pub(super) door: Door,
     pub(super) own: AgencyId,
     pub(super) trust: Arc<TrustStore>,
-    /// What was said in the last minute.
-    pub(super) said: Throttle,
+    pub(super) refused: Arc<RefusedCallers>,
 }
 
 impl CallerVerifier {
@@ -39,17 +37,12 @@ impl CallerVerifier {
         };
         let identity = Identity::from_certificate(leaf, Side::Client)?;
         let verdict = verify(&self.trust, &identity, (leaf, above), Side::Client, now, allowed);
-        if let Err(refusal) = &verdict
-            && let Some(times) = self.said.count(identity.agency().as_str(), at(now))
-        {
-            tracing::info!(claimed = %identity, %refusal, times, "certificate refused");
+        match &verdict {
+            Ok(()) => self.refused.forget(self.door, &identity),
+            Err(refusal) => self.refused.note(self.door, &identity, refusal, at(now)),
         }
         verdict
     }
-}
-
-fn at(now: UnixTime) -> Timestamp {
-    Timestamp::from_micros(i64::try_from(now.as_secs()).unwrap_or(i64::MAX).saturating_mul(1_000_000))
 }
 
 /// Verifies the node that was called: it must be the expected agency's, whatever the host name.
@@ -71,11 +64,8 @@ impl NodeVerifier {
             false => Err(Refusal::OtherAgency),
         };
         let identity = Identity::from_certificate(leaf, Side::Server)?;
-        let verdict = verify(&self.trust, &identity, (leaf, above), Side::Server, now, allowed);
-        if let Err(refusal) = &verdict {
-            tracing::info!(claimed = %identity, %refusal, "certificate refused");
-        }
-        verdict
+        // Whoever called says why it failed, and how often.
+        verify(&self.trust, &identity, (leaf, above), Side::Server, now, allowed)
     }
 }
 

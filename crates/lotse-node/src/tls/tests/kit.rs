@@ -246,7 +246,7 @@ impl World {
             door: self.door,
             own: self.own.id.clone(),
             trust: self.trust.clone(),
-            said: Default::default(),
+            refused: Default::default(),
         };
         verifier.admit(&card.chain[0], &card.chain[1..], UnixTime::now())
     }
