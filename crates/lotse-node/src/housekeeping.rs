@@ -19,6 +19,7 @@ use crate::action::retry_waiting::retry_waiting;
 use crate::action::withdraw_consent::{finish_overdue, finish_pending};
 use crate::failure::Failure;
 use crate::node::Node;
+use crate::trouble::OwnWork;
 
 /// How often time is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -45,21 +46,14 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
         if purge {
             purged = Instant::now();
         }
-        if let Err(failure) = clock.keep(&node).await {
-            tracing::error!(%failure, "what follows from a clock that is right again did not finish; it goes on in a second");
-        }
+        node.note_work(OwnWork::ClockRound, clock.keep(&node).await);
         // What the last run left pending is finished first, while hardly anybody withdraws; then only what its callers did not finish.
         if !begun {
-            match finish_pending(&node).await {
-                Ok(_) => begun = true,
-                Err(failure) => {
-                    tracing::error!(%failure, "withdrawals of the last run are not finished; it goes on in a second")
-                }
-            }
+            let finished = finish_pending(&node).await;
+            begun = finished.is_ok();
+            node.note_work(OwnWork::PendingWithdrawals, finished.map(drop));
         }
-        if let Err(failure) = keep(&node, &mut leases, purge).await {
-            tracing::error!(%failure, "housekeeping did not finish; it goes on in a second");
-        }
+        node.note_work(OwnWork::Housekeeping, keep(&node, &mut leases, purge).await);
     }
 }
 

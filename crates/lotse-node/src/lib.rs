@@ -51,6 +51,7 @@ pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod trouble;
 pub mod web;
 pub mod wire;
 pub mod wording;

@@ -26,6 +26,7 @@ use crate::recent::RecentDeliveries;
 use crate::session::Sessions;
 use crate::signal::Signals;
 use crate::telemetry::Telemetry;
+use crate::trouble::{OwnWork, Troubles};
 
 /// The keys that a node signs with.
 pub struct NodeKeys {
@@ -103,6 +104,8 @@ pub struct Node {
     pub sessions: Sessions,
     /// Who waits for what.
     pub signals: Signals,
+    /// Works of the node itself that fail at present.
+    pub troubles: Troubles,
     /// Where traces and metrics go.
     pub telemetry: Telemetry,
 }
@@ -111,6 +114,11 @@ impl Node {
     /// Returns the present time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Notes what came of a work that the node does by itself.
+    pub fn note_work<E: std::fmt::Display>(&self, work: OwnWork, outcome: Result<(), E>) {
+        self.troubles.note(work, outcome.map_err(|error| error.to_string()), self.now());
     }
 
     /// Looks at the clock and notices when somebody has set it.

@@ -246,11 +246,17 @@ async fn unblocked<T: Send + 'static>(
 }
 
 /// Works until told to stop, then signs what is left: at most a checkpoint per second, none while there is nothing new or the log
-/// is on hold.
-pub async fn run(sequencer: Sequencer<'_>, signals: &Signals, holds: &Holds, stop: impl Future<Output = ()>) {
+/// is on hold. What came of each round is noted.
+pub async fn run(
+    sequencer: Sequencer<'_>,
+    signals: &Signals,
+    holds: &Holds,
+    note: impl Fn(Result<(), SequenceError>),
+    stop: impl Future<Output = ()>,
+) {
     let mut stop = std::pin::pin!(stop);
     loop {
-        sign(&sequencer, holds).await;
+        note(sign(&sequencer, holds).await);
         tokio::select! {
             () = &mut stop => break,
             () = tokio::time::sleep(PACE) => {}
@@ -261,12 +267,12 @@ pub async fn run(sequencer: Sequencer<'_>, signals: &Signals, holds: &Holds, sto
             () = tokio::time::sleep(FALLBACK) => {}
         }
     }
-    sign(&sequencer, holds).await;
+    note(sign(&sequencer, holds).await);
 }
 
-async fn sign(sequencer: &Sequencer<'_>, holds: &Holds) {
+async fn sign(sequencer: &Sequencer<'_>, holds: &Holds) -> Result<(), SequenceError> {
     if holds.log_hold().is_some() {
-        return;
+        return Ok(());
     }
     let mut reached = sequencer.catch_up().await;
     if let Err(SequenceError::Head(HeadError::Stale)) = reached {
@@ -276,8 +282,9 @@ async fn sign(sequencer: &Sequencer<'_>, holds: &Holds) {
     match reached {
         Ok(size) => tracing::debug!(size, "every entry is under a signed head"),
         Err(SequenceError::Doubt(doubt)) => holds.hold_log(doubt.to_string()),
-        Err(error) => tracing::warn!(%error, "the log's head was not signed; the next round tries again"),
+        Err(error) => return Err(error),
     }
+    Ok(())
 }
 
 /// The head of a log without entries.

@@ -42,6 +42,7 @@ use crate::session::Sessions;
 use crate::signal::Signals;
 use crate::telemetry::{Telemetry, gauges};
 use crate::tls::Credentials;
+use crate::trouble::OwnWork;
 
 pub use counters::{RunCounters, RunWork};
 pub use ports::Ports;
@@ -220,6 +221,7 @@ async fn assemble(
         latest_held: Default::default(),
         sessions: Sessions::default(),
         signals: Signals::default(),
+        troubles: Default::default(),
         telemetry,
         config,
     })
@@ -282,9 +284,8 @@ const ACTS_INTERVAL: Duration = Duration::from_secs(15);
 /// Logs the certificates that the small authority issues and revokes, until the node stops.
 async fn log_certificate_acts(node: Arc<Node>, list: PathBuf, stop: CancellationToken) {
     loop {
-        if let Err(error) = record_certificate_acts(&node, &list).await {
-            tracing::error!(%error, list = %list.display(), "issued and revoked certificates cannot be logged");
-        }
+        let logged = record_certificate_acts(&node, &list).await;
+        node.note_work(OwnWork::CertificateActs, logged.map(drop));
         if stop.run_until_cancelled(tokio::time::sleep(ACTS_INTERVAL)).await.is_none() {
             return;
         }
@@ -302,5 +303,6 @@ async fn sequence(node: Arc<Node>, head: Arc<HeadStore>, _lock: Arc<FolderLock>,
         random: &*node.random,
         interrupt: None,
     };
-    sequencer::run(sequencer, &node.signals, &node.holds, stop.cancelled()).await;
+    let note = |signed| node.note_work(OwnWork::Signing, signed);
+    sequencer::run(sequencer, &node.signals, &node.holds, note, stop.cancelled()).await;
 }

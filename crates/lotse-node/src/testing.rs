@@ -400,6 +400,7 @@ fn node(
         latest_held: Default::default(),
         sessions: Default::default(),
         signals: Signals::default(),
+        troubles: Default::default(),
         telemetry: Default::default(),
     }
 }

@@ -181,7 +181,8 @@ async fn what_is_committed_before_the_stop_is_signed_before_the_end() {
     log.grown(&[3]).await;
     let open = log.open().await;
     open.append(5).await;
-    run(open.sequencer(None), &Signals::default(), &Holds::default(), std::future::ready(())).await;
+    run(open.sequencer(None), &Signals::default(), &Holds::default(), |signed| signed.unwrap(), std::future::ready(()))
+        .await;
     assert_eq!(open.newest().await.unwrap().head.size, 9);
 }
 
@@ -198,7 +199,7 @@ async fn a_card_version_written_meanwhile_does_not_put_off_the_signature() {
         }
         false
     });
-    sign(&open.sequencer(Some(&raised)), &Holds::default()).await;
+    sign(&open.sequencer(Some(&raised)), &Holds::default()).await.unwrap();
     assert_eq!(open.newest().await.unwrap().head.size, 9);
     assert_eq!(open.head.load().unwrap().unwrap().card_version, 2);
 }
@@ -211,7 +212,7 @@ async fn a_log_on_hold_is_not_signed() {
     open.append(5).await;
     let holds = Holds::default();
     holds.hold_log("a peer saw another head".into());
-    run(open.sequencer(None), &Signals::default(), &holds, std::future::ready(())).await;
+    run(open.sequencer(None), &Signals::default(), &holds, |signed| signed.unwrap(), std::future::ready(())).await;
     assert_eq!(open.newest().await.unwrap().head.size, 4);
 }
 

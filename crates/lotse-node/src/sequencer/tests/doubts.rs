@@ -82,7 +82,7 @@ async fn a_flipped_bit_in_the_newest_bundle_is_found_before_the_next_signature()
         open.append(1).await;
         let before = open.head.load().unwrap();
         let holds = Holds::default();
-        run(open.sequencer(None), &Signals::default(), &holds, std::future::ready(())).await;
+        run(open.sequencer(None), &Signals::default(), &holds, |signed| signed.unwrap(), std::future::ready(())).await;
         let why = holds.log_hold().unwrap();
         assert!(why.contains(&format!("entry {newest} is missing or is not the entry")), "{why}");
         assert_eq!(open.head.load().unwrap(), before, "nothing was signed");
