@@ -177,7 +177,10 @@ impl From<Vec<Refusal>> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
-        tracing::error!(%error, "the database did not do what was asked");
+        // A full disk is logged once, where it was found.
+        if !error.is_disk_full() {
+            tracing::error!(%error, "the database did not do what was asked");
+        }
         let message = if error.is_disk_full() {
             "the disk of the node's database is full: nothing was stored; hand it over again when its administrator has made room"
         } else {

@@ -12,6 +12,7 @@ mod core_dump;
 pub mod courier;
 mod database;
 pub mod desk;
+pub mod disk_space;
 pub mod edge;
 pub mod entry;
 pub mod failure;

@@ -88,6 +88,7 @@ async fn examine(place: &Place) -> Vec<Finding> {
     let mut findings = certificate::examine(place);
     findings.extend(key::examine(place));
     findings.extend(database::examine(place).await);
+    findings.extend(disk::examine(place));
     let live = Live::ask(place, &mut findings).await;
     // Read before the database: a running node signs on meanwhile, and its entries are committed first.
     let head = head_store::read(place, &mut findings);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use lotse_store::{Checkup, EngineKind, check_up};
 use tokio::time::timeout;
 
-use super::disk;
 use super::finding::{Area, Finding};
 use super::place::Place;
 
@@ -22,7 +21,7 @@ pub(super) async fn examine(place: &Place) -> Vec<Finding> {
             format!("the first {} makes it; if it was there before, put it back from the backup", place.command("run"));
         return vec![Finding::problem(Area::Database, "file", format!("there is none at {url}"), todo)];
     }
-    let mut findings = match timeout(PATIENCE, check_up(&url)).await {
+    match timeout(PATIENCE, check_up(&url)).await {
         Ok(Ok(checkup)) => judge(place, &checkup),
         Ok(Err(error)) => vec![Finding::problem(
             Area::Database,
@@ -36,9 +35,7 @@ pub(super) async fn examine(place: &Place) -> Vec<Finding> {
             "the database was not done looking at itself within 60 seconds",
             "let it look at itself without the limit: `sqlite3 data/lotse.sqlite 'PRAGMA integrity_check'`".into(),
         )],
-    };
-    findings.extend(file.and_then(Path::parent).map(|folder| disk::examine(place, "database", folder)));
-    findings
+    }
 }
 
 fn judge(place: &Place, checkup: &Checkup) -> Vec<Finding> {

@@ -2,7 +2,6 @@
 
 use lotse_core::log::checkpoint::Origin;
 
-use super::disk;
 use super::finding::{Area, Finding};
 use super::place::Place;
 use super::stored::Stored;
@@ -22,7 +21,6 @@ pub(super) fn read(place: &Place, findings: &mut Vec<Finding>) -> Option<Option<
             findings.push(Finding::problem(Area::HeadStore, &about, error.to_string(), todo));
         }
     }
-    findings.push(disk::examine(place, "head store", &folder));
     match HeadStore::look(&folder) {
         Ok(head) => Some(head),
         Err(error) => {
