@@ -14,6 +14,7 @@ mod database;
 pub mod desk;
 pub mod disk_space;
 pub mod edge;
+pub mod ending;
 pub mod entry;
 pub mod failure;
 pub mod federation;

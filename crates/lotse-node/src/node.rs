@@ -14,6 +14,7 @@ use lotse_store::vault::Vault;
 use crate::config::Config;
 use crate::edge::PortCounts;
 use crate::federation::FederationCache;
+use crate::folder::Folder;
 use crate::head_store::HeadStore;
 use crate::hold::{ClockDoubt, Holds, ProvenTime};
 use crate::instance::Instances;
@@ -26,6 +27,7 @@ use crate::recent::RecentDeliveries;
 use crate::session::Sessions;
 use crate::signal::Signals;
 use crate::telemetry::Telemetry;
+use crate::tls::Credentials;
 use crate::trouble::{OwnWork, Troubles};
 
 /// The keys that a node signs with.
@@ -64,8 +66,12 @@ pub struct Node {
     pub generation: u32,
     /// Time of the backup to which the node was last restored.
     pub restore_point: Option<Timestamp>,
+    /// Folder in which the node lies.
+    pub folder: Folder,
     /// Configuration.
     pub config: Config,
+    /// The own certificates, once they are loaded.
+    pub credentials: OnceLock<Arc<Credentials>>,
     /// Database.
     pub store: Store,
     /// What lies outside the database, so that a restore of it shows.

@@ -86,6 +86,7 @@ pub async fn start(folder: &Folder, overrides: Overrides) -> anyhow::Result<Runn
     withdraw_remembered(&node).await.context("the withdrawals that the head store remembers cannot be compared")?;
     learn_latest(&node).await?;
     let credentials = credentials(folder, &node)?;
+    let _ = node.credentials.set(credentials.clone());
     card::install_newer(folder, &node).await?;
     if let Some(own) = &node.federation.get().own {
         card::check_keys(&own.card, &node.keys, node.now())?;
@@ -200,6 +201,8 @@ async fn assemble(
     }
     Ok(Node {
         agency: config.agency.id.clone(),
+        folder: folder.clone(),
+        credentials: OnceLock::new(),
         generation: begun.generation,
         restore_point: begun.restore_point,
         store,

@@ -25,6 +25,7 @@ use crate::action::{self, sign_agreement::ReadVersion};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::federation::Act;
+use crate::folder::Folder;
 use crate::head_store::HeadStore;
 use crate::hold::Holds;
 use crate::instance::{InstanceId, Instances};
@@ -378,6 +379,8 @@ fn node(
     let key_file = Vault::generate(&SeededRandom::new(&format!("{agency} vault")), "2026-11").unwrap();
     Node {
         config: config(&agency, kind),
+        folder: Folder::new(head_folder),
+        credentials: Default::default(),
         agency,
         generation: 1,
         restore_point: None,

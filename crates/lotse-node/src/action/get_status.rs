@@ -1,19 +1,23 @@
 //! How the node is: what an administrator looks at first.
 
+mod alarms;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lotse_core::id::AgencyId;
-use lotse_core::time::{ENDS_SOON, Timestamp};
+use lotse_core::time::Timestamp;
 use lotse_store::counter::{self, Counter};
 use lotse_store::outbox::{self, Waiting};
 use lotse_store::{StoreError, Tx};
 
 use crate::action::compare_numbers::{knows_less, runs_twice};
-use crate::edge::OverLimit;
 use crate::failure::Failure;
 use crate::hold::ClockDoubt;
 use crate::node::Node;
+
+pub use alarms::DISK_FULL;
+use alarms::alarms;
 
 /// How a node is.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ pub async fn get_status(node: &Arc<Node>) -> Result<NodeStatus, Failure> {
         checkpoint_size,
         log_hold: node.holds.log_hold(),
         clock_doubt: node.holds.clock_doubt(),
-        alarms: alarms(node, card, &waiting),
+        alarms: alarms(node, &waiting),
         waiting,
     })
 }
@@ -76,30 +80,6 @@ pub fn state_in_doubt(node: &Node, peer: &AgencyId) -> Option<Failure> {
     } else {
         node.instances.run_twice(peer).then(|| runs_twice(peer))
     }
-}
-
-fn alarms(node: &Node, card: Option<(u64, Timestamp)>, waiting: &BTreeMap<AgencyId, Waiting>) -> Vec<String> {
-    let now = node.now();
-    let waiting = |peer: &AgencyId| waiting.get(peer).map_or(0, |waiting| waiting.due + waiting.in_doubt);
-    let mut alarms: Vec<String> = node.holds.clock_doubt().map(|doubt| doubt.sentence().into()).into_iter().collect();
-    alarms.extend(node.links.alarms(waiting));
-    alarms.extend(node.links.refused(now));
-    match card {
-        None => alarms.push("no card is installed: draft, sign and install one".into()),
-        Some((_, until)) if until <= now => {
-            alarms.push("the own card has expired, nothing is released: draft, sign and install a new one".into());
-        }
-        Some((_, until)) if until < now.plus(ENDS_SOON) => {
-            alarms.push(format!("the own card ends on {}: draft, sign and install a new one", until.date()));
-        }
-        Some(_) => {}
-    }
-    alarms.extend(node.ports.over_limit(now).iter().map(OverLimit::sentence));
-    let federation = node.federation.get();
-    alarms.extend(federation.peers.keys().filter_map(|peer| state_in_doubt(node, peer)).map(|doubt| doubt.message()));
-    let expired = federation.peers.iter().filter(|(_, peer)| !peer.card.card.is_valid_at(now));
-    alarms.extend(expired.map(|(agency, _)| format!("the card of {agency} has expired: nothing is released to it")));
-    alarms
 }
 
 #[cfg(test)]

@@ -166,10 +166,13 @@ pub fn looked_for(status: Status, sought: impl Display) -> anyhow::Error {
 mod tests {
     use std::sync::Mutex;
 
+    use lotse_core::time::DAY;
     use lotse_proto::admin::v1::GetStatusRequest;
 
     use super::*;
+    use crate::action::get_status::get_status;
     use crate::ambient::{SystemClock, SystemRandom};
+    use crate::commands::cert::issue;
     use crate::commands::terminal::Terminal;
     use crate::commands::{Context, run};
     use crate::start::{Overrides, start};
@@ -240,6 +243,37 @@ mod tests {
         let node = start(&folder, Overrides::default()).await.unwrap();
         let told = run(["lotse", "status", "--folder", &path], &context()).await.unwrap_err().to_string();
         assert!(told.starts_with("the node refuses the certificate of this command: "), "{told}");
+        node.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_expired_certificate_of_the_node_is_told_with_the_command_that_renews_it_and_not_as_a_node_that_does_not_run()
+     {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path().join("jc"));
+        let path = folder.path().display().to_string();
+        let line = "lotse init --agency jc.example --name X --kind jobcenter_ge --peer-address lotse.jc.example:8443 \
+                    --listen-peer 127.0.0.1:0 --listen-agency 127.0.0.1:0 --folder";
+        run(line.split_whitespace().chain([&*path]).collect::<Vec<_>>(), &context()).await.unwrap();
+        let config = Config::load(&folder).unwrap();
+        let request = issue::Request { days: 1, ..issue::Request::new(Role::Node, "1") };
+        issue::issue(&folder, &config, &request, SystemClock.now().minus(DAY * 2), &SystemRandom).unwrap();
+        let node = start(&folder, Overrides::default()).await.unwrap();
+
+        let told = run(["lotse", "status", "--folder", &path], &context()).await.unwrap_err().to_string();
+        assert!(told.contains("the certificate has expired on "), "{told}");
+        assert!(told.contains("`lotse cert issue --role node 1`") && !told.contains("lotse run"), "{told}");
+        let alarms = get_status(node.node()).await.unwrap().alarms;
+        let alarm = alarms.iter().find(|alarm| alarm.starts_with("own certificate: ")).unwrap();
+        assert!(alarm.contains("has expired on") && alarm.contains("`lotse cert issue --role node 1`"), "{alarm}");
+
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let doctor = Context { terminal: Terminal::to(printed.clone()), ..context() };
+        Box::pin(run(["lotse", "doctor", "--folder", &path], &doctor)).await.unwrap_err();
+        let printed = String::from_utf8(printed.lock().unwrap().clone()).unwrap();
+        let renewal = format!("to do: `lotse cert issue --role node 1 --folder {path}`");
+        assert!(printed.contains(&renewal) && printed.contains("of the node's certificate above"), "{printed}");
+        assert!(!printed.contains("stop it and start it again"), "{printed}");
         node.stop().await.unwrap();
     }
 

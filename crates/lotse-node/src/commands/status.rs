@@ -1,9 +1,11 @@
 //! `lotse status`: how the running node is.
 
 use clap::Args;
+use lotse_core::time::Timestamp;
 use lotse_proto::admin::v1::{GetStatusRequest, GetStatusResponse};
 
 use super::{Context, FolderArgument, OutputArgument, client};
+use crate::action::get_status::DISK_FULL;
 use crate::wire;
 
 /// Says how the running node is.
@@ -22,12 +24,14 @@ impl Status {
         if self.output.json {
             return context.terminal.json(&status);
         }
-        context.terminal.line(description(&status))
+        context.terminal.line(description(&status, context.clock.now()))
     }
 }
 
-fn description(status: &GetStatusResponse) -> String {
+fn description(status: &GetStatusResponse, now: Timestamp) -> String {
     let until = status.card_valid_until.as_ref().and_then(wire::time::parse);
+    let has_card = until.is_some_and(|until| now < until);
+    let is_full = status.alarms.iter().any(|alarm| alarm.starts_with(DISK_FULL));
     let until = until.map_or("unknown".to_string(), |until| until.date().to_string());
     let releases = match status.log_hold.as_str() {
         "" if status.clock_stepped_back => {
@@ -36,6 +40,8 @@ fn description(status: &GetStatusResponse) -> String {
         "" if status.clock_jumped_ahead => {
             "STOPPED: the clock jumped ahead; check it, then `lotse clock confirm`".to_string()
         }
+        "" if is_full => format!("STOPPED: {DISK_FULL}; make room"),
+        "" if !has_card => "STOPPED: no card is installed, or it has expired; see `lotse card draft`".to_string(),
         "" => "go out".to_string(),
         why => format!("STOPPED: the log is on hold ({why}); see `lotse log resume`"),
     };

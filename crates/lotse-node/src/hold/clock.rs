@@ -55,16 +55,17 @@ pub enum ClockDoubt {
 
 impl ClockDoubt {
     /// Returns what is wrong and what to do.
-    pub const fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> String {
+        format!("{}: set it by NTP; if it is right, `lotse clock confirm`", self.seen())
+    }
+
+    /// Returns what is wrong, and what follows.
+    pub const fn seen(self) -> &'static str {
         match self {
-            ClockDoubt::SteppedBack => {
-                "the clock stepped back, nothing is released: set it by NTP; if it is right, `lotse clock confirm`"
-            }
-            ClockDoubt::JumpedAhead => {
-                "the clock jumped ahead, nothing is released and nothing expires: set it by NTP; if it is right, `lotse clock confirm`"
-            }
+            ClockDoubt::SteppedBack => "the clock stepped back, nothing is released",
+            ClockDoubt::JumpedAhead => "the clock jumped ahead, nothing is released and nothing expires",
             ClockDoubt::Uncompared => {
-                "the node was stopped for long and no peer has confirmed its clock yet, nothing expires: check it by NTP; if it is right, `lotse clock confirm`"
+                "the node was stopped for long and no peer has confirmed its clock yet, nothing expires"
             }
         }
     }

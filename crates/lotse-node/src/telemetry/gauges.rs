@@ -34,11 +34,18 @@ pub async fn run(node: Arc<Node>, credentials: Arc<Credentials>, stop: Cancellat
         instruments.commits.add(total.saturating_sub(commits), &[]);
         commits = total;
         connections(instruments, &node, &mut refused);
-        ends(instruments, "certificate", credentials.identity().not_after(), node.now());
+        certificates(instruments, &credentials, node.now());
         if let Err(failure) = look(&node, instruments).await {
             tracing::warn!(%failure, "the state of the node could not be read for its metrics");
         }
     }
+}
+
+fn certificates(instruments: &Instruments, credentials: &Credentials, now: Timestamp) {
+    let own = credentials.ends();
+    ends(instruments, "certificate", credentials.identity().not_after(), now);
+    own.authorities.into_iter().min().into_iter().for_each(|end| ends(instruments, "authority", end, now));
+    own.lists.into_iter().for_each(|end| ends(instruments, "revocation_list", end, now));
 }
 
 /// Adds what the ports refused since the last look.
@@ -58,7 +65,9 @@ async fn look(node: &Arc<Node>, instruments: &Instruments) -> Result<(), Failure
     instruments.log_size.record(status.log_size, &[]);
     instruments.log_signed_size.record(status.checkpoint_size, &[]);
     let stops_releases = matches!(status.clock_doubt, Some(ClockDoubt::SteppedBack | ClockDoubt::JumpedAhead));
-    for (cause, holds) in [("log", status.log_hold.is_some()), ("clock", stops_releases)] {
+    for (cause, holds) in
+        [("log", status.log_hold.is_some()), ("clock", stops_releases), ("disk", node.store.is_disk_full())]
+    {
         instruments.holds.record(holds.into(), &[KeyValue::new("cause", cause)]);
     }
     instruments.alarms.record(status.alarms.len() as u64, &[]);
@@ -78,6 +87,8 @@ fn waiting(instruments: &Instruments, node: &Node, status: &NodeStatus, oldest: 
         let since = oldest.iter().find(|oldest| oldest.peer == *peer).map(|oldest| oldest.since);
         let age = since.map_or(Duration::ZERO, |since| node.now().since(since));
         instruments.oldest.record(age.as_secs_f64(), &label);
+        let apart = node.links.get(peer).clock_difference_us;
+        instruments.clock_difference.record(apart as f64 / 1e6, &label);
     }
 }
 

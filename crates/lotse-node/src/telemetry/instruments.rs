@@ -44,6 +44,7 @@ pub struct Instruments {
     pub(super) due: Gauge<u64>,
     pub(super) in_doubt: Gauge<u64>,
     pub(super) oldest: Gauge<f64>,
+    pub(super) clock_difference: Gauge<f64>,
     pub(super) log_size: Gauge<u64>,
     pub(super) log_signed_size: Gauge<u64>,
     pub(super) holds: Gauge<u64>,
@@ -76,11 +77,16 @@ impl Instruments {
             due: gauge("lotse.outbox.due", "items that wait to be released, by peer"),
             in_doubt: gauge("lotse.outbox.in_doubt", "items released and not yet answered for, by peer"),
             oldest: exact("lotse.outbox.oldest_age", "age of what has been due or in doubt longest, by peer", "s"),
+            clock_difference: exact(
+                "lotse.peer.clock_difference",
+                "the peer's clock less this node's, as it last said hello, by peer",
+                "s",
+            ),
             log_size: gauge("lotse.log.size", "entries of the exchange log"),
             log_signed_size: gauge("lotse.log.signed_size", "entries that the newest checkpoint covers"),
             holds: gauge("lotse.hold", "1 if releases are on hold, by cause"),
             alarms: gauge("lotse.alarms", "alarms that need a human"),
-            days_left: exact("lotse.days_left", "days until the certificate or the card ends", "d"),
+            days_left: exact("lotse.days_left", "days until certificate, authority, revocation list or card ends", "d"),
         }
     }
 

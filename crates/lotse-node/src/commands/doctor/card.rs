@@ -1,12 +1,12 @@
 //! The own card: installed, valid, and saying what configuration, keys and certificates say now.
 
 use lotse_core::card::Card;
-use lotse_core::time::ENDS_SOON;
 
 use super::finding::{Area, Finding};
 use super::place::Place;
 use super::stored::Stored;
 use crate::card_file;
+use crate::ending::NearEnd;
 use crate::head_store::Head;
 use crate::key_file::NodeKeyFile;
 use crate::node::NodeKeys;
@@ -76,28 +76,18 @@ fn folder(place: &Place, installed: Option<&Card>) -> Option<Finding> {
 
 fn validity(place: &Place, card: &Card) -> Finding {
     let (version, until) = (card.version, card.valid_until);
-    if !card.is_valid_at(place.now) {
-        let seen = format!("version {version} is valid from {} to {}: nothing is released", card.valid_from, until);
-        return Finding::problem(Area::Card, "own", seen, place.new_card());
+    match NearEnd::of_own_card(card, place.now) {
+        Some(end) => Finding::of_end(Area::Card, "own", end, place.new_card()),
+        None => Finding::ok(Area::Card, "own", format!("version {version}, until {}", until.date())),
     }
-    if until.since(place.now) < ENDS_SOON {
-        return Finding::warning(
-            Area::Card,
-            "own",
-            format!("version {version} ends on {}", until.date()),
-            place.new_card(),
-        );
-    }
-    Finding::ok(Area::Card, "own", format!("version {version}, until {}", until.date()))
 }
 
 /// Compares the card with what this node signs and presents: peers believe the card.
 fn deviations(place: &Place, card: &Card, stored: &Stored) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if let Ok(keys) = NodeKeyFile::read(&place.config.files.node_keys(&place.folder)) {
-        for (_, name, _) in NodeKeys::from(keys).not_counting(card, place.now) {
-            let seen = format!("it does not name the node's {name} key as valid now: peers refuse what that signs");
-            found.push((seen, format!("put the right key file back, or {}", place.new_card())));
+        for end in NearEnd::of_own_keys(card, &NodeKeys::from(keys), place.now) {
+            found.push((end.seen, format!("put the right key file back, or {}", place.new_card())));
         }
     }
     // A bundle that cannot be read is a finding of the certificates.

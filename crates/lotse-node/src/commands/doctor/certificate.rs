@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use lotse_core::time::{DAY, ENDS_SOON, Timestamp};
+use lotse_core::time::Timestamp;
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -17,17 +16,12 @@ use super::place::Place;
 use crate::commands::cert::issue;
 use crate::commands::cert::list::certificates;
 use crate::commands::client::{ADMIN_NAME, issued_files};
+use crate::ending::NearEnd;
 use crate::identity::{Identity, Role, Side};
 use crate::pem_file::{self, PEM_BYTES};
 use crate::pki::revocation_list;
 use crate::plain_file;
-use crate::tls::{Bundle, Credentials, Refusal, Standing, TlsFiles, TrustStore};
-
-/// An authority that ends so soon is a warning: its successor has to reach all peers before.
-const AUTHORITY_SOON: Duration = DAY.saturating_mul(180);
-
-/// A revocation list that ends so soon is a warning.
-const LIST_SOON: Duration = DAY.saturating_mul(10);
+use crate::tls::{Bundle, Credentials, Refusal, Standing, TlsFiles, TrustStore, authority_end};
 
 /// Looks at all certificates.
 pub(super) fn examine(place: &Place) -> Vec<Finding> {
@@ -72,22 +66,10 @@ fn authority(place: &Place, bundle: &Path) -> Vec<Finding> {
         "put the next authority's certificate beside it, then make a new card ({}): certs/README.md, \"Changing them\"",
         place.new_card()
     );
-    let ends = roots.iter().filter_map(|der| {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        Some(Timestamp::from_micros(certificate.validity().not_after.timestamp().saturating_mul(1_000_000)))
-    });
-    ends.map(|end| match end {
-        end if end <= place.now => {
-            let seen = format!("the authority has expired on {}: every certificate it issued is refused", end.date());
-            Finding::problem(Area::Certificate, &about, seen, successor.clone())
-        }
-        end if end.since(place.now) < AUTHORITY_SOON => Finding::warning(
-            Area::Certificate,
-            &about,
-            format!("the authority ends on {}", end.date()),
-            successor.clone(),
-        ),
-        end => Finding::ok(Area::Certificate, &about, format!("authority, until {}", end.date())),
+    let ends = roots.iter().filter_map(|der| authority_end(der));
+    ends.map(|end| match NearEnd::of_authority(end, place.now) {
+        Some(near) => Finding::of_end(Area::Certificate, &about, near, successor.clone()),
+        None => Finding::ok(Area::Certificate, &about, format!("authority, until {}", end.date())),
     })
     .collect()
 }
@@ -129,6 +111,7 @@ fn leaf(place: &Place, files: &TlsFiles, trust: &Arc<TrustStore>, role: Role) ->
             let todo = format!("remove it and its key if that was meant; else {todo}");
             return bad(Refusal::Revoked.to_string(), todo);
         }
+        Err(Refusal::Expired(_)) => return until(&about, &identity, place.now, todo),
         Err(refusal) => return bad(refusal.to_string(), todo),
     }
     if files.key.exists() || role == Role::Node {
@@ -141,24 +124,20 @@ fn leaf(place: &Place, files: &TlsFiles, trust: &Arc<TrustStore>, role: Role) ->
 }
 
 fn until(about: &str, identity: &Identity, now: Timestamp, todo: String) -> Finding {
-    let end = identity.not_after();
-    if end.since(now) < ENDS_SOON {
-        return Finding::warning(Area::Certificate, about, format!("{identity} ends on {}", end.date()), todo);
+    match NearEnd::of_certificate(identity, now) {
+        Some(end) => Finding::of_end(Area::Certificate, about, end, todo),
+        None => Finding::ok(Area::Certificate, about, format!("{identity}, until {}", identity.not_after().date())),
     }
-    Finding::ok(Area::Certificate, about, format!("{identity}, until {}", end.date()))
 }
 
 /// Looks whether a revocation list ends soon; one that has ended refuses every leaf, which is said of each.
 fn revocation(place: &Place, path: &Path) -> Option<Finding> {
     let list = revocation_list::read(path).ok()?;
     let end = list.into_iter().map(|list| list.next_update).min()?;
-    let seen = format!("{}until {}", if end.since(place.now) < LIST_SOON { "ends soon, " } else { "" }, end.date());
-    Some(if end.since(place.now) < LIST_SOON {
-        let todo =
-            format!("{} signs it anew; without it every certificate is refused then", place.command("cert revoke"));
-        Finding::warning(Area::Certificate, place.short(path), seen, todo)
-    } else {
-        Finding::ok(Area::Certificate, place.short(path), seen)
+    let todo = format!("{} signs it anew; without it every certificate is refused then", place.command("cert revoke"));
+    Some(match NearEnd::of_list(end, place.now) {
+        Some(near) => Finding::of_end(Area::Certificate, place.short(path), near, todo),
+        None => Finding::ok(Area::Certificate, place.short(path), format!("until {}", end.date())),
     })
 }
 

@@ -6,8 +6,7 @@ use super::finding::{Area, Finding};
 use super::live::Live;
 use super::place::Place;
 use super::stored::Stored;
-use crate::hold::MAX_STEP_BACK;
-use crate::link::{SKEW_ALARM_US, SKEW_LIMIT_US};
+use crate::hold::{ClockDoubt, MAX_STEP_BACK};
 use crate::link::{SkewLevel, skew_advice, skew_sentence};
 
 /// Looks at the clock.
@@ -22,13 +21,11 @@ pub(super) fn examine(place: &Place, stored: &Stored, live: Option<&Live>) -> Ve
         let seen = format!("the log's newest entry lies {} s ahead of the clock: nothing is released", ahead.as_secs());
         findings.push(Finding::problem(Area::Clock, "own", seen, confirm.clone()));
     } else if live.is_some_and(|live| live.status.clock_stepped_back) {
-        findings.push(Finding::problem(Area::Clock, "own", "it stepped back: nothing is released", confirm.clone()));
+        findings.push(Finding::problem(Area::Clock, "own", ClockDoubt::SteppedBack.seen(), confirm.clone()));
     } else if live.is_some_and(|live| live.status.clock_jumped_ahead) {
-        let seen = "it jumped ahead: nothing is released and nothing expires";
-        findings.push(Finding::problem(Area::Clock, "own", seen, confirm.clone()));
+        findings.push(Finding::problem(Area::Clock, "own", ClockDoubt::JumpedAhead.seen(), confirm.clone()));
     } else if live.is_some_and(|live| live.status.clock_uncompared) {
-        let seen = "the node was stopped for long and no peer has confirmed its clock yet: nothing expires";
-        findings.push(Finding::warning(Area::Clock, "own", seen, confirm.clone()));
+        findings.push(Finding::warning(Area::Clock, "own", ClockDoubt::Uncompared.seen(), confirm.clone()));
     } else {
         findings.push(Finding::ok(Area::Clock, "own", format!("{}, not behind the log", place.now)));
     }

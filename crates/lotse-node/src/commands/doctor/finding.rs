@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::ending::NearEnd;
+
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +60,15 @@ impl Finding {
 
     pub(super) fn problem(area: Area, about: impl Into<String>, seen: impl Into<String>, todo: String) -> Finding {
         Finding { area, about: about.into(), health: Health::Problem, seen: seen.into(), todo }
+    }
+
+    /// Takes what ends soon, a warning, or has ended, a problem.
+    pub(super) fn of_end(area: Area, about: impl Into<String>, end: NearEnd, todo: String) -> Finding {
+        if end.has_ended {
+            Finding::problem(area, about, end.seen, todo)
+        } else {
+            Finding::warning(area, about, end.seen, todo)
+        }
     }
 
     /// Takes an error, whose text says what was tried and what to do.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lotse_core::time::ENDS_SOON;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
@@ -17,6 +16,7 @@ use super::live::Live;
 use super::place::Place;
 use super::stored::Stored;
 use crate::edge::{Connector, Unreachable, refused_peer};
+use crate::ending::NearEnd;
 use crate::federation::{Peer, bundle};
 use crate::tls::{Credentials, Refusal, TrustStore};
 use crate::wire;
@@ -65,17 +65,18 @@ pub(super) fn card(place: &Place, peer: &Peer, live: Option<&Live>) -> Finding {
     let live = live.and_then(|live| live.peer(agency));
     let announced = live.map_or(0, |live| live.announced_card_version);
     let ask = format!("ask {} for a newer card; their node offers it by itself once it is installed there", card.name);
-    if !card.is_valid_at(place.now) {
-        let seen = format!("its card has expired on {}: nothing is released to it", card.valid_until.date());
-        return Finding::problem(Area::Peer, agency, seen, ask);
+    let ends = [NearEnd::of_peer_card(card, place.now), NearEnd::of_peer_authorities(card, place.now)];
+    let (has_ended, ends_soon): (Vec<_>, Vec<_>) = ends.into_iter().flatten().partition(|end| end.has_ended);
+    if let Some(end) = has_ended.into_iter().next() {
+        return Finding::of_end(Area::Peer, agency, end, ask);
     }
     if announced > card.version {
         let seen = format!("its card {announced} is not here yet, {} is", card.version);
         let todo = format!("if this stays for minutes, {} says why", place.command("log list --refused"));
         return Finding::warning(Area::Peer, agency, seen, todo);
     }
-    if card.valid_until.since(place.now) < ENDS_SOON {
-        return Finding::warning(Area::Peer, agency, format!("its card ends on {}", card.valid_until.date()), ask);
+    if let Some(end) = ends_soon.into_iter().next() {
+        return Finding::of_end(Area::Peer, agency, end, ask);
     }
     if peer.suspended {
         let todo = format!(
