@@ -1,6 +1,7 @@
 //! `lotse doctor`: looks at everything a node needs, running or stopped, and says of each finding what to do. Changes nothing.
 
 mod agreement;
+mod alarm;
 mod card;
 mod certificate;
 mod clock;
@@ -23,6 +24,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, FolderArgument, OutputArgument};
+use crate::head_store::Head;
 use finding::{Area, Finding, Health};
 use live::Live;
 use place::Place;
@@ -92,15 +94,28 @@ async fn examine(place: &Place) -> Vec<Finding> {
     let live = Live::ask(place, &mut findings).await;
     // Read before the database: a running node signs on meanwhile, and its entries are committed first.
     let head = head_store::read(place, &mut findings);
-    let Some(stored) = Stored::read(place, &mut findings).await else { return findings };
-    if let Some(head) = &head {
-        findings.push(head_store::compare(place, head.as_ref(), &stored));
+    if let Some(stored) = Stored::read(place, &mut findings).await {
+        compare(place, &stored, live.as_ref(), head, &mut findings).await;
     }
-    findings.extend(card::examine(place, &stored, head.flatten().as_ref()));
-    findings.extend(clock::examine(place, &stored, live.as_ref()));
-    findings.push(log::examine(place, &stored, live.as_ref()));
-    findings.extend(peer::examine(place, &stored, live.as_ref()).await);
-    findings.extend(agreement::examine(place, &stored));
-    findings.extend(outbox::examine(place, &stored));
+    findings.extend(alarm::examine(place, live.as_ref(), &findings));
     findings
+}
+
+/// Looks at what stands in the database, beside what the running node and the head store say.
+async fn compare(
+    place: &Place,
+    stored: &Stored,
+    live: Option<&Live>,
+    head: Option<Option<Head>>,
+    findings: &mut Vec<Finding>,
+) {
+    if let Some(head) = &head {
+        findings.push(head_store::compare(place, head.as_ref(), stored));
+    }
+    findings.extend(card::examine(place, stored, head.flatten().as_ref()));
+    findings.extend(clock::examine(place, stored, live));
+    findings.push(log::examine(place, stored, live));
+    findings.extend(peer::examine(place, stored, live).await);
+    findings.extend(agreement::examine(place, stored));
+    findings.extend(outbox::examine(place, stored));
 }

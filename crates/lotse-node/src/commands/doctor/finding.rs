@@ -23,6 +23,7 @@ pub(super) enum Area {
     Peer,
     Agreement,
     Outbox,
+    Alarm,
 }
 
 /// How it is.
@@ -94,6 +95,7 @@ impl fmt::Display for Area {
             Area::Peer => "peer",
             Area::Agreement => "agreement",
             Area::Outbox => "outbox",
+            Area::Alarm => "alarm",
         })
     }
 }

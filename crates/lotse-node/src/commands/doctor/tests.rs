@@ -14,6 +14,7 @@ use lotse_store::outbox::{Oldest, WaitReason, Waiting};
 use serde_json::Value;
 
 use super::*;
+use crate::action::get_status::get_status;
 use crate::ambient::SystemRandom;
 use crate::commands::init::{InitOptions, init};
 use crate::commands::terminal::Terminal;
@@ -21,6 +22,7 @@ use crate::commands::{check, run};
 use crate::folder::Folder;
 use crate::start::{Overrides, start};
 use crate::testing::{ManualClock, TestNode};
+use crate::tls::tests::kit::HandClock;
 
 /// A node that ran once and stopped, and a doctor.
 struct Ward {
@@ -388,4 +390,34 @@ async fn a_configuration_that_cannot_be_read_is_the_one_finding() {
     let ward = Ward::new().await;
     ward.configure("[database]", "[databases]");
     ward.finds("configuration", "problem", "databases").await;
+}
+
+#[tokio::test]
+async fn alarms_of_a_running_node_are_findings_unless_they_are_found_otherwise() {
+    let (place, clock, printed) = (tempfile::tempdir().unwrap(), HandClock::new(), Arc::new(Mutex::new(Vec::new())));
+    let folder = Folder::new(place.path().join("jc"));
+    let path = folder.path().display().to_string();
+    let context =
+        || Context { terminal: Terminal::to(printed.clone()), clock: clock.clone(), random: Arc::new(SystemRandom) };
+    let line = "lotse init --agency jc.example --name X --kind jobcenter_ge --peer-address lotse.jc.example:8443 \
+                --listen-peer 127.0.0.1:0 --listen-agency 127.0.0.1:0 --folder";
+    run(line.split_whitespace().chain([&*path]).collect::<Vec<_>>(), &context()).await.unwrap();
+    let node = start(&folder, Overrides { clock: clock.clone(), ..Overrides::default() }).await.unwrap();
+    clock.turn(DAY * 340);
+    let peer: AgencyId = "aa.example".parse().unwrap();
+    node.node().links.refuse(&peer, clock.now(), "a batch was refused: its seal is wrong".into());
+    printed.lock().unwrap().clear();
+    Box::pin(run(["lotse", "doctor", "--json", "--folder", &path], &context())).await.unwrap_err();
+    let report: Value = serde_json::from_slice(&printed.lock().unwrap()).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let alarms = get_status(node.node()).await.unwrap().alarms;
+    assert!(alarms.len() >= 3, "of card, certificate and batch: {alarms:?}");
+    for alarm in &alarms {
+        let says = |finding: &&Value| finding["health"] != "ok" && alarm.contains(finding["seen"].as_str().unwrap());
+        assert_eq!(findings.iter().filter(says).count(), 1, "{alarm}: {report:#}");
+    }
+    let listed: Vec<_> = findings.iter().filter(|finding| finding["area"] == "alarm").collect();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert!(listed[0]["seen"].as_str().unwrap().starts_with("aa.example: a batch was refused"), "{listed:?}");
+    node.stop().await.unwrap();
 }
