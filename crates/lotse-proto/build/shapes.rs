@@ -1,5 +1,5 @@
-//! Writes the table that `src/schema.rs` walks: for each sealed document and what it contains, every field with its wire
-//! form and schema level, and every enum value with its level.
+//! Writes the table that `src/schema.rs` walks: for each sealed document and each message of a call, and what they contain, every field
+//! with its wire form and schema level, every enum value with its level, and what a message takes in memory.
 //!
 //! The level of an element stands in its comment, "Since level 2."; without one it is 1.
 
@@ -31,11 +31,18 @@ const HIGHEST_SLOT: u8 = 63;
 /// Returns the table's Rust text.
 pub(crate) fn table(files: &FileDescriptorSet) -> Result<String, Failure> {
     let elements = Elements::gather(files);
+    let methods = files.file.iter().flat_map(|file| &file.service).flat_map(|service| &service.method);
+    let called: BTreeSet<&str> = methods.flat_map(|method| [method.input_type(), method.output_type()]).collect();
     let mut names = BTreeSet::new();
-    for name in SEALED {
+    for name in SEALED.into_iter().chain(called.iter().copied()) {
         elements.reach(name, &mut names)?;
     }
     let mut text = String::new();
+    for name in called {
+        let (constant, path) = (constant(name), rust_path(name)?);
+        let check = format!("fn check_lists(bytes: &[u8]) -> Result<(), ListError> {{ check(bytes, &{constant}) }}");
+        writeln!(text, "impl ListBounded for {path} {{ {check} }}")?;
+    }
     for name in names {
         match (elements.messages.get(name), elements.enums.get(name)) {
             (Some(message), _) => write_message(&mut text, &elements, name, message)?,
@@ -153,8 +160,12 @@ fn write_message(text: &mut String, elements: &Elements, name: &str, message: &M
         fields.insert(field.number(), entry);
     }
     let rows = rows(&fields)?;
-    let (constant, name) = (constant(name), &name[1..]);
-    writeln!(text, "pub(super) static {constant}: Shape = Shape {{ name: {name:?}, fields: &[{rows}] }};")?;
+    let (constant, path, name) = (constant(name), rust_path(name)?, &name[1..]);
+    let size = format!("bounded(size_of::<{path}>())");
+    writeln!(
+        text,
+        "pub(super) static {constant}: Shape = Shape {{ name: {name:?}, size: {size}, fields: &[{rows}] }};"
+    )?;
     Ok(())
 }
 
@@ -214,6 +225,18 @@ impl Slots {
         field.oneof_index.map(|oneof| self.oneofs.insert(oneof, self.last));
         Ok(self.last)
     }
+}
+
+/// Turns `.lotse.exchange.v1.CardKey` into `crate::exchange::v1::CardKey`.
+fn rust_path(name: &str) -> Result<String, Failure> {
+    let path = match name.strip_prefix(".google.protobuf.") {
+        Some(known) => format!("::pbjson_types::{known}"),
+        None => name.replacen(".lotse.", "crate::", 1).replace('.', "::"),
+    };
+    // The code of a nested message would be in a module of its own.
+    let nested =
+        path.split("::").filter(|part| part.starts_with(|letter: char| letter.is_ascii_uppercase())).count() > 1;
+    if nested { Err(format!("{name}: nested messages are not used here").into()) } else { Ok(path) }
 }
 
 /// Turns `.lotse.exchange.v1.CardKey` into `LOTSE_EXCHANGE_V1_CARD_KEY`.

@@ -6,11 +6,13 @@
 
 use std::marker::PhantomData;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
+
+use crate::schema::{ListBounded, ListError};
 
 /// Writes messages of type `T` and reads messages of type `U`.
 pub struct ProtoCodec<T, U>(PhantomData<(T, U)>);
@@ -24,7 +26,7 @@ impl<T, U> Default for ProtoCodec<T, U> {
 impl<T, U> Codec for ProtoCodec<T, U>
 where
     T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
+    U: Message + Default + ListBounded + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
@@ -49,13 +51,21 @@ impl<U> Default for ProtoDecoder<U> {
     }
 }
 
-impl<U: Message + Default> Decoder for ProtoDecoder<U> {
+impl<U: Message + Default + ListBounded> Decoder for ProtoDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        let message = buffer.copy_to_bytes(buffer.remaining());
-        // The code that tonic's own codec gives: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
-        U::decode(message).map(Some).map_err(|error| Status::internal(error.to_string()))
+        read(buffer.copy_to_bytes(buffer.remaining())).map(Some)
     }
+}
+
+/// Reads a message whose lists take no more memory than is allowed. Codes are those that tonic's own codec gives to a message that is
+/// malformed or too large: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
+pub(crate) fn read<U: Message + Default + ListBounded>(message: Bytes) -> Result<U, Status> {
+    U::check_lists(&message).map_err(|error| match error {
+        ListError::TooLarge => Status::out_of_range(error.to_string()),
+        ListError::Malformed(_) => Status::internal(error.to_string()),
+    })?;
+    U::decode(message).map_err(|error| Status::internal(error.to_string()))
 }

@@ -5,11 +5,14 @@
 //! from `proto/`: an element belongs to level 1 unless its comment says "Since level n.".
 
 mod cursor;
+mod lists;
 mod shape;
 #[cfg(test)]
 mod tests;
 
 use cursor::{Cursor, WireType};
+use lists::Lists;
+pub use lists::{ListBounded, ListError, MAX_LIST_BYTES};
 use shape::{Enumeration, Field, Kind, Shape};
 
 /// How deep messages may be nested, the document itself included.
@@ -134,6 +137,9 @@ pub enum Malformation {
         /// Number of the field.
         number: u32,
     },
+    /// Lists would take more than [`MAX_LIST_BYTES`] of memory.
+    #[error("the lists take more than {MAX_LIST_BYTES} bytes of memory")]
+    Lists,
     /// Messages are nested deeper than [`MAX_DEPTH`].
     #[error("messages are nested deeper than {MAX_DEPTH}")]
     Depth,
@@ -145,13 +151,14 @@ pub enum Malformation {
 /// The first element, in the order of the bytes, that is unknown, above `level` or malformed. A document that passes has
 /// no part that parsing drops; parsing can still fail on text that is not UTF-8.
 pub fn scan(bytes: &[u8], message: MessageType, level: u32) -> Result<u32, ScanError> {
-    Scan { level, highest: 1 }.message(bytes, message.shape(), MAX_DEPTH)
+    Scan { level, highest: 1, lists: Lists::default() }.message(bytes, message.shape(), MAX_DEPTH)
 }
 
 /// A walk under way.
 struct Scan {
     level: u32,
     highest: u32,
+    lists: Lists,
 }
 
 impl Scan {
@@ -188,20 +195,28 @@ impl Scan {
         depth: u32,
         mismatch: ScanError,
     ) -> Result<(), ScanError> {
+        self.count(field)?;
         match (wire_type, &field.kind) {
             (WireType::Length, Kind::Bytes) => cursor.block().map(drop),
             (WireType::Length, Kind::Message(shape)) => self.fields(cursor.block()?, shape, depth),
-            (WireType::Length, kind) if field.repeated => self.packed(Cursor::new(cursor.block()?), kind),
+            (WireType::Length, _) if field.repeated => self.packed(Cursor::new(cursor.block()?), field),
             (found, kind) if kind.wire_type() == found => self.scalar(cursor, kind),
             _ => Err(mismatch),
         }
     }
 
-    fn packed(&mut self, mut cursor: Cursor<'_>, kind: &Kind) -> Result<(), ScanError> {
+    fn packed(&mut self, mut cursor: Cursor<'_>, field: &Field) -> Result<(), ScanError> {
         while !cursor.is_empty() {
-            self.scalar(&mut cursor, kind)?;
+            self.count(field)?;
+            self.scalar(&mut cursor, &field.kind)?;
         }
         Ok(())
+    }
+
+    /// Counts an element, if the field is a list.
+    fn count(&mut self, field: &Field) -> Result<(), ScanError> {
+        let too_large = |_| ScanError::Malformed(Malformation::Lists);
+        if field.repeated { self.lists.add(1, field.kind.size()).map_err(too_large) } else { Ok(()) }
     }
 
     fn scalar(&mut self, cursor: &mut Cursor<'_>, kind: &Kind) -> Result<(), ScanError> {

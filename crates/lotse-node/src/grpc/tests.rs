@@ -33,8 +33,13 @@ async fn open() -> (World, TestNode) {
 
 /// Calls GetCard with the bytes of a gRPC message: a flag, its length and itself. Returns the status and its reason.
 async fn called(world: &World, flag: u8, encoding: Option<&str>, message: Vec<u8>) -> (Code, String) {
+    called_at("GetCard", world, flag, encoding, message).await
+}
+
+/// Makes another call in the same way.
+async fn called_at(method: &str, world: &World, flag: u8, encoding: Option<&str>, message: Vec<u8>) -> (Code, String) {
     let body = [&[flag], (message.len() as u32).to_be_bytes().as_slice(), &message].concat();
-    let mut request = http::Request::post("https://own.example/lotse.peer.v1.PeerService/GetCard")
+    let mut request = http::Request::post(format!("https://own.example/lotse.peer.v1.PeerService/{method}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers");
     if let Some(encoding) = encoding {
@@ -56,6 +61,15 @@ async fn called(world: &World, flag: u8, encoding: Option<&str>, message: Vec<u8
 async fn a_message_one_byte_above_four_mebibytes_is_refused_and_the_next_call_is_served() {
     let (world, _node) = open().await;
     let too_large = called(&world, 0, None, vec![0; MAX_MESSAGE_BYTES + 1]).await;
+    assert_eq!(too_large, (Code::InvalidArgument, "TOO_LARGE".into()));
+    assert_eq!(called(&world, 0, None, vec![]).await.0, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_message_of_empty_elements_is_refused_before_each_takes_memory_and_the_next_call_is_served() {
+    let (world, _node) = open().await;
+    let signatures = [0x12, 0].repeat(MAX_MESSAGE_BYTES / 2); // empty elements of field 2
+    let too_large = called_at("OfferSeal", &world, 0, None, signatures).await;
     assert_eq!(too_large, (Code::InvalidArgument, "TOO_LARGE".into()));
     assert_eq!(called(&world, 0, None, vec![]).await.0, Code::Ok);
 }

@@ -1,6 +1,7 @@
-//! The generated table: what each message of a sealed document may contain.
+//! The generated table: what each message of a sealed document or a call may contain.
 
 use super::cursor::WireType;
+use super::lists::{ListBounded, ListError, MAX_LIST_BYTES, SHORT_BYTES, check};
 
 include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
 
@@ -8,6 +9,8 @@ include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
 pub(super) struct Shape {
     /// Full name.
     pub(super) name: &'static str,
+    /// Bytes that the decoded message takes in a list, without what it points to.
+    pub(super) size: usize,
     /// Fields, indexed by number.
     fields: &'static [Option<Field>],
 }
@@ -17,6 +20,12 @@ impl Shape {
     pub(super) fn field(&self, number: u32) -> Option<&'static Field> {
         self.fields.get(usize::try_from(number).ok()?)?.as_ref()
     }
+}
+
+/// Returns the size of a message in a list; with larger ones a message that is not counted could take more than is allowed.
+const fn bounded(size: usize) -> usize {
+    assert!(size <= MAX_LIST_BYTES / (SHORT_BYTES / 2), "an element takes two bytes at least");
+    size
 }
 
 /// A field.
@@ -39,9 +48,9 @@ impl Field {
 /// What a field contains.
 pub(super) enum Kind {
     Varint,
-    #[expect(dead_code, reason = "no sealed document has such a field yet")]
+    #[expect(dead_code, reason = "no message has such a field yet")]
     Fixed32,
-    #[expect(dead_code, reason = "no sealed document has such a field yet")]
+    #[expect(dead_code, reason = "no message has such a field yet")]
     Fixed64,
     /// Bytes or text.
     Bytes,

@@ -4,7 +4,7 @@ use document::{Document, document};
 use proptest::prelude::*;
 use prost::Message as _;
 
-use super::{Malformation, MessageType, Scan, ScanError, scan};
+use super::{Lists, MAX_LIST_BYTES, Malformation, MessageType, Scan, ScanError, scan};
 use crate::exchange::v1 as exchange;
 use crate::record::v1 as record;
 
@@ -174,9 +174,24 @@ fn malformed_bytes_are_told_apart_from_newer_ones() {
 fn messages_nested_too_deep_are_malformed() {
     let body = Some(exchange::envelope::Body::Referral(record::Referral::default()));
     let bytes = exchange::Envelope { body, ..Default::default() }.encode_to_vec();
-    let scan_to = |depth| Scan { level: 1, highest: 1 }.message(&bytes, MessageType::Envelope.shape(), depth);
+    let scan_to = |depth| {
+        let scan = Scan { level: 1, highest: 1, lists: Lists::default() };
+        scan.message(&bytes, MessageType::Envelope.shape(), depth)
+    };
     assert_eq!(scan_to(2), Ok(1));
     assert_eq!(scan_to(1), Err(ScanError::Malformed(Malformation::Depth)));
+}
+
+#[test]
+fn a_document_whose_lists_would_take_too_much_memory_is_malformed() {
+    let too_large = Err(ScanError::Malformed(Malformation::Lists));
+    let parties = |count| [0x42, 0].repeat(count); // empty elements of field 8
+    let most = MAX_LIST_BYTES / size_of::<exchange::Party>();
+    assert_eq!(scan(&parties(most), MessageType::Agreement, 1), Ok(1));
+    assert_eq!(scan(&parties(most + 1), MessageType::Agreement, 1), too_large);
+    let reasons = |count| exchange::LogEntry { reasons: vec![1; count], ..Default::default() }.encode_to_vec();
+    assert_eq!(scan(&reasons(10_000), MessageType::LogEntry, 1), Ok(1));
+    assert_eq!(scan(&reasons(MAX_LIST_BYTES / 8), MessageType::LogEntry, 1), too_large);
 }
 
 #[test]

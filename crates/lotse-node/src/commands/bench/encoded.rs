@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use bytes::{BufMut, Bytes};
 use lotse_proto::codec::ProtoDecoder;
+use lotse_proto::schema::ListBounded;
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{Codec, EncodeBuf, Encoder};
@@ -17,7 +18,7 @@ impl<T> Default for Encoded<T> {
     }
 }
 
-impl<T: Message + Default + 'static> Codec for Encoded<T> {
+impl<T: Message + Default + ListBounded + Send + 'static> Codec for Encoded<T> {
     type Encode = Bytes;
     type Decode = T;
     type Encoder = AsTheyAre;
