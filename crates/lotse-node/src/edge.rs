@@ -16,6 +16,7 @@ mod share;
 mod status;
 mod unfinished;
 mod unread;
+mod window;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -49,6 +49,8 @@ pub struct Limits {
     pub unfinished_bytes_per_caller: usize,
     /// Bytes of answers to one caller that are not sent, over all its connections; what would be more ends with OVERLOADED.
     pub unread_bytes_per_caller: usize,
+    /// Bytes that one caller may send over all its connections before somebody reads them; connections beyond that have small windows.
+    pub window_bytes_per_caller: usize,
     /// Handshakes that have not ended; with one more the oldest of the network that has most is cut.
     pub handshakes: usize,
     /// Handshakes of one network that have not ended; with one more the oldest is cut.
@@ -79,6 +81,7 @@ impl Default for Limits {
             calls_per_connection: 512,
             unfinished_bytes_per_caller: 64 * 1024 * 1024,
             unread_bytes_per_caller: 64 * 1024 * 1024,
+            window_bytes_per_caller: 64 * 1024 * 1024,
             handshakes: 512,
             handshakes_per_network: 64,
             first_byte: Duration::from_secs(3),

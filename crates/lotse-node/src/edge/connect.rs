@@ -20,8 +20,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::connection::{ConnectInfo, Connection};
 use super::dial::{Attempt, first_answer};
-use super::grpc::{CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW_BYTES};
+use super::grpc::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 use super::line::Line;
+use super::window::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 use crate::identity::Side;
 use crate::tls::{Credentials, Refusal, Standing, TlsError};
 

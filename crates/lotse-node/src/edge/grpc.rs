@@ -16,6 +16,7 @@ use super::accept::{self, Accepted, Limits, Port};
 use super::allowance::Allowances;
 use super::calls::Calls;
 use super::connection::ConnectInfo;
+use super::window::Window;
 use crate::tls::Standing;
 
 /// The largest gRPC message, to be set on each service for both directions: tonic limits only what it decodes.
@@ -35,12 +36,6 @@ pub(super) const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// The largest HTTP/2 frame.
 const MAX_FRAME_BYTES: u32 = 64 * 1024;
-
-/// What may be under way in one stream: a whole message, so that a batch needs no window update.
-pub(super) const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-
-/// What may be under way in one connection.
-pub(super) const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
 /// What a client says first (RFC 9113, section 3.4): `PRI * HTTP/2.0 … SM`.
 const PREFACE_BYTES: usize = 24;
@@ -76,13 +71,20 @@ pub async fn serve(port: Port, routes: Routes, stop: CancellationToken) {
     let ages = Ages::new(limits.max_age);
     let unfinished = Arc::new(Allowances::new(limits.unfinished_bytes_per_caller));
     let unread = Arc::new(Allowances::new(limits.unread_bytes_per_caller));
+    let windows = Arc::new(Allowances::new(limits.window_bytes_per_caller));
     let handle = {
         let stop = stop.clone();
         move |connection: Accepted| {
             let name = accept::name(connection.info());
             let calls = Calls::new(routes.clone(), limits.calls_per_connection, unfinished.of(&name), unread.of(&name));
             let connection = connection.expecting(PREFACE_BYTES, limits.first_request);
-            serve_connection(connection, calls, server(&limits, ages.next()), stop.clone())
+            let window = Window::open(&windows.of(&name));
+            let server = server(&limits, ages.next(), &window);
+            let served = serve_connection(connection, calls, server, stop.clone());
+            async move {
+                served.await;
+                drop(window);
+            }
         }
     };
     port.run(stop, handle).await;
@@ -105,7 +107,7 @@ async fn serve_connection(connection: Accepted, calls: Calls, server: Server, st
 /// Builds a server with every limit that tonic would leave open.
 ///
 /// The grace is not set here: tonic 0.14 then cuts without asking the caller to leave first. `Connection` cuts.
-fn server(limits: &Limits, age: Duration) -> Server {
+fn server(limits: &Limits, age: Duration, window: &Window) -> Server {
     Server::builder()
         .max_connection_age(age)
         .timeout(CALL_TIMEOUT)
@@ -114,8 +116,8 @@ fn server(limits: &Limits, age: Duration) -> Server {
         .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(window.stream)
+        .initial_connection_window_size(window.connection)
         .http2_keepalive_interval(Some(limits.silence))
         .http2_keepalive_timeout(Some(limits.sign_of_life))
 }

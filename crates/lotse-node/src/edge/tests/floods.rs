@@ -4,6 +4,7 @@
 //! Each flood runs in a process of its own, the test program once more, because memory is counted per process.
 
 mod pages;
+mod windows;
 
 use std::env;
 use std::fs;
