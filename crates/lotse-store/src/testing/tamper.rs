@@ -196,7 +196,12 @@ pub fn break_column(url: &str, table: &str, column: &str, row: (&str, &[u8])) {
 
 /// Breaks a column of numbers of the row that has an id in another column: what stands there afterwards is no number of a code.
 pub fn break_number(url: &str, table: &str, column: &str, row: (&str, &[u8])) {
-    replace_column(url, table, &format!("{column} = 9999"), row);
+    replace_number(url, table, column, 9999, row);
+}
+
+/// Replaces a number of the row that has an id in another column.
+pub fn replace_number(url: &str, table: &str, column: &str, number: i64, row: (&str, &[u8])) {
+    replace_column(url, table, &format!("{column} = {number}"), row);
 }
 
 fn replace_column(url: &str, table: &str, assignment: &str, (id_column, id): (&str, &[u8])) {

@@ -1,13 +1,14 @@
 //! Rows that a failing disk or a foreign hand broke, column by column: one that cannot be read stops nothing but itself.
 
 use lotse_core::category::Category;
+use lotse_core::consent::ConsentForm;
 use lotse_core::delivery::{DeliveryState, Outcome};
 use lotse_core::id::Id;
 use lotse_core::purpose::Purposes;
 use lotse_core::reason::Reason;
 use lotse_core::referral::ReferralEvent;
 use lotse_core::set::Set;
-use lotse_store::testing::tamper::{blob_columns, break_column, break_number};
+use lotse_store::testing::tamper::{blob_columns, break_column, break_number, replace_number};
 
 use super::pair::Pair;
 use crate::action::claim::{LONGEST_PAUSE, claim_due};
@@ -119,6 +120,29 @@ async fn a_broken_consent_ends_nothing_of_its_subject_and_holds_up_nobody_else()
     let outcome = pair.submit(&together, Timing::Later).await;
     assert_eq!(outcome.results[0].as_ref().unwrap_err().reason(), Reason::Unavailable);
     assert!(outcome.results[1].is_ok());
+}
+
+#[tokio::test]
+async fn an_item_whose_consent_cannot_be_read_waits_with_pauses_and_goes_when_it_can() {
+    let pair = Pair::new().await;
+    let consent = pair.consent("person-1").await;
+    let outcome = pair.submit(&[pair.handover("key-1", "person-1")], Timing::Later).await;
+    let item = outcome.results[0].clone().unwrap().record_id;
+    let (url, row) = (pair.owner.database.url(), ("consent_id", consent.as_bytes().as_slice()));
+    break_number(url, "consent", "form", row);
+    for _ in 0..3 {
+        pair.clock.turn(LONGEST_PAUSE);
+        assert!(claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.is_none());
+        let waiting = pair.sent(item).await;
+        assert_eq!((waiting.delivery, waiting.reasons), (DeliveryState::Due, vec![Reason::Unavailable]));
+        let at_once = claim_due(&pair.owner, &pair.holder.agency).await.unwrap();
+        assert!(!at_once.looked, "it is not looked at again before its pause ends");
+    }
+    assert_eq!(pair.owner.entries(EntryKind::ItemEnded).await, 0);
+    replace_number(url, "consent", "form", ConsentForm::Written as i64, row);
+    pair.clock.turn(LONGEST_PAUSE);
+    let shipment = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
+    assert_eq!(shipment.items.iter().map(|item| item.record_id).collect::<Vec<_>>(), [item]);
 }
 
 #[tokio::test]
