@@ -97,3 +97,32 @@ pub(crate) fn description(card: &Card) -> String {
         level = card.schema_level,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::testing::TestNode;
+
+    #[tokio::test]
+    async fn a_card_is_written_over_a_card_of_its_agency_and_over_nothing_else() {
+        let (jc, aa) = (TestNode::new("jc.example").await, TestNode::new("aa.example").await);
+        let (first, second) = (jc.seal_card(&jc.card(1)), jc.seal_card(&jc.card(2)));
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        let version = |name: &str| read(&path(name)).unwrap().card.version;
+        write_out(&path("own.card"), &first, &jc.agency).unwrap();
+        write_out(&path("own.card"), &second, &jc.agency).unwrap();
+        assert_eq!(version("own.card"), 2);
+
+        write(&path("other.card"), &aa.seal_card(&aa.card(7))).unwrap();
+        fs::write(path("root.key"), "a key").unwrap();
+        fs::create_dir(path("folder")).unwrap();
+        for name in ["other.card", "root.key", "folder"] {
+            let refused = write_out(&path(name), &first, &jc.agency).unwrap_err().to_string();
+            assert!(refused.ends_with("is no card of jc.example: name another file with --out"), "{refused}");
+        }
+        assert_eq!((version("other.card"), fs::read_to_string(path("root.key")).unwrap().as_str()), (7, "a key"));
+    }
+}

@@ -1,6 +1,6 @@
 //! `lotse agreement new`: a text to start from, with the parties' ids and fingerprints from their cards.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -105,9 +105,36 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         }
         opened => opened.with_context(|| format!("cannot make {}", path.display()))?,
     };
+    fill(path, &mut file, text)
+}
+
+/// Writes the text into its new file; if that fails, the file is removed: a part of an agreement would be in the way of the next try.
+fn fill(path: &Path, file: &mut File, text: &str) -> anyhow::Result<()> {
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     written.with_context(|| {
-        let _ = std::fs::remove_file(path); // a part of an agreement would be in the way of the next try
+        let _ = std::fs::remove_file(path);
         format!("cannot write {}", path.display())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_cannot_be_written_leaves_no_part_in_the_way_of_the_next_try() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("agreement.toml");
+        std::fs::write(&path, "a part").unwrap();
+        let mut unwritable = File::open(&path).unwrap();
+        let failed = fill(&path, &mut unwritable, "an agreement").unwrap_err().to_string();
+        assert!(failed.starts_with("cannot write "), "{failed}");
+        write(&path, "an agreement").unwrap();
+        let refused = write(&path, "another").unwrap_err().to_string();
+        assert!(
+            refused.ends_with("is there already and is not overwritten: name another file with --out"),
+            "{refused}"
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "an agreement");
+    }
 }

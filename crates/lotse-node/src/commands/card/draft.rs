@@ -127,20 +127,23 @@ fn bundle(folder: &Folder, config: &Config) -> anyhow::Result<Vec<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
 
     use lotse_core::time::Clock;
 
     use super::*;
     use crate::ambient::SystemRandom;
     use crate::commands::init::{InitOptions, init};
+    use crate::commands::run;
+    use crate::commands::terminal::Terminal;
     use crate::pki::Authority;
     use crate::testing::ManualClock;
     use crate::tls::{Credentials, TrustStore};
 
-    #[test]
-    fn every_authority_of_the_bundle_is_in_the_card_or_the_card_is_not_drafted() {
-        let (place, clock) = (tempfile::tempdir().unwrap(), ManualClock::new());
-        let folder = Folder::new(place.path().join("node"));
+    /// Sets up the folder of a node.
+    fn set_up(place: &Path, clock: &ManualClock) -> Folder {
+        let folder = Folder::new(place.join("node"));
         let options = InitOptions {
             agency: "jc.example".parse().unwrap(),
             name: "Jobcenter".into(),
@@ -155,6 +158,37 @@ mod tests {
             existing_pki: None,
         };
         init(&folder, &options, clock.now(), &SystemRandom).unwrap();
+        folder
+    }
+
+    #[tokio::test]
+    async fn the_card_that_is_installed_is_not_overwritten_by_a_draft_whatever_it_is_called() {
+        let (place, clock) = (tempfile::tempdir().unwrap(), ManualClock::new());
+        let folder = set_up(place.path(), &clock);
+        let terminal = Terminal::to(Arc::new(Mutex::new(Vec::new())));
+        let context = Context { terminal, clock: clock.clone(), random: Arc::new(SystemRandom) };
+        let (installed, link) = (folder.own_card(), place.path().join("link.card"));
+        let before = fs::read(&installed).unwrap();
+        let draft = async |out: &Path| {
+            let (folder, out) = (folder.path().display().to_string(), out.display().to_string());
+            let line = ["lotse", "card", "draft", "--folder", &folder, "--out", &out];
+            run(line.map(String::from), &context).await
+        };
+        std::os::unix::fs::symlink(&installed, &link).unwrap();
+        for out in [installed.clone(), folder.path().join("./cards/../cards/own.card"), link] {
+            let refused = draft(&out).await.unwrap_err().to_string();
+            assert!(refused.contains("is the card that is installed now: name another file"), "{refused}");
+        }
+        assert_eq!(fs::read(&installed).unwrap(), before);
+        let elsewhere = place.path().join("next.draft");
+        draft(&elsewhere).await.unwrap();
+        assert_eq!(card_file::read(&elsewhere).unwrap().card.version, 2);
+    }
+
+    #[test]
+    fn every_authority_of_the_bundle_is_in_the_card_or_the_card_is_not_drafted() {
+        let (place, clock) = (tempfile::tempdir().unwrap(), ManualClock::new());
+        let folder = set_up(place.path(), &clock);
         let config = Config::load(&folder).unwrap();
         let installed = card_file::read(&folder.own_card()).unwrap().card;
         let drafted = || draft(&folder, &config, Before::Card(&installed), clock.now());
