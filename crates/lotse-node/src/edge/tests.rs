@@ -2,6 +2,7 @@
 
 mod failed_calls;
 mod floods;
+mod lines;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
