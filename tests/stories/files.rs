@@ -198,6 +198,40 @@ async fn each_line_that_cannot_go_says_why_and_stops_no_other() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corrected_line_cancels_what_it_replaces_and_names_what_was_delivered_already() -> Result<()> {
+    let mut federation = two_agencies().await?;
+    let (consents, referrals) =
+        (place(federation.agency(OWNER), "consents.csv"), place(federation.agency(OWNER), "referrals.csv"));
+    write(&consents, CONSENT, [consent(1)])?;
+    federation.agency(OWNER).command(&["consent", "import", "--file", &consents.display().to_string()]).await?;
+    let file = referrals.display().to_string();
+    let send = ["referral", "send", "--file", file.as_str(), "--to", HOLDER];
+    let replace = [&send[..], &["--replace"]].concat();
+    let id = |printed: &str| printed.split(' ').nth(3).unwrap_or_default().to_string();
+    let born = |day: &str| [referral("", 1).replace("01.04.1990", day)];
+
+    federation.agency_mut(HOLDER).stop().await?;
+    write(&referrals, REFERRAL, born("04.01.1990"))?;
+    let slip = id(&federation.agency(OWNER).command(&send).await?);
+    write(&referrals, REFERRAL, born("01.04.1990"))?;
+    let corrected = federation.agency(OWNER).command(&replace).await?;
+    assert!(corrected.contains(&format!("cancelled {slip}, which a line replaces")), "{corrected}");
+    federation.agency_mut(HOLDER).start().await?;
+    let (owner, holder) = (federation.agency(OWNER), federation.agency(HOLDER));
+    eventually("the corrected one", async || Ok(!received(&follow(holder).await?).is_empty())).await?;
+    let lines = follow(holder).await?;
+    let birth_days: Vec<&Value> =
+        received(&lines).iter().map(|line| &line["record"]["referral"]["identity"]["birthDate"]).collect();
+    assert_eq!(birth_days, ["1990-04-01"], "and nothing of the other one");
+
+    write(&referrals, REFERRAL, born("01.04.1991"))?;
+    let late = owner.command(&replace).await?;
+    let delivered = id(&corrected);
+    assert!(late.contains(&format!("not cancelled {delivered}, which a line replaces: ")), "{late}");
+    federation.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consent_that_covers_nothing_as_it_stands_is_recorded_and_its_line_says_why() -> Result<()> {
     let federation = two_agencies().await?;
     let owner = federation.agency(OWNER);
