@@ -30,7 +30,7 @@ pub use cell::guarded;
 pub use code::{category, purpose};
 pub use column::{Column, columns_of};
 pub use columns::{CONSENT, REFERRAL};
-pub use day::{day, german_day, german_time};
+pub use day::{begin, day, end, german_day, german_time};
 pub use encoding::{Encoding, Survey};
 pub use format::Format;
 pub use reader::{Line, Reader, Record, Settings};

@@ -122,9 +122,19 @@ fn wrong_day(text: &str) -> Wording {
     (german, "write a day that exists as 01.04.1990 or 1990-04-01").into()
 }
 
+/// Reads the begin of a span of time; a day begins with its midnight in Germany. Else says what is allowed.
+pub fn begin(text: &str) -> Result<Timestamp, String> {
+    read_time(text, 0).map_err(|wording| wording.text(Language::English).to_string())
+}
+
+/// Reads the end of a span of time, which lies before it; a day belongs to the span as a whole. Else says what is allowed.
+pub fn end(text: &str) -> Result<Timestamp, String> {
+    read_time(text, 1).map_err(|wording| wording.text(Language::English).to_string())
+}
+
 /// Reads when something begins; a day means the midnight in Germany with which it begins.
 pub(super) fn read_begin(text: &str) -> Result<String, Wording> {
-    read_time(text, 0)
+    read_time(text, 0).map(|at| at.to_string())
 }
 
 /// Reads when something ends; a day means the midnight in Germany with which it ends.
@@ -134,20 +144,20 @@ pub(super) fn read_end(text: &str) -> Result<String, Wording> {
         let german = "31.12.9999 heißt: kein Ende; es braucht eines: den letzten Tag schreiben";
         return Err((german, "31.12.9999 means that there is no end, and one is needed: write the last day").into());
     }
-    read_time(text, 1)
+    read_time(text, 1).map(|at| at.to_string())
 }
 
-fn read_time(text: &str, days_later: i32) -> Result<String, Wording> {
+fn read_time(text: &str, days_later: i32) -> Result<Timestamp, Wording> {
     let midnight = |day: Date| day.checked_add(jiff::Span::new().days(days_later)).ok().map(|day| day.at(0, 0, 0, 0));
     let local = match (written_day(text), text.split_once(' ')) {
         (Some(day), _) => midnight(day),
         (None, Some((date, clock))) => {
             written_day(date).and_then(|day| Some(DateTime::from_parts(day, clock.parse().ok()?)))
         }
-        (None, None) => return text.parse::<Timestamp>().map(|at| at.to_string()).map_err(|_| wrong_time(text)),
+        (None, None) => return text.parse().map_err(|_| wrong_time(text)),
     };
     let at = local.and_then(|local| local.to_zoned(Calendar::Germany.zone()).ok());
-    at.map(|at| at.timestamp().to_string()).ok_or_else(|| wrong_time(text))
+    at.map(|at| Timestamp::from_micros(at.timestamp().as_microsecond())).ok_or_else(|| wrong_time(text))
 }
 
 fn wrong_time(text: &str) -> Wording {
@@ -215,6 +225,24 @@ mod tests {
         assert_eq!(read_birth("01.04.1988"), Ok(Birth::Day(day)));
         for text in ["88", "13.1988", "01.00.1988", "00.13.1988", "1988-4", "31.02.1988", "-", "?"] {
             assert!(read_birth(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_span_of_time_is_read_from_days_in_germany_and_from_times() {
+        for (text, begins, ends) in [
+            ("2026-12-01", "2026-11-30T23:00:00Z", "2026-12-01T23:00:00Z"),
+            ("01.12.2026", "2026-11-30T23:00:00Z", "2026-12-01T23:00:00Z"),
+            ("2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+            ("01.07.2026 10:30", "2026-07-01T08:30:00Z", "2026-07-01T08:30:00Z"),
+            ("2026-07-01T10:30:00+02:00", "2026-07-01T08:30:00Z", "2026-07-01T08:30:00Z"),
+        ] {
+            assert_eq!((begin(text), end(text)), (Ok(begins.parse().unwrap()), Ok(ends.parse().unwrap())), "{text}");
+        }
+        for wrong in ["yesterday", "", "2026-13-01", "2026-12-01T08:00"] {
+            let refused = begin(wrong).unwrap_err();
+            assert_eq!(end(wrong), Err(refused.clone()));
+            assert!(refused.contains("2026-04-01,") && refused.ends_with("2026-04-01T10:30:00+02:00"), "{refused}");
         }
     }
 

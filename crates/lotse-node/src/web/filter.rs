@@ -50,8 +50,10 @@ const RECORD: (&str, &str) = (
     "Datensatz: eine Kennung der Form 0198c5a4-7d3e-7cc0-8000-000000000001 angeben.",
     "Record: give an identifier of the form 0198c5a4-7d3e-7cc0-8000-000000000001.",
 );
-const TIME: (&str, &str) =
-    ("Zeit: als 2026-11-02T08:00 angeben, in UTC.", "Time: give it as 2026-11-02T08:00, in UTC.");
+const TIME: (&str, &str) = (
+    "Zeit: als 2026-11-02T08:00 in UTC angeben, oder einen Tag in Deutschland als 02.11.2026; als Ende zählt er ganz.",
+    "Time: give it as 2026-11-02T08:00 in UTC, or a day in Germany as 2026-11-02; as the end it counts whole.",
+);
 const NUMBER: (&str, &str) = ("Seite: bitte von vorn beginnen.", "Page: begin again at the first one.");
 
 impl FilterForm {
@@ -71,8 +73,8 @@ impl FilterForm {
                 }),
                 peer: field(&mut faults, "peer", &self.peer, PEER, |text| text.parse().ok()),
                 record_id: field(&mut faults, "record", &self.record, RECORD, |text| text.parse().ok()),
-                from: field(&mut faults, "from", &self.from, TIME, moment::parse),
-                until: field(&mut faults, "until", &self.until, TIME, moment::parse),
+                from: field(&mut faults, "from", &self.from, TIME, moment::begin),
+                until: field(&mut faults, "until", &self.until, TIME, moment::end),
             },
             generation: field(&mut faults, "generation", &self.generation, NUMBER, |text| text.parse().ok()),
             before: field(&mut faults, "before", &self.before, NUMBER, |text| text.parse().ok()),
@@ -238,7 +240,7 @@ mod tests {
         assert_eq!(peer.unwrap().as_str(), "aa-hanau.example");
         assert_eq!(record_id.unwrap().to_string(), form().record);
         assert_eq!(from, Some("2026-11-02T08:00:00Z".parse().unwrap()));
-        assert_eq!(until, Some("2026-11-03T00:00:00Z".parse().unwrap()));
+        assert_eq!(until, Some("2026-11-03T23:00:00Z".parse().unwrap()), "all of this day in Germany");
         assert_eq!((asked.generation, asked.before), (Some(1), Some(120)));
         assert!(form().narrows() && !FilterForm::default().narrows());
         assert!(!FilterForm { before: "7".into(), ..FilterForm::default() }.narrows());

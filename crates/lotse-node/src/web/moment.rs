@@ -5,6 +5,8 @@ use lotse_core::agreement::words::Language;
 use lotse_core::time::{Calendar, Date, Timestamp};
 use maud::{Markup, html};
 
+use crate::record_file;
+
 /// Central European time and summer time: from the last Sunday in March to the last Sunday in October, 1:00 UTC both
 /// (Directive 2000/84/EC; in Germany since 1980, in these months since 1996). The names are those of the language.
 const GERMAN_RULE: &str = "MEZ-1MESZ,M3.5.0,M10.5.0/3";
@@ -37,13 +39,18 @@ pub(super) fn date(day: Date, language: Language) -> String {
     day.strftime(language.choose(("%d.%m.%Y", "%Y-%m-%d"))).to_string()
 }
 
-/// Reads what a field of type `datetime-local` sends; it is taken as UTC. A day alone is its beginning.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
-    let full = match text.len() {
-        10 => format!("{text}T00:00:00Z"),
-        16 => format!("{text}:00Z"),
-        _ => format!("{text}Z"),
-    };
+/// Reads the begin of a span of time: what a field of type `datetime-local` sends, which is UTC, or what `lotse log list --from` takes.
+pub(super) fn begin(text: &str) -> Option<Timestamp> {
+    field(text).or_else(|| record_file::begin(text).ok())
+}
+
+/// Reads the end of a span of time: what a field of type `datetime-local` sends, which is UTC, or what `lotse log list --until` takes.
+pub(super) fn end(text: &str) -> Option<Timestamp> {
+    field(text).or_else(|| record_file::end(text).ok())
+}
+
+fn field(text: &str) -> Option<Timestamp> {
+    let full = if text.len() == 16 { format!("{text}:00Z") } else { format!("{text}Z") };
     full.parse().ok()
 }
 
@@ -93,16 +100,18 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_browsers_are_read_as_utc() {
-        for (text, at) in [
-            ("2026-11-02", "2026-11-02T00:00:00Z"),
-            ("2026-11-02T08:05", "2026-11-02T08:05:00Z"),
-            ("2026-11-02T08:05:09", "2026-11-02T08:05:09Z"),
+    fn fields_of_browsers_are_read_as_utc_and_days_as_those_of_germany() {
+        for (text, begins, ends) in [
+            ("2026-11-02T08:05", "2026-11-02T08:05:00Z", "2026-11-02T08:05:00Z"),
+            ("2026-11-02T08:05:09", "2026-11-02T08:05:09Z", "2026-11-02T08:05:09Z"),
+            ("2026-11-02", "2026-11-01T23:00:00Z", "2026-11-02T23:00:00Z"),
+            ("02.11.2026", "2026-11-01T23:00:00Z", "2026-11-02T23:00:00Z"),
         ] {
-            assert_eq!(parse(text), Some(at.parse().unwrap()), "{text}");
+            let (begins, ends) = (begins.parse().unwrap(), ends.parse().unwrap());
+            assert_eq!((begin(text), end(text)), (Some(begins), Some(ends)), "{text}");
         }
-        for wrong in ["", "yesterday", "2026-13-01", "2026-11-02T25:00", "02.11.2026"] {
-            assert_eq!(parse(wrong), None, "{wrong}");
+        for wrong in ["", "yesterday", "2026-13-01", "2026-11-02T25:00", "32.11.2026"] {
+            assert_eq!((begin(wrong), end(wrong)), (None, None), "{wrong}");
         }
     }
 }

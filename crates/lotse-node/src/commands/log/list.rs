@@ -1,6 +1,6 @@
 //! `lotse log list`: entries, newest first.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use lotse_core::time::Timestamp;
 use lotse_proto::audit::v1::{EntryFilter, ListEntriesRequest, LoggedEntry};
@@ -11,6 +11,7 @@ use super::{Language, ReaderArguments};
 use crate::action::list_entries::MAX_PAGE;
 use crate::commands::{Context, OutputArgument};
 use crate::entry::sentence::sentence;
+use crate::record_file;
 use crate::wire;
 
 /// Lists entries, newest first.
@@ -38,11 +39,12 @@ pub struct List {
     /// Only refusals.
     #[arg(long)]
     refused: bool,
-    /// Not before this time (RFC 3339).
-    #[arg(long, value_name = "TIME")]
+    /// From this day on, or not before this time: 2026-12-01, 01.12.2026 or 2026-12-01T08:00:00+01:00. A day begins with its midnight
+    /// in Germany.
+    #[arg(long, value_name = "DAY|TIME", value_parser = record_file::begin)]
     from: Option<Timestamp>,
-    /// Before this time (RFC 3339).
-    #[arg(long, value_name = "TIME")]
+    /// Until this day, inclusive, or before this time, exclusive; written as for --from.
+    #[arg(long, value_name = "DAY|TIME", value_parser = record_file::end)]
     until: Option<Timestamp>,
     /// Language.
     #[arg(long, value_enum, default_value = "en")]
@@ -90,7 +92,7 @@ impl List {
         }
         if !page_token.is_empty() {
             context.terminal.note(format_args!(
-                "There are older entries: these are the newest {}. --limit shows more, --until TIME those before a time.",
+                "There are older entries: these are the newest {}. --limit shows more, --until those before a day or time.",
                 self.limit
             ));
         }
@@ -108,6 +110,11 @@ impl List {
     }
 
     fn filter(&self) -> anyhow::Result<EntryFilter> {
+        if let (Some(from), Some(until)) = (self.from, self.until)
+            && from >= until
+        {
+            bail!("--from ({from}) is not before --until ({until}), so no entry lies between: exchange them");
+        }
         Ok(EntryFilter {
             kind: self.kind.as_deref().map_or(Ok(0), |name| kind(name).map(|kind| kind as i32))?,
             direction: self.direction.map_or(0, |way| Direction::from(way) as i32),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use lotse_core::time::Calendar;
 use lotse_store::testing::tamper;
 
 use crate::ambient::{SystemClock, SystemRandom};
@@ -85,6 +86,24 @@ async fn a_stopped_nodes_log_is_listed_shown_and_verified() {
     let verified = desk.give("log verify").await.unwrap();
     assert!(verified.contains("Generation 1: 3 entries, 3 of them under"), "{verified}");
     assert!(verified.contains("Everything is as it was written"), "{verified}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_is_narrowed_by_days_of_germany() {
+    let desk = Desk::new().await;
+    let today = Calendar::Germany.day_of(desk.context.clock.now());
+    let all = desk.give("log list").await.unwrap();
+    for narrowed in [format!("--from {today}"), format!("--until {today}"), format!("--from {today} --until {today}")] {
+        assert_eq!(desk.give(&format!("log list {narrowed}")).await.unwrap(), all, "{narrowed}");
+    }
+    let (before, after) = (today.yesterday().unwrap(), today.tomorrow().unwrap());
+    for narrowed in [format!("--until {before}"), format!("--from {}", after.strftime("%d.%m.%Y"))] {
+        assert_eq!(desk.give(&format!("log list {narrowed}")).await.unwrap(), "", "{narrowed}");
+    }
+    let reversed = desk.give(&format!("log list --from {after} --until {before}")).await.unwrap_err();
+    assert!(reversed.to_string().contains("is not before --until"), "{reversed}");
+    let wrong = desk.give("log list --from yesterday").await.unwrap_err().to_string();
+    assert!(wrong.contains("write a day as 01.04.2026 or 2026-04-01, or a time as"), "{wrong}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
