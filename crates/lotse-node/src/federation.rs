@@ -8,6 +8,7 @@ mod budget;
 mod cache;
 mod change;
 mod load;
+mod near;
 mod offer;
 mod throttle;
 

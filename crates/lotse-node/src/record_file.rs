@@ -35,6 +35,7 @@ pub use encoding::{Encoding, Survey};
 pub use format::Format;
 pub use reader::{Line, Reader, Record, Settings};
 pub use row::{Headings, MAX_WRITTEN_ITEMS, cells_of, write_row};
+pub(crate) use word::distance;
 
 /// What is wrong with a line, in both languages, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

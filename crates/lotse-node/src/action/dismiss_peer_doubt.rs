@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use lotse_core::id::AgencyId;
-use lotse_core::reason::Reason;
 
+use super::suspend_peer::unknown;
 use crate::entry::{Draft, EntryKind};
-use crate::failure::{ErrorKind, Failure};
+use crate::failure::Failure;
 use crate::federation::{Act, Change, Federation, Write, change};
 use crate::node::Node;
 
@@ -19,8 +19,7 @@ pub async fn dismiss_peer_doubt(node: &Arc<Node>, peer: AgencyId, act: Act) -> R
     let (at, agency) = (node.now(), peer.clone());
     let decide = move |federation: &Federation| {
         let Some(known) = federation.peers.get(&agency) else {
-            let unknown = Failure { kind: ErrorKind::NotFound, ..Failure::refused(Reason::PeerUnknown) };
-            return Change::none(Err(unknown));
+            return Change::none(Err(unknown(federation, &agency)));
         };
         let lift = || vec![Write::PeerStopLifted(agency.clone()), Write::RetryNow(agency.clone(), at)];
         let writes = if known.stopped { lift() } else { Vec::new() };

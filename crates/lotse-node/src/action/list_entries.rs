@@ -3,9 +3,13 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use lotse_core::id::AgencyId;
 use lotse_store::log::{self, Filter, Leaf};
 use lotse_store::{Store, StoreError};
 use tokio::time::Instant;
+
+use crate::federation::Federation;
+use crate::wording::Wording;
 
 /// The most entries of a page.
 pub const MAX_PAGE: u32 = 500;
@@ -37,6 +41,18 @@ pub async fn list_entries(
     let window = if filter.record_id.is_some() { u64::MAX } else { WINDOW };
     let list = List { store, generation, filter, size: size.clamp(1, MAX_PAGE), window, longest: LONGEST };
     list.before(before).await
+}
+
+/// Explains a list without an entry that is narrowed to an agency of which no card is accepted here; `None` if there is nothing to explain.
+pub fn explain_empty(
+    page: &Page,
+    asked: Option<&AgencyId>,
+    own: &AgencyId,
+    federation: &Federation,
+) -> Option<Wording> {
+    let asked = asked.filter(|asked| *asked != own && !federation.peers.contains_key(*asked))?;
+    let is_empty = page.leaves.is_empty() && page.next.is_none();
+    is_empty.then(|| federation.explain_unknown(asked))
 }
 
 /// What is listed, and how far one call goes.

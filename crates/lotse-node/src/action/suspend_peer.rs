@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use lotse_core::agreement::words::Language;
 use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 use lotse_store::peer::Suspension;
@@ -36,7 +37,7 @@ async fn set(node: &Arc<Node>, peer: AgencyId, suspension: Suspension, act: Act)
     let at = node.now();
     let decide = move |federation: &Federation| {
         let Some(known) = federation.peers.get(&peer) else {
-            return Change::none(Err(unknown()));
+            return Change::none(Err(unknown(federation, &peer)));
         };
         let (kind, wanted) = match suspension {
             Suspension::Suspended => (EntryKind::PeerSuspended, true),
@@ -53,8 +54,10 @@ async fn set(node: &Arc<Node>, peer: AgencyId, suspension: Suspension, act: Act)
     change(node, "suspend_peer", decide).await
 }
 
-fn unknown() -> Failure {
-    Failure { kind: ErrorKind::NotFound, ..Failure::refused(Reason::PeerUnknown) }
+/// Refuses an act on an agency of which no card is accepted here.
+pub(super) fn unknown(federation: &Federation, peer: &AgencyId) -> Failure {
+    let explained = federation.explain_unknown(peer);
+    Failure::new(ErrorKind::NotFound, Reason::PeerUnknown, explained.text(Language::English))
 }
 
 #[cfg(test)]
@@ -68,6 +71,8 @@ mod tests {
         let unknown = suspend_peer(&one, two.agency.clone(), admin()).await.unwrap_err();
         assert_eq!(unknown.reason(), Reason::PeerUnknown);
         one.accept(&two).await;
+        let part = suspend_peer(&one, "two".parse().unwrap(), admin()).await.unwrap_err().to_string();
+        assert_eq!(part, "no card of two is accepted here: did you mean two.example?");
         let version = one.federation.get().version;
         suspend_peer(&one, two.agency.clone(), admin()).await.unwrap();
         assert!(one.federation.get().peers[&two.agency].suspended);

@@ -12,14 +12,14 @@ use tonic::{Request, Response, Status};
 use crate::action::get_checkpoint::get_checkpoint;
 use crate::action::get_entry::get_entry;
 use crate::action::get_seals::get_seals;
-use crate::action::list_entries::{MAX_PAGE, list_entries};
+use crate::action::list_entries::{MAX_PAGE, explain_empty, list_entries};
 use crate::action::read_entries::read_entries;
 use crate::action::record_look::{Looks, record_look};
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::Failure;
 use crate::grpc::access;
 use crate::node::Node;
-use answer::{answer, documents, logged, parse_filter, parse_wanted};
+use answer::{answer, documents, logged, parse_filter, parse_wanted, unknown_peer};
 
 /// Entries of a page where none is asked for.
 const USUAL_PAGE: u32 = 100;
@@ -57,7 +57,12 @@ impl AuditService for Audit {
         let size = page_size(request.page_size)?;
         let filter = parse_filter(request.filter.unwrap_or_default())?;
         record_look(&self.node, &self.looks, &actor).await?;
+        let asked = filter.peer.clone().filter(|_| before.is_none());
         let page = list_entries(&self.node.store, generation, filter, before, size).await.map_err(Failure::from)?;
+        let Node { agency, federation, .. } = &*self.node;
+        if let Some(unknown) = explain_empty(&page, asked.as_ref(), agency, &federation.get()) {
+            return Err(unknown_peer(unknown).into());
+        }
         Ok(Response::new(audit::ListEntriesResponse {
             entries: page.leaves.iter().map(|leaf| logged(leaf, generation)).collect(),
             next_page_token: page.next.map(|index| index.to_string()).unwrap_or_default(),

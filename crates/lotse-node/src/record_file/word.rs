@@ -19,7 +19,7 @@ pub(super) fn fold(word: &str) -> String {
 }
 
 /// Returns how many letters must be changed, added or removed to make one word of another.
-pub(super) fn distance(one: &str, other: &str) -> usize {
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (line, letter) in one.chars().enumerate() {

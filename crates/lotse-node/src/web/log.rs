@@ -16,7 +16,7 @@ use super::frame::{Mood, Section, badge};
 use super::moment;
 use super::problem::capital;
 use super::visit::Visit;
-use crate::action::list_entries::{Page, list_entries};
+use crate::action::list_entries::{Page, explain_empty, list_entries};
 use crate::entry::sentence::{reasons, sentence};
 use crate::entry::{Decision, Direction};
 use crate::failure::Failure;
@@ -44,10 +44,13 @@ pub(super) async fn list(visit: Visit, query: Result<Query<FilterForm>, QueryRej
 
 async fn page(visit: &Visit, form: &FilterForm, asked: Asked) -> Result<Markup, Failure> {
     let generation = asked.generation.unwrap_or(visit.node.generation);
+    let agency = asked.filter.peer.clone();
     let page = list_entries(&visit.node.store, generation, asked.filter, asked.before, PAGE).await?;
+    let unknown = explain_empty(&page, agency.as_ref(), &visit.node.agency, &visit.node.federation.get());
     let content = html! {
         (generations(visit, generation))
         (form.show(visit, &[]))
+        @if let Some(unknown) = unknown { p .alarm role="alert" { (capital(unknown.text(visit.reader.language))) } }
         @if page.leaves.is_empty() { (nothing(visit, form, asked.before, page.next)) } @else { (table(visit, &page, generation)) }
         (turn(visit, form, &page, asked.before))
     };

@@ -330,6 +330,11 @@ async fn the_log_is_narrowed_and_turned_page_by_page() {
     assert_eq!(sorted.len(), 120);
     let none = browser.get("/log?kind=2").await;
     assert!(none.text.contains("No entry matches."), "{}", none.text);
+    let unknown = browser.get("/log?peer=jcc.example").await;
+    assert_eq!(unknown.status, StatusCode::OK);
+    assert!(unknown.text.contains("No card of jcc.example is accepted here: none is accepted yet"), "{}", unknown.text);
+    let own = browser.get("/log?peer=jc.example&kind=2").await;
+    assert!(!own.text.contains("is accepted here"), "{}", own.text);
     let wrong = browser.get("/log?from=yesterday").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     assert!(wrong.text.contains("value=\"yesterday\"") && wrong.text.contains("href=\"#from\""), "{}", wrong.text);

@@ -31,14 +31,8 @@ pub fn hints(consent: &RecordableConsent, federation: &Federation, now: Timestam
     }
     for (place, recipient) in consent.recipients.iter().enumerate() {
         if !federation.peers.contains_key(recipient) {
-            let german = format!(
-                "von {recipient} ist hier keine Karte angenommen: Schreibweise prüfen (`lotse peer list` zeigt die angenommenen)"
-            );
-            let english = format!(
-                "no card of {recipient} is accepted here: check the spelling (`lotse peer list` shows whose are accepted)"
-            );
             let field = format!("consent.recipients[{place}]");
-            hints.push(Cause::about_field(Reason::PeerUnknown, field, (german, english)));
+            hints.push(Cause::about_field(Reason::PeerUnknown, field, federation.explain_unknown(recipient)));
         }
     }
     hints

@@ -71,7 +71,7 @@ impl List {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let mut source = self.reader.open(context).await?;
         let filter = self.filter()?;
-        let mut left = self.limit;
+        let (mut left, mut is_empty) = (self.limit, true);
         let mut page_token = String::new();
         while left > 0 {
             let request = ListEntriesRequest {
@@ -82,6 +82,7 @@ impl List {
             };
             let page = source.list(request).await?;
             left = left.saturating_sub(page.entries.len() as u32);
+            is_empty &= page.entries.is_empty();
             for entry in &page.entries {
                 self.print(entry, context)?;
             }
@@ -89,6 +90,9 @@ impl List {
             if page_token.is_empty() {
                 break;
             }
+        }
+        if is_empty && page_token.is_empty() {
+            context.terminal.note("No entry matches.");
         }
         if !page_token.is_empty() {
             context.terminal.note(format_args!(

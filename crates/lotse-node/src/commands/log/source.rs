@@ -1,6 +1,6 @@
 //! Where the log is read: through the running node, or from the folder of a stopped one.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use lotse_core::id::AgencyId;
 use lotse_core::key::PublicKey;
 use lotse_proto::audit::v1::audit_service_client::AuditServiceClient;
@@ -14,15 +14,16 @@ use tonic::transport::Channel;
 use crate::action::get_checkpoint::get_checkpoint;
 use crate::action::get_entry::get_entry;
 use crate::action::get_seals::get_seals;
-use crate::action::list_entries::list_entries;
+use crate::action::list_entries::{explain_empty, list_entries};
 use crate::action::read_entries::read_entries;
 use crate::commands::{Context, client};
 use crate::config::Config;
 use crate::database;
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::{ErrorKind, Failure};
+use crate::federation::Federation;
 use crate::folder::{Folder, FolderLock};
-use crate::grpc::audit::answer::{answer, documents, logged, parse_filter, parse_wanted};
+use crate::grpc::audit::answer::{answer, documents, logged, parse_filter, parse_wanted, unknown_peer};
 use crate::identity::Role;
 use crate::key_file::NodeKeyFile;
 
@@ -70,8 +71,13 @@ impl Source {
                 let generation = log.generation(request.generation);
                 let filter =
                     parse_filter(request.filter.unwrap_or_default()).map_err(|failure| anyhow!("{failure}"))?;
-                let before = request.page_token.parse().ok();
+                let (asked, before) = (filter.peer.clone(), request.page_token.parse().ok());
                 let page = list_entries(&log.store, generation, filter, before, request.page_size).await?;
+                if before.is_none()
+                    && let Some(unknown) = explain_empty(&page, asked.as_ref(), &log.agency, &log.federation().await?)
+                {
+                    bail!("{}", unknown_peer(unknown));
+                }
                 Ok(ListEntriesResponse {
                     entries: page.leaves.iter().map(|leaf| logged(leaf, generation)).collect(),
                     next_page_token: page.next.map(|index| index.to_string()).unwrap_or_default(),
@@ -148,6 +154,13 @@ fn no_entry(request: &GetEntryRequest) -> String {
 }
 
 impl StoppedLog {
+    async fn federation(&self) -> anyhow::Result<Federation> {
+        let own = self.agency.clone();
+        let load =
+            self.store.read("load_federation", move |tx| Box::pin(async move { Federation::load(tx, &own).await }));
+        Ok(load.await?)
+    }
+
     fn generation(&self, asked: u32) -> u32 {
         if asked == 0 { self.generation } else { asked }
     }

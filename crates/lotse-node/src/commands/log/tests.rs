@@ -107,6 +107,20 @@ async fn a_log_is_narrowed_by_days_of_germany() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_that_nobody_knows_is_named_and_no_list_is_empty_for_its_sake() {
+    let desk = Desk::new().await;
+    let unknown = "no card of aa.exmaple is accepted here: none is accepted yet (`lotse peer accept`)";
+    let stopped = desk.give("log list --peer aa.exmaple").await.unwrap_err().to_string();
+    assert_eq!(stopped, unknown);
+    assert_eq!(desk.give("log list --peer jc.example --kind alarm").await.unwrap(), "", "the own agency is known");
+    desk.give("cert issue --role officer anna").await.unwrap();
+    let running = Box::pin(start(&desk.folder(), Overrides::default())).await.unwrap();
+    let said = desk.give("log list --officer anna --peer aa.exmaple").await.unwrap_err().to_string();
+    assert!(said.contains(unknown) && said.contains("PEER_UNKNOWN"), "{said}");
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_whose_tables_are_missing_is_refused_and_left_as_it_is() {
     let desk = Desk::new().await;
     fs::write(desk.folder().database(), b"").unwrap();

@@ -13,8 +13,9 @@ use prost::Message;
 use crate::action::get_entry::ProvenEntry;
 use crate::action::get_seals::{Documents, MAX_DOCUMENTS, Wanted};
 use crate::entry::sentence::{explanation, sentence};
-use crate::failure::Failure;
+use crate::failure::{Cause, ErrorKind, Failure};
 use crate::wire::{seal, time};
+use crate::wording::Wording;
 
 /// Writes an entry with its place. Bytes that cannot be read any more show as an entry without a kind.
 pub(crate) fn logged(leaf: &Leaf, generation: u32) -> audit::LoggedEntry {
@@ -56,6 +57,14 @@ pub(crate) fn parse_filter(filter: audit::EntryFilter) -> Result<Filter, Failure
         from: moment("filter.from", filter.from)?,
         until: moment("filter.until", filter.until)?,
     })
+}
+
+/// Refuses a list without an entry that is narrowed to an agency which nobody here knows.
+pub(crate) fn unknown_peer(explained: Wording) -> Failure {
+    Failure {
+        kind: ErrorKind::Invalid,
+        causes: vec![Cause::about_field(Reason::PeerUnknown, "filter.peer", explained)],
+    }
 }
 
 /// Reads which sealed documents are wanted.
