@@ -21,6 +21,7 @@ mod problem;
 mod proof;
 mod reader;
 mod router;
+mod seen;
 mod visit;
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Language {
 struct ReaderArguments {
     #[command(flatten)]
     folder: super::FolderArgument,
-    /// The officer whose certificate is used at a running node; every look is an entry of the log.
+    /// The officer whose certificate is used at a running node. Who looks is logged, once a minute, with what was looked at first.
     #[arg(long, value_name = "NAME", default_value = super::client::OFFICER_NAME)]
     officer: String,
     /// Generation of the log; the present one unless given.

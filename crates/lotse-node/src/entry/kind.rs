@@ -12,6 +12,11 @@ pub fn all() -> impl Iterator<Item = EntryKind> {
     (1..=LAST_NUMBER).filter_map(|number| EntryKind::try_from(number).ok())
 }
 
+/// Returns the word for a kind in commands, for instance `submit-refused`.
+pub fn code(kind: EntryKind) -> String {
+    kind.as_str_name().trim_start_matches("ENTRY_KIND_").replace('_', "-").to_lowercase()
+}
+
 /// Names a kind.
 pub fn name(kind: EntryKind, language: Language) -> &'static str {
     language.choose(match kind {

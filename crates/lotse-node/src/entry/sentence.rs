@@ -166,6 +166,7 @@ fn remark_name(kind: EntryKind) -> (&'static str, &'static str) {
         EntryKind::NodeStarted => ("Programmfassung", "Version of the program"),
         EntryKind::GrantChanged => ("Darf ab jetzt", "May from now on"),
         EntryKind::CertificateIssued | EntryKind::CertificateRevoked => ("Zertifikat", "Certificate"),
+        EntryKind::OfficerLooked => ("Näheres", "Detail"),
         _ => ("Angegebener Grund", "Remark"),
     }
 }

@@ -14,7 +14,7 @@ use crate::action::get_entry::get_entry;
 use crate::action::get_seals::get_seals;
 use crate::action::list_entries::{MAX_PAGE, explain_empty, list_entries};
 use crate::action::read_entries::read_entries;
-use crate::action::record_look::{Looks, record_look};
+use crate::action::record_look::{Looks, describe_list, record_look};
 use crate::edge::MAX_MESSAGE_BYTES;
 use crate::failure::Failure;
 use crate::grpc::access;
@@ -42,6 +42,11 @@ impl Audit {
     fn generation(&self, asked: u32) -> u32 {
         if asked == 0 { self.node.generation } else { asked }
     }
+
+    /// Adds the generation to what is looked at, if it is not the present one.
+    fn seen(&self, seen: String, generation: u32) -> String {
+        if generation == self.node.generation { seen } else { format!("{seen} (generation {generation})") }
+    }
 }
 
 #[tonic::async_trait]
@@ -56,7 +61,8 @@ impl AuditService for Audit {
         let before = parse_token(&request.page_token)?;
         let size = page_size(request.page_size)?;
         let filter = parse_filter(request.filter.unwrap_or_default())?;
-        record_look(&self.node, &self.looks, &actor).await?;
+        let seen = || self.seen(describe_list(&filter, &self.node.federation.get()), generation);
+        record_look(&self.node, &self.looks, &actor, seen).await?;
         let asked = filter.peer.clone().filter(|_| before.is_none());
         let page = list_entries(&self.node.store, generation, filter, before, size).await.map_err(Failure::from)?;
         let Node { agency, federation, .. } = &*self.node;
@@ -76,7 +82,7 @@ impl AuditService for Audit {
         let actor = access::act(&self.node, &request, access::GET_ENTRY)?.actor;
         let audit::GetEntryRequest { index, generation } = request.into_inner();
         let generation = self.generation(generation);
-        record_look(&self.node, &self.looks, &actor).await?;
+        record_look(&self.node, &self.looks, &actor, || self.seen(format!("entry {index}"), generation)).await?;
         let proven = get_entry(&self.node.store, generation, index).await?;
         Ok(Response::new(answer(proven, generation)))
     }
@@ -99,8 +105,10 @@ impl AuditService for Audit {
     ) -> Result<Response<audit::ReadEntriesResponse>, Status> {
         let actor = access::act(&self.node, &request, access::READ_ENTRIES)?.actor;
         let audit::ReadEntriesRequest { first, generation } = request.into_inner();
-        record_look(&self.node, &self.looks, &actor).await?;
-        let read = read_entries(&self.node.store, self.generation(generation), first).await;
+        let generation = self.generation(generation);
+        let seen = || self.seen(format!("all entries from {first} on"), generation);
+        record_look(&self.node, &self.looks, &actor, seen).await?;
+        let read = read_entries(&self.node.store, generation, first).await;
         Ok(Response::new(audit::ReadEntriesResponse { entries: read.map_err(Failure::from)? }))
     }
 
@@ -110,7 +118,7 @@ impl AuditService for Audit {
     ) -> Result<Response<audit::GetSealsResponse>, Status> {
         let actor = access::act(&self.node, &request, access::GET_SEALS)?.actor;
         let wanted = parse_wanted(request.into_inner())?;
-        record_look(&self.node, &self.looks, &actor).await?;
+        record_look(&self.node, &self.looks, &actor, || "sealed documents".to_string()).await?;
         let found = get_seals(&self.node.store, wanted).await.map_err(Failure::from)?;
         Ok(Response::new(documents(found)))
     }

@@ -171,6 +171,7 @@ async fn a_one_time_link_opens_a_session_for_its_officer_and_never_again() {
     let looks = of(EntryKind::OfficerLooked);
     assert_eq!(looks.len(), 2, "the link was used, and pages were looked at within a minute");
     assert!(looks.iter().all(|look| look.actor == "spiffe://jc.example/officer/anna"));
+    assert_eq!([0, 1].map(|look| looks[look].remark.as_str()), ["one-time link used", "overview"]);
     assert_eq!(of(EntryKind::Denied).len(), 1, "the second use is logged");
 }
 

@@ -10,6 +10,7 @@ use lotse_core::id::AgencyId;
 use maud::Markup;
 
 use super::reader::{Reader, cookie};
+use super::seen::seen;
 use super::{frame, problem};
 use crate::action::record_look::{Looks, record_look};
 use crate::edge::ConnectInfo;
@@ -90,7 +91,7 @@ impl FromRequestParts<Pages> for Visit {
             return Err(problem::not_signed_in(&node, &reader));
         };
         let visit = Visit { node, reader, officer, by };
-        match record_look(&visit.node, &pages.looks, &visit.officer).await {
+        match record_look(&visit.node, &pages.looks, &visit.officer, || seen(&visit.node, &parts.uri)).await {
             Ok(()) => Ok(visit),
             Err(failure) => Err(problem::answer(&visit, &failure)),
         }

@@ -135,9 +135,7 @@ impl List {
 fn kind(name: &str) -> anyhow::Result<EntryKind> {
     let full = format!("ENTRY_KIND_{}", name.replace('-', "_").to_uppercase());
     EntryKind::from_str_name(&full).ok_or_else(|| {
-        let written =
-            |kind: EntryKind| kind.as_str_name().trim_start_matches("ENTRY_KIND_").replace('_', "-").to_lowercase();
-        let known: Vec<String> = crate::entry::kind::all().map(written).collect();
+        let known: Vec<String> = crate::entry::kind::all().map(crate::entry::kind::code).collect();
         anyhow!("there is no kind of entry called {name:?}: use one of {}", known.join(", "))
     })
 }

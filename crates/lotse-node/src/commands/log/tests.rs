@@ -234,6 +234,7 @@ async fn a_running_nodes_log_is_read_with_an_officers_certificate_and_each_look_
     assert_eq!(paged.lines().count(), 2, "{paged}");
     let shown = desk.give("log show 5 --officer anna").await.unwrap();
     assert!(shown.contains("Actor: spiffe://jc.example/officer/anna"), "{shown}");
+    assert!(shown.contains("Detail: list\n"), "{shown}");
     let narrowed = desk.give("log list --officer anna --kind officer-looked").await.unwrap();
     assert_eq!(narrowed.lines().count(), 1, "all looks of a minute are one entry: {narrowed}");
     let file = desk.path("entry.tlog-proof");
