@@ -124,7 +124,8 @@ impl Sessions {
         Some((token, now.plus(LINK_LIFE)))
     }
 
-    /// Opens a session with a link, which does not count afterwards. `from` is the network that asks.
+    /// Opens a session with a link, which does not count afterwards. Older sessions of the same officer end: whoever took one over is
+    /// out, and an officer who did not use the link notices. `from` is the network that asks.
     pub fn open(
         &self,
         link: Option<&Token>,
@@ -140,6 +141,7 @@ impl Sessions {
             held.tries.entry(from).or_insert(Tries { since: now, count: 0 }).count += 1;
             return Err(Closed::NotOpen);
         };
+        held.sessions.retain(|_, older| older.officer != officer);
         let token = Token::draw(random);
         held.sessions.insert(token.hash(), Session { officer: officer.clone(), opened_at: now, used_at: now });
         Ok((token, officer))

@@ -41,9 +41,9 @@ pub(super) async fn invite(State(node): State<Arc<Node>>, reader: Reader, Path(t
         p {
             (reader.say(
                 "Wer die Seiten ansieht, steht danach im Austauschprotokoll. Die Sitzung endet nach 30 Minuten ohne Nutzung, \
-                 spätestens nach 8 Stunden.",
+                 spätestens nach 8 Stunden; ältere Sitzungen derselben Person enden jetzt.",
                 "Who looks at the pages is written to the exchange log. The session ends after 30 minutes without use, after 8 \
-                 hours at the latest.",
+                 hours at the latest; older sessions of the same person end now.",
             ))
         }
         form method="post" action="/enter" {
@@ -68,6 +68,10 @@ pub(super) async fn enter(
     };
     match open_session(&node, Token::parse(&entry.token).as_ref(), from).await {
         Ok(session) => {
+            // The session of before would live on, though its browser has lost its secret.
+            if let Some(older) = session_token(&node, &headers) {
+                node.sessions.end(&older);
+            }
             let name = session_cookie(&node);
             let cookie = format!("{name}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.text());
             ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()

@@ -187,6 +187,26 @@ async fn a_session_ends_by_itself_and_when_its_officer_leaves() {
 }
 
 #[tokio::test]
+async fn a_new_link_ends_older_sessions_of_its_officer_and_the_one_of_the_same_browser() {
+    let mut browser = Browser::signed_in().await;
+    let first = browser.cookie.clone();
+    let (again, bens) = (browser.link("anna").await, browser.link("ben").await);
+    browser.cookie.clear();
+    browser.enter(&bens).await;
+    let second = browser.cookie.clone();
+    let is_in = async |browser: &mut Browser, cookie: &str| {
+        browser.cookie = cookie.to_string();
+        browser.get("/").await.status == StatusCode::OK
+    };
+    assert!(is_in(&mut browser, &first).await && is_in(&mut browser, &second).await, "two officers, two browsers");
+    browser.enter(&again).await;
+    let third = browser.cookie.clone();
+    assert!(is_in(&mut browser, &third).await);
+    assert!(!is_in(&mut browser, &first).await, "an older session of the same officer");
+    assert!(!is_in(&mut browser, &second).await, "the session that the same browser had before");
+}
+
+#[tokio::test]
 async fn an_administrator_ends_the_sessions_and_links_of_one_officer_and_of_no_other() {
     let mut anna = Browser::signed_in().await;
     let link = anna.link("anna").await;

@@ -16,7 +16,8 @@ use crate::folder::Folder;
 use crate::start::Ports;
 use crate::wire;
 
-/// Makes a link that opens the officers' pages once, for ten minutes from now. What is looked at is logged under the name.
+/// Makes a link that opens the officers' pages once, for ten minutes from now, and ends older sessions of the officer when it is used.
+/// What is looked at is logged under the name.
 #[derive(Args)]
 pub(crate) struct Link {
     #[command(flatten)]
