@@ -68,7 +68,7 @@ async fn two_agencies_federate_and_seal_an_agreement_through_the_command_line() 
     employment.has_agreement(id.parse()?, |state| state == AgreementState::Offered).await?;
     let shown = employment.command(&["agreement", "show", &id, "--language", "de"]).await?;
     assert!(shown.contains(JOBCENTER) && shown.contains(EMPLOYMENT_AGENCY), "{shown}");
-    assert!(shown.contains(&format!("  term       {today} until before ")) && !shown.contains("in force  "), "{shown}");
+    assert!(shown.contains(&format!("  term       {today} to ")) && !shown.contains("in force  "), "{shown}");
     let digest = shown.lines().find_map(|line| line.trim().strip_prefix("digest ")).unwrap().trim();
     let unread = employment.command(&["agreement", "sign", &id, "--digest", &"0".repeat(64)]).await.unwrap_err();
     assert!(unread.to_string().contains("read it again"), "{unread}");

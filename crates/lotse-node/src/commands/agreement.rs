@@ -9,6 +9,7 @@ mod sign;
 mod suspend;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
@@ -17,7 +18,7 @@ use lotse_core::agreement::Agreement as Terms;
 use lotse_core::agreement::text::{self, Draft};
 use lotse_core::agreement::words::{self, Term as _};
 use lotse_core::id::Id;
-use lotse_core::time::Calendar;
+use lotse_core::time::{Calendar, Timestamp};
 use lotse_proto::admin::v1::{AgreementState, AgreementSummary, GetAgreementResponse};
 
 use super::{Context, FolderArgument};
@@ -105,13 +106,14 @@ fn sealed_text(answer: &GetAgreementResponse) -> anyhow::Result<Terms> {
 fn description(agreement: &AgreementSummary) -> String {
     let moment = |at: &Option<pbjson_types::Timestamp>| at.as_ref().and_then(wire::time::parse);
     let calendar = moment(&agreement.valid_from).map_or(Calendar::Utc, Calendar::beginning_at);
-    let day = |at| moment(at).map_or("unknown".to_string(), |at| calendar.day_of(at).to_string());
+    let day = |at: Option<Timestamp>| at.map_or("unknown".to_string(), |at| calendar.day_of(at).to_string());
+    let last = moment(&agreement.valid_until).map(|until| until.minus(Duration::from_micros(1)));
     let names = |names: &[String]| if names.is_empty() { "nobody".to_string() } else { names.join(", ") };
     format!(
         "{title}
   agreement  {id}, version {version}
   state      {state}
-  term       {from} until before {until} ({zone})
+  term       {from} to {last}, inclusive ({zone})
   sealed by  {sealed}
   missing    {missing}
   digest     {digest}",
@@ -119,8 +121,8 @@ fn description(agreement: &AgreementSummary) -> String {
         id = agreement.agreement_id,
         version = agreement.version,
         state = state(agreement.state()),
-        from = day(&agreement.valid_from),
-        until = day(&agreement.valid_until),
+        from = day(moment(&agreement.valid_from)),
+        last = day(last),
         zone = calendar.term(words::Language::English),
         sealed = names(&agreement.sealed_by),
         missing = names(&agreement.missing),
