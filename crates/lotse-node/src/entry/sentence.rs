@@ -87,6 +87,9 @@ fn both(entry: &LogEntry) -> (&'static str, &'static str) {
     match entry.kind() {
         EntryKind::Unspecified => ("Ein Eintrag ohne Art", "An entry without a kind"),
         EntryKind::LogStarted => ("Dieses Protokoll beginnt", "This log begins"),
+        EntryKind::Released if is_answer(entry) => {
+            ("Eine Rückmeldung wurde an {peer} übermittelt", "An answer was released to {peer}")
+        }
         EntryKind::Released => ("Ein Datensatz wurde an {peer} übermittelt", "A record was released to {peer}"),
         EntryKind::ReceiptRecorded => (
             "{peer} hat den Empfang quittiert ({taken} übernommen, {refused} abgelehnt, {again} erneut zu senden)",
@@ -97,6 +100,12 @@ fn both(entry: &LogEntry) -> (&'static str, &'static str) {
         }
         EntryKind::ItemEnded => {
             ("Eine Übermittlung an {peer} endete ungesendet", "A hand-over to {peer} ended without being sent")
+        }
+        EntryKind::Taken if is_answer(entry) => {
+            ("Eine Rückmeldung von {peer} wurde übernommen", "An answer of {peer} was taken")
+        }
+        EntryKind::EnvelopeRefused if is_answer(entry) => {
+            ("Eine Rückmeldung von {peer} wurde abgelehnt", "An answer of {peer} was refused")
         }
         EntryKind::Taken => ("Ein Datensatz von {peer} wurde übernommen", "A record of {peer} was taken"),
         EntryKind::EnvelopeRefused => ("Ein Datensatz von {peer} wurde abgelehnt", "A record of {peer} was refused"),
@@ -158,6 +167,19 @@ fn both(entry: &LogEntry) -> (&'static str, &'static str) {
         EntryKind::CertificateIssued => ("Ein Zertifikat wurde ausgestellt", "A certificate was issued"),
         EntryKind::CertificateRevoked => ("Ein Zertifikat wurde gesperrt", "A certificate was revoked"),
     }
+}
+
+/// Tells whether an entry is about an answer to a referral: a referral has data of a person, and what cannot be read has no purpose.
+fn is_answer(entry: &LogEntry) -> bool {
+    entry.purpose != 0 && entry.categories.is_empty() && entry.left_out.is_empty()
+}
+
+/// Returns the purpose of an entry and the categories of data in it, for lists; empty where it has no purpose.
+pub fn matter(entry: &LogEntry, language: Language) -> String {
+    let Some(purpose) = Purpose::from_number(entry.purpose) else { return String::new() };
+    let categories = categories(&entry.categories, language);
+    let purpose = purpose.term(language);
+    if categories.is_empty() { purpose.to_string() } else { format!("{purpose}: {categories}") }
 }
 
 /// Names the remark of an entry.
@@ -289,6 +311,24 @@ mod tests {
         assert_eq!(german, "Eine Empfangsbestätigung von aa-hanau.example wurde abgelehnt (2-mal).");
         let once = LogEntry { alike: 1, ..entry(EntryKind::ReceiptRefused) };
         assert_eq!(sentence(&once, Language::English), "A receipt of aa-hanau.example was refused.");
+    }
+
+    #[test]
+    fn a_list_says_for_what_and_with_which_data_and_tells_answers_from_records() {
+        let purpose = Purpose::Orientation.number();
+        let categories = vec![Category::Identity.number(), Category::Languages.number()];
+        for kind in [EntryKind::Released, EntryKind::Taken, EntryKind::EnvelopeRefused] {
+            let answer = LogEntry { purpose, ..entry(kind) };
+            let record = LogEntry { categories: categories.clone(), ..answer.clone() };
+            let malformed = entry(kind);
+            let said = |entry: &LogEntry| sentence(entry, Language::English);
+            assert!(said(&answer).starts_with("An answer "), "{}", said(&answer));
+            assert!(said(&record).starts_with("A record ") && said(&malformed).starts_with("A record "));
+            let (whole, alone) = (matter(&record, Language::English), matter(&answer, Language::English));
+            assert!(whole.starts_with(&format!("{alone}: ")) && whole.contains(", "), "{whole}");
+            assert_ne!(matter(&record, Language::German), whole);
+            assert_eq!(matter(&malformed, Language::English), "");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::moment;
 use super::problem::capital;
 use super::visit::Visit;
 use crate::action::list_entries::{Page, explain_empty, list_entries};
-use crate::entry::sentence::{reasons, sentence};
+use crate::entry::sentence::{matter, reasons, sentence};
 use crate::entry::{Decision, Direction};
 use crate::failure::Failure;
 
@@ -112,6 +112,8 @@ fn row(visit: &Visit, leaf: &Leaf, generation: u32) -> Markup {
             td .time { (moment::both(Timestamp::from_micros(entry.at_us), language)) }
             td {
                 (foreign(&sentence(&entry, language)))
+                @let matter = matter(&entry, language);
+                @if !matter.is_empty() { br; span .small { (capital(&matter)) } }
                 @for reason in reasons(&entry).take(REASONS) {
                     br; span .small { (capital(language.choose((reason.german(), reason.sentence())))) "." }
                 }

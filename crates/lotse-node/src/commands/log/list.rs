@@ -10,7 +10,7 @@ use serde_json::to_value;
 use super::{Language, ReaderArguments};
 use crate::action::list_entries::MAX_PAGE;
 use crate::commands::{Context, OutputArgument};
-use crate::entry::sentence::sentence;
+use crate::entry::sentence::{matter, sentence};
 use crate::record_file;
 use crate::wire;
 
@@ -109,8 +109,9 @@ impl List {
         }
         let entry = logged.entry.as_ref().context("the node sent a place without an entry")?;
         let at = Timestamp::from_micros(entry.at_us);
-        let told = sentence(entry, self.language.words());
-        context.terminal.one_line(format_args!("{:>8}  {at}  {told}", logged.index))
+        let (told, matter) = (sentence(entry, self.language.words()), matter(entry, self.language.words()));
+        let matter = if matter.is_empty() { matter } else { format!(" ({matter})") };
+        context.terminal.one_line(format_args!("{:>8}  {at}  {told}{matter}", logged.index))
     }
 
     fn filter(&self) -> anyhow::Result<EntryFilter> {
