@@ -4,7 +4,7 @@ use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 
 use crate::failure::{Cause, ErrorKind, Failure};
-use crate::wire::text::hidden;
+use crate::wire::text::{hidden, is_plainly_visible};
 use crate::wire::time::parse_date;
 use crate::wording::Wording;
 
@@ -182,10 +182,9 @@ fn wrong_characters(text: &str) -> Option<Wording> {
     )
 }
 
-/// Tells whether a text is printable ASCII without a space at either end, as most are: no other check can find anything in it.
+/// Returns whether no check can find anything in the characters of a text, as with most.
 fn is_plain(text: &str) -> bool {
-    let space_at_end = text.starts_with(' ') || text.ends_with(' ');
-    !space_at_end && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    !text.starts_with(' ') && !text.ends_with(' ') && is_plainly_visible(text)
 }
 
 #[cfg(test)]

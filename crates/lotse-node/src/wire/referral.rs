@@ -16,7 +16,7 @@ use prost::Message;
 
 use crate::failure::Failure;
 use crate::wire::field::Findings;
-use crate::wire::text::composed;
+use crate::wire::text::{composed, is_composed};
 use crate::wire::{person, plausible, time};
 
 /// Longest idempotency key, subject reference, staff reference and sender reference, in characters.
@@ -85,18 +85,27 @@ impl Handover {
 
 /// Parses what a system hands over now. Its texts are composed (Unicode NFC).
 pub fn parse_handover(handover: agency::ReferralHandover, now: Timestamp) -> Result<Handover, Failure> {
+    let content = encode_content(&handover);
+    let names = [&handover.idempotency_key, &handover.subject_reference, &handover.on_behalf_of];
+    if is_composed(&content) && names.into_iter().all(|name| is_composed(name.as_bytes())) {
+        return check_handover(handover, content, now);
+    }
     let rewritten = match composed(&handover) {
         Cow::Borrowed(_) => None,
         Cow::Owned(rewritten) => Some(rewritten),
     };
-    let Some(rewritten) = rewritten else { return check_handover(handover, now) };
-    let mut parsed = check_handover(rewritten, now)?;
-    let content = handover.referral.map(|referral| referral.encode_to_vec()).unwrap_or_default();
+    let Some(rewritten) = rewritten else { return check_handover(handover, content, now) };
+    let rewritten_content = encode_content(&rewritten);
+    let mut parsed = check_handover(rewritten, rewritten_content, now)?;
     parsed.digest_as_given = Some(parsed.digest_of(&handover.subject_reference, &content));
     Ok(parsed)
 }
 
-fn check_handover(handover: agency::ReferralHandover, now: Timestamp) -> Result<Handover, Failure> {
+fn encode_content(handover: &agency::ReferralHandover) -> Bytes {
+    handover.referral.as_ref().map(Message::encode_to_vec).unwrap_or_default().into()
+}
+
+fn check_handover(handover: agency::ReferralHandover, content: Bytes, now: Timestamp) -> Result<Handover, Failure> {
     let mut f = Findings::default();
     key("idempotency_key", &handover.idempotency_key, &mut f);
     plausible::check_reference("idempotency_key", &handover.idempotency_key, &mut f);
@@ -114,14 +123,14 @@ fn check_handover(handover: agency::ReferralHandover, now: Timestamp) -> Result<
     let facts = match &handover.referral {
         Some(referral) => {
             plausible::check_referral(referral, time::german_day(now), &mut f);
-            check_referral(referral, &mut f).map(|facts| (facts, referral.encode_to_vec().into()))
+            check_referral(referral, &mut f)
         }
         None => {
             f.missing("referral");
             None
         }
     };
-    let parsed = recipient.zip(facts).map(|(recipient, (referral, content))| Handover {
+    let parsed = recipient.zip(facts).map(|(recipient, referral)| Handover {
         idempotency_key: handover.idempotency_key,
         recipient,
         subject_reference: handover.subject_reference,

@@ -9,6 +9,9 @@ use serde_json::Value;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
+/// First byte of U+0300 in UTF-8, the first combining mark.
+const FIRST_BYTE_OF_MARKS: u8 = 0xcc;
+
 /// Returns a message with all its texts composed. A message that has an unknown code or no valid time stays as it is: it is refused
 /// for that.
 pub fn composed<M: Message + Clone + Serialize + DeserializeOwned>(message: &M) -> Cow<'_, M> {
@@ -36,12 +39,18 @@ pub fn decomposed_text(text: &str) -> String {
 }
 
 /// Returns whether all texts of an encoded message are composed. Bytes that are no text may make it doubt, which only costs time.
-fn is_composed(bytes: &[u8]) -> bool {
-    bytes.utf8_chunks().all(|chunk| is_surely_composed(chunk.valid()))
+pub fn is_composed(bytes: &[u8]) -> bool {
+    are_before_marks(bytes) || bytes.utf8_chunks().all(|chunk| is_surely_composed(chunk.valid()))
 }
 
 fn is_surely_composed(text: &str) -> bool {
-    text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes
+    are_before_marks(text.as_bytes()) || is_nfc_quick(text.chars()) == IsNormalized::Yes
+}
+
+/// Returns whether no character comes after U+02FF. Every one up to there is composed, whatever stands beside it.
+fn are_before_marks(bytes: &[u8]) -> bool {
+    // No early end: the compiler looks at many bytes at once.
+    bytes.iter().fold(true, |are_before, &byte| are_before & (byte < FIRST_BYTE_OF_MARKS))
 }
 
 fn compose_value(value: &mut Value) {
@@ -55,6 +64,14 @@ fn compose_value(value: &mut Value) {
         Value::Object(fields) => fields.values_mut().for_each(compose_value),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Returns whether every character of a text can be seen by its number alone: Latin, Greek, Cyrillic, Armenian and Hebrew have the
+/// soft hyphen only. No space but the plain one is among them.
+pub fn is_plainly_visible(text: &str) -> bool {
+    let is_printable_ascii = |byte: u8| byte.wrapping_sub(b' ') <= b'~' - b' ';
+    text.bytes().fold(true, |is_visible, byte| is_visible & is_printable_ascii(byte))
+        || text.chars().all(|letter| matches!(letter, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{5ff}'))
 }
 
 /// Finds the first character of a name or reference that nobody can see or that every reader sees differently: a format character,
@@ -88,6 +105,20 @@ mod tests {
     use lotse_proto::record::v1 as proto;
 
     use super::*;
+
+    #[test]
+    fn the_quick_looks_find_nothing_that_the_slow_ones_do_not() {
+        for letter in '\0'..=char::MAX {
+            let text = letter.to_string();
+            if is_plainly_visible(&text) {
+                assert!(hidden(&text).is_none() && !letter.is_control(), "{letter:?}");
+                assert!(letter == ' ' || !letter.is_whitespace(), "{letter:?}");
+            }
+            assert_eq!(are_before_marks(text.as_bytes()), letter < '\u{300}', "{letter:?}");
+            assert!(letter >= '\u{300}' || is_nfc_quick([letter].into_iter()) == IsNormalized::Yes, "{letter:?}");
+        }
+        assert!(is_plainly_visible("Jürgen Ковальчук"));
+    }
 
     #[test]
     fn every_text_of_a_message_is_composed_and_nothing_else_changes() {
