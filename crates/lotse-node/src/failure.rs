@@ -138,6 +138,12 @@ impl Failure {
         Failure::new(ErrorKind::Unavailable, Reason::Unavailable, message)
     }
 
+    /// Says that something that was handed over before is stored and cannot be read.
+    pub fn unreadable() -> Failure {
+        let message = "this was handed over before, and the node cannot read it: its database is to be restored";
+        Failure::new(ErrorKind::Unavailable, Reason::Unavailable, message)
+    }
+
     /// Says the same with the reasons' own sentences, which name nobody: a peer is not told whom else this node knows.
     #[must_use]
     pub fn without_names(self) -> Failure {

@@ -3,7 +3,7 @@
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Column, Columns, Row, StoreError, Tx, readable};
+use crate::engine::{Column, Columns, Readable, Row, StoreError, Tx, readable};
 
 /// A lease runs, or ran when the node stopped.
 const OPEN: i64 = 1;
@@ -161,12 +161,12 @@ pub async fn seals(tx: &mut Tx, batch_ids: &[Id]) -> Result<Vec<BatchSeals>, Sto
     rows.iter().map(read).collect()
 }
 
-/// Finds the batches whose lease may still run.
-pub async fn leased(tx: &mut Tx) -> Result<Vec<OpenBatch>, StoreError> {
+/// Finds the batches whose lease may still run. One that cannot be read may be on its way, too.
+pub async fn leased(tx: &mut Tx) -> Result<Readable<OpenBatch>, StoreError> {
     let sql =
         "SELECT batch_id, peer, root, items, attempts, in_doubt, created_at FROM batch WHERE state < 3 AND state = $1";
     let rows = tx.fetch(sql, [OPEN.into()]).await?;
-    Ok(readable(&rows, 0, open_batch).rows)
+    Ok(readable(&rows, 0, open_batch))
 }
 
 /// Finds those of the batches whose lease may still run.

@@ -11,7 +11,7 @@ use lotse_core::referral::ReferralState;
 use lotse_core::time::Timestamp;
 
 use crate::engine::{Column, Columns, Directory, Readable, Row, StoreError, Table, Tx, Value, readable};
-use crate::outbox::{ItemKind, Latest, kind, purpose};
+use crate::outbox::{ItemKind, Latest, ReferralPage, kind, purpose};
 use crate::vault::Sealed;
 
 /// What an envelope brought, as it is written when it is taken.
@@ -178,7 +178,8 @@ pub struct Remembered {
     pub leaf_hash: Digest,
 }
 
-/// Finds what is remembered of these envelopes, and of earlier ones of these records. The broken ones are named by their envelopes.
+/// Finds what is remembered of these envelopes, and of earlier ones of these records. A row that cannot be read is named by the envelope
+/// or the record for which it was looked up.
 pub async fn remembered(
     tx: &mut Tx,
     envelope_ids: &[Id],
@@ -191,9 +192,10 @@ pub async fn remembered(
     let by_record = "SELECT c.envelope_id, c.digest, c.owner, c.record_id, c.revision, c.outcome, c.reason, c.taken_at,
                             c.leaf_hash, c.kind
                      FROM custody c";
-    let mut rows = tx.fetch_in(by_envelope, keys, "", []).await?;
-    rows.extend(tx.fetch_by(&RECORDS, by_record, record_ids, "", []).await?);
-    let mut found = readable(&rows, 0, remembered_row);
+    let mut found = readable(&tx.fetch_in(by_envelope, keys, "", []).await?, 0, remembered_row);
+    let of_records = readable(&tx.fetch_by(&RECORDS, by_record, record_ids, "", []).await?, 3, remembered_row);
+    found.rows.extend(of_records.rows);
+    found.broken.extend(of_records.broken);
     found.rows.sort_unstable_by_key(|known| known.envelope_id);
     found.rows.dedup_by_key(|known| known.envelope_id);
     Ok(found)
@@ -336,7 +338,7 @@ pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<Held>, StoreError
 }
 
 /// Lists received referrals, newest first, before a place in the order.
-pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Readable<Held>, StoreError> {
+pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<ReferralPage<Held>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT seq, record_id, kind, owner, thread_id, thread_sequence, revision, taken_at, consent_ref, subject_ref,
@@ -346,7 +348,7 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Read
             [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
         )
         .await?;
-    Ok(readable(&rows, 1, held))
+    Ok(ReferralPage::read(&rows, 1, held))
 }
 
 /// Finds the referrals among the newest rows of custody, newest first. A row that cannot be read is left out.

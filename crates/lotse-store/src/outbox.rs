@@ -19,8 +19,8 @@ use crate::vault::Sealed;
 
 pub use claim::{Claimable, Frozen, Rest, due, in_doubt, rebatch, release, replace_content};
 pub use item::{
-    Delivered, Item, Latest, NextAttempts, Oldest, SentAnswer, WaitReason, Waiting, answers, delivered, expired, find,
-    find_readable, list_referrals, newest, next_attempts, oldest, repeated, wait_reasons, waiting,
+    Delivered, Item, Latest, NextAttempts, Oldest, ReferralPage, SentAnswer, WaitReason, Waiting, answers, delivered,
+    expired, find, find_readable, list_referrals, newest, next_attempts, oldest, repeated, wait_reasons, waiting,
 };
 pub use purge::{Kept, Overdue, kept, purge, purge_ended, purge_overdue};
 pub use settle::{Settled, retry_now, set_referral_state, settle};

@@ -13,7 +13,7 @@ use lotse_core::time::Timestamp;
 use lotse_store::counter::{self, Counter};
 use lotse_store::custody::{self, Held};
 use lotse_store::outbox::{self, ItemKind, NewItem};
-use lotse_store::{StoreError, Tx, log};
+use lotse_store::{Readable, StoreError, Tx, log};
 
 use crate::action::content_digest::ContentDigest;
 use crate::action::guard;
@@ -122,7 +122,7 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
     let digest = content_digest(node, submission, &answer_id);
     let known = outbox::known(tx, &[answer_id, earlier_id]).await?;
     if !known.broken.is_empty() {
-        return Err(StoreError::Value("an answer that was handed over before"));
+        return Ok(Done::undecided(Err(Failure::unreadable())));
     }
     for (known_id, known) in known.rows {
         if known.kind == ItemKind::Answer {
@@ -131,7 +131,11 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
         }
     }
     let federation = federation::stored(tx, node).await?;
-    let answers = outbox::answers(tx, referral.record_id).await?;
+    let Readable { rows: answers, broken } = outbox::answers(tx, referral.record_id).await?;
+    if !broken.is_empty() {
+        // Where the referral stands depends on each answer, and so does the number of the next one.
+        return Ok(Done::undecided(Err(Failure::unreadable())));
+    }
     let stands = thread_state::from_answers(&answers).unwrap_or(referral.referral_state);
     match decide(node, &federation, submission, &referral, stands, at) {
         Ok(state) => {

@@ -44,7 +44,8 @@ pub async fn end_lost_leases(node: &Node, leases: &mut Leases, now: impl Fn() ->
     // Asked after the reading, which may have waited: no lease that was found began later than this.
     let now = now();
     let since = |id: Id| (id, leases.0.get(&id).copied().unwrap_or(now));
-    leases.0 = running.iter().map(|batch| since(batch.batch_id)).collect();
+    let ids = running.rows.iter().map(|batch| batch.batch_id).chain(running.broken);
+    leases.0 = ids.map(since).collect();
     let is_over = |since: &Instant| now.saturating_duration_since(*since) >= LONG_OVER;
     let over: Vec<Id> = leases.0.iter().filter(|(_, since)| is_over(since)).map(|(id, _)| *id).collect();
     if over.is_empty() {
@@ -61,7 +62,7 @@ pub async fn end_lost_leases(node: &Node, leases: &mut Leases, now: impl Fn() ->
         })
     });
     end.await?;
-    let peers = running.iter().filter(|batch| lost_ids.contains(&batch.batch_id)).map(|batch| &batch.peer);
+    let peers = running.rows.iter().filter(|batch| lost_ids.contains(&batch.batch_id)).map(|batch| &batch.peer);
     peers.for_each(|peer| node.signals.due(peer).notify_one());
     tracing::warn!(lost, "batches that nobody held are in doubt and will be sent again");
     Ok(lost)

@@ -74,7 +74,7 @@ async fn find(
         return Ok(None);
     }
     let mut answers = Vec::new();
-    for (place, SentAnswer { item, content, .. }) in outbox::answers(tx, referral).await?.into_iter().enumerate() {
+    for (place, SentAnswer { item, content, .. }) in outbox::answers(tx, referral).await?.rows.into_iter().enumerate() {
         let open = |sealed| node.vault.open(outgoing::place(&item.record_id), sealed);
         let content = content.as_ref().map(open).transpose()?.unwrap_or_default();
         answers.push(ThreadAnswer {

@@ -25,11 +25,13 @@ fn reported(answer: &SentAnswer) -> Option<ReferralEvent> {
     }
 }
 
-/// Derives the state of threads of which answers have ended or were refused in this transaction, and writes it.
+/// Derives the state of threads of which answers have ended or were refused in this transaction, and writes it. A thread with an answer
+/// that cannot be read keeps its state.
 pub async fn derive(tx: &mut Tx, threads: &[Id]) -> Result<(), StoreError> {
     let threads: BTreeSet<Id> = threads.iter().copied().collect();
     for thread_id in threads {
-        if let Some(state) = from_answers(&outbox::answers(tx, thread_id).await?) {
+        let answers = outbox::answers(tx, thread_id).await?;
+        if let Some(state) = from_answers(&answers.rows).filter(|_| answers.broken.is_empty()) {
             custody::set_referral_state(tx, thread_id, state).await?;
         }
     }

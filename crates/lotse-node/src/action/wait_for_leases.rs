@@ -43,6 +43,7 @@ pub async fn wait_for_peers(node: &Node, peers: Vec<AgencyId>) -> Result<(), Sto
     }
     let leases_end = leases_end();
     let leased = node.store.read("leased", |tx| Box::pin(batch::leased(tx))).await?;
-    let to_them = leased.into_iter().filter(|batch| peers.contains(&batch.peer)).map(|batch| batch.batch_id);
-    wait_for(node, to_them.collect(), leases_end).await
+    let to_them = leased.rows.into_iter().filter(|batch| peers.contains(&batch.peer)).map(|batch| batch.batch_id);
+    // Of a batch that cannot be read nobody knows to whom it goes.
+    wait_for(node, to_them.chain(leased.broken).collect(), leases_end).await
 }

@@ -69,7 +69,7 @@ async fn lapsed_id(store: &Store, micros: i64) -> Option<Id> {
 }
 
 async fn leased_ids(store: &Store) -> Vec<Id> {
-    let mut ids: Vec<Id> = reading!(store, tx => leased(tx)).iter().map(|batch| batch.batch_id).collect();
+    let mut ids: Vec<Id> = reading!(store, tx => leased(tx)).rows.iter().map(|batch| batch.batch_id).collect();
     ids.sort_unstable();
     ids
 }

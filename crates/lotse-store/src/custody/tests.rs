@@ -209,7 +209,8 @@ async fn a_copy_that_cannot_be_read_is_named_and_hides_no_other(database: Databa
     assert_eq!(records(&reading!(store, tx => answers(tx, id(3)))), [id(4)]);
     assert_eq!(reading!(store, tx => received(tx, &[id(1), id(3)])).len(), 1);
     let page = reading!(store, tx => list_referrals(tx, u64::MAX, 2));
-    assert_eq!((records(&page.rows), page.broken), (vec![id(3)], vec![id(1)]), "so that the list goes on");
+    assert_eq!((records(&page.found.rows), page.found.broken), (vec![id(3)], vec![id(1)]));
+    assert_eq!(page.last_seq, Some(1), "so that the list goes on");
     // A place in a thread from before it was bounded is stored as a negative number.
     let seq = reading!(store, tx => answers(tx, id(3)))[0].seq as i64;
     let sql = "UPDATE custody SET thread_sequence = -9223372036854775808 WHERE seq = $1";
@@ -221,10 +222,10 @@ async fn received_referrals_are_listed_newest_first_in_pages(database: Database)
     let store = database.open().await;
     take(&store, vec![arrival(1, 10, 900), answer_in(1, 2, 1), arrival(3, 10, 900), refused(4), arrival(5, 10, 900)])
         .await;
-    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2)).rows;
+    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2)).found.rows;
     assert_eq!(records(&first), [id(5), id(3)]);
     let before = first[1].seq;
-    assert_eq!(records(&reading!(store, tx => list_referrals(tx, before, 2)).rows), [id(1)]);
+    assert_eq!(records(&reading!(store, tx => list_referrals(tx, before, 2)).found.rows), [id(1)]);
 }
 
 async fn where_a_received_referral_stands_is_told_with_it_alone(database: Database) {

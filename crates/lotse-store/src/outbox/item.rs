@@ -119,7 +119,7 @@ pub async fn find_readable(tx: &mut Tx, record_ids: &[Id]) -> Result<Readable<It
 }
 
 /// Finds the answers of a thread that this agency sent, in the order of submission, with their content if it is still there.
-pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<SentAnswer>, StoreError> {
+pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Readable<SentAnswer>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
@@ -132,11 +132,27 @@ pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<SentAnswer>, Stor
         )
         .await?;
     let answer = |row: &Row| Ok(SentAnswer { item: item(row)?, content: sealed(row, 22)?, request: row.get(24)? });
-    Ok(readable(&rows, 1, answer).rows)
+    Ok(readable(&rows, 1, answer))
+}
+
+/// One page of a list of referrals.
+pub struct ReferralPage<T> {
+    /// The referrals. Rows that cannot be read fill the page, too.
+    pub found: Readable<T>,
+    /// Number of the last row, readable or not, if the page has one. The next page begins before it.
+    pub last_seq: Option<u64>,
+}
+
+impl<T> ReferralPage<T> {
+    /// Reads rows that begin with their number. `id` is the column by which a broken one is named.
+    pub(crate) fn read(rows: &[Row], id: usize, read: impl Fn(&Row) -> Result<T, StoreError>) -> ReferralPage<T> {
+        let last_seq = rows.last().and_then(|row| row.get(0).ok());
+        ReferralPage { found: readable(rows, id, read), last_seq }
+    }
 }
 
 /// Lists referrals that this agency sent, newest first, before a place in the order.
-pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Readable<Item>, StoreError> {
+pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<ReferralPage<Item>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT o.seq, o.record_id, o.kind, o.recipient, o.thread_id, o.system, o.idempotency_key, o.purpose, o.state,
@@ -147,7 +163,7 @@ pub async fn list_referrals(tx: &mut Tx, before: u64, limit: u32) -> Result<Read
             [(before.min(i64::MAX as u64) as i64).into(), limit.into()],
         )
         .await?;
-    Ok(readable(&rows, 1, item))
+    Ok(ReferralPage::read(&rows, 1, item))
 }
 
 /// A referral, whom it is about, and the other agency.

@@ -32,7 +32,7 @@ async fn a_withdrawal_waits_for_the_batches_that_carry_something_under_its_conse
     }
     let carriers_of = async |consents: &'static [u8], only: Option<u8>| {
         let consents: Vec<Id> = consents.iter().map(|&number| id(number)).collect();
-        let mut leased = reading!(store, tx => batch::leased(tx));
+        let mut leased = reading!(store, tx => batch::leased(tx)).rows;
         leased.retain(|batch| only.is_none_or(|only| batch.batch_id == id(only)));
         reading!(store, tx => carriers(tx, &consents, &leased))
     };

@@ -27,7 +27,7 @@ use crate::wire::time;
 impl Pair {
     async fn answers_of(&self, referral: Id) -> Vec<SentAnswer> {
         let read = self.holder.store.read("answers", move |tx| Box::pin(lotse_store::outbox::answers(tx, referral)));
-        read.await.unwrap()
+        read.await.unwrap().rows
     }
 }
 

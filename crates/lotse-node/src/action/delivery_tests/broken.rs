@@ -1,18 +1,23 @@
 //! Rows that a failing disk or a foreign hand broke, column by column: one that cannot be read stops nothing but itself.
 
+use bytes::Bytes;
 use lotse_core::category::Category;
 use lotse_core::consent::ConsentForm;
 use lotse_core::delivery::{DeliveryState, Outcome};
-use lotse_core::id::Id;
+use lotse_core::id::{Digest, Id};
 use lotse_core::purpose::Purposes;
 use lotse_core::reason::Reason;
-use lotse_core::referral::ReferralEvent;
+use lotse_core::referral::{ReferralEvent, ReferralState};
 use lotse_core::set::Set;
+use lotse_proto::exchange::v1::{Batch, Envelope};
+use lotse_store::batch::BatchItem;
 use lotse_store::testing::tamper::{blob_columns, break_column, break_number, replace_number};
+use prost::Message as _;
 
 use super::pair::Pair;
 use crate::action::claim::{LONGEST_PAUSE, claim_due};
 use crate::action::claim_again::claim_again;
+use crate::action::cut;
 use crate::action::fetch_records::fetch_records;
 use crate::action::get_referral::get_referral;
 use crate::action::list_referrals::{list_received, list_sent};
@@ -20,7 +25,8 @@ use crate::action::read_inbox::{Reader, read_stored};
 use crate::action::record_receipt::record_receipt;
 use crate::action::submit_referrals::Timing;
 use crate::action::take_batch::take_batch;
-use crate::action::withdraw_consent::finish_pending;
+use crate::action::thread_state::derive;
+use crate::action::withdraw_consent::{carriers, finish_pending};
 use crate::entry::EntryKind;
 use crate::testing::TestNode;
 use crate::wire::batch::parse_item;
@@ -240,7 +246,8 @@ async fn a_repeated_envelope_whose_row_is_broken_is_answered_again_and_its_neigh
         let receipt = take_batch(&pair.holder, &pair.owner.agency, again.message()).await.unwrap();
         let outcomes: Vec<Outcome> = receipt.items.iter().map(|item| parse_item(item).unwrap().outcome).collect();
         for (item, outcome) in again.items.iter().zip(outcomes) {
-            let is_broken = item.record_id == broken && ["digest", "leaf_hash", "record_id"].contains(&column.as_str());
+            let is_broken = item.record_id == broken
+                && ["envelope_id", "digest", "leaf_hash", "record_id"].contains(&column.as_str());
             let expected = if is_broken { Outcome::Again(Reason::Unavailable) } else { Outcome::Taken };
             assert_eq!(outcome, expected, "{column}");
         }
@@ -264,4 +271,65 @@ async fn an_answer_to_a_referral_whose_row_is_broken_is_to_be_sent_again() {
     let receipt = take_batch(&pair.owner, &pair.holder.agency, answers.message()).await.unwrap();
     let outcomes: Vec<Outcome> = receipt.items.iter().map(|item| parse_item(item).unwrap().outcome).collect();
     assert_eq!(outcomes, [Outcome::Again(Reason::Unavailable), Outcome::Taken]);
+}
+
+#[tokio::test]
+async fn nothing_is_taken_of_a_record_of_which_a_revision_is_broken() {
+    let pair = pair_of_two().await;
+    let [broken, _] = two_due(&pair, 0).await;
+    let first = claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap();
+    pair.deliver(&first).await;
+    break_record(&pair.holder, "custody", "digest", broken);
+    // The same revisions, in other envelopes.
+    let envelopes: Vec<Bytes> = (first.envelopes.iter().zip(1..))
+        .map(|(bytes, number)| Envelope { id: vec![number; 16], ..Envelope::decode(bytes.clone()).unwrap() })
+        .map(|envelope| envelope.encode_to_vec().into())
+        .collect();
+    let item = |(item, bytes): (&BatchItem, &Bytes)| BatchItem { digest: Digest::of_leaf(bytes), ..*item };
+    let items = first.items.iter().zip(&envelopes).map(item).collect();
+    let (seal, _) = cut::seal(&pair.owner, &pair.holder.agency, Id::from_bytes([9; 16]), pair.owner.now(), items, 0);
+    let batch = Batch { seal: Some(seal), envelopes };
+    let receipt = take_batch(&pair.holder, &pair.owner.agency, batch).await.unwrap();
+    for (item, answered) in first.items.iter().zip(&receipt.items) {
+        let stale = Outcome::Refused(Reason::RevisionStale);
+        let expected = if item.record_id == broken { Outcome::Again(Reason::Unavailable) } else { stale };
+        assert_eq!(parse_item(answered).unwrap().outcome, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_broken_lets_no_later_one_take_its_number_or_change_the_state() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let (referral, other) = (pair.delivered("key-1", "person-1").await, pair.delivered("key-2", "person-1").await);
+    let first = pair.answer("answer-1", referral, ReferralEvent::Accepted, false).await.unwrap().answer_id;
+    pair.answer("answer-2", referral, ReferralEvent::InProgress, false).await.unwrap();
+    break_number(pair.holder.database.url(), "outbox", "referral_state", ("record_id", first.as_bytes()));
+    let refused = pair.answer("answer-3", referral, ReferralEvent::Completed, false).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::Unavailable);
+    let derive = pair.holder.store.transact("derive", move |tx| Box::pin(async move { derive(tx, &[referral]).await }));
+    derive.await.unwrap();
+    assert_eq!(pair.held(referral).await.unwrap().referral_state, ReferralState::InProgress);
+    assert!(pair.answer("answer-4", other, ReferralEvent::Accepted, false).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_list_goes_on_behind_a_row_that_is_broken() {
+    let pair = pair_of_two().await;
+    let [older, newer] = two_due(&pair, 0).await;
+    break_record(&pair.owner, "outbox", "thread_id", newer);
+    let (found, next) = list_sent(&pair.owner, all(), None, u64::MAX, 1).await.unwrap();
+    assert!(found.is_empty());
+    let (found, _) = list_sent(&pair.owner, all(), None, next.unwrap(), 1).await.unwrap();
+    assert_eq!(found.iter().map(|item| item.record_id).collect::<Vec<_>>(), [older]);
+}
+
+#[tokio::test]
+async fn a_withdrawal_waits_for_a_batch_that_is_broken() {
+    let pair = Pair::new().await;
+    let consent = pair.consent("person-1").await;
+    let shipment = pair.submit(&[pair.handover("key-1", "person-1")], Timing::AtOnce).await.shipment.unwrap();
+    break_column(pair.owner.database.url(), "batch", "items", ("batch_id", shipment.batch_id.as_bytes()));
+    let read = pair.owner.store.read("carriers", move |tx| Box::pin(async move { carriers(tx, &[consent]).await }));
+    assert_eq!(read.await.unwrap(), [shipment.batch_id]);
 }

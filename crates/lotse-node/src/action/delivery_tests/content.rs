@@ -94,7 +94,7 @@ async fn content_of_an_answer_goes_with_the_lease_of_its_referral() {
     pair.deliver_answers().await;
     let has_content = async || {
         let answers = pair.holder.store.read("answers", move |tx| Box::pin(outbox::answers(tx, referral)));
-        answers.await.unwrap().iter().map(|answer| answer.content.is_some()).collect::<Vec<_>>()
+        answers.await.unwrap().rows.iter().map(|answer| answer.content.is_some()).collect::<Vec<_>>()
     };
     pair.clock.turn(DAY * 89);
     assert_eq!(purge_sent(&pair.holder).await, Ok(0));

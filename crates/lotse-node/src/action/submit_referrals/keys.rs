@@ -61,8 +61,7 @@ impl Job {
         let item = &self.items[place];
         let first = self.items[..place].iter().position(|before| before.record_id == item.record_id);
         if known.broken.contains(&item.record_id) {
-            let message = "this was handed over before, and the node cannot read it: its database is to be restored";
-            return Err(Failure::new(ErrorKind::Unavailable, Reason::Unavailable, message));
+            return Err(Failure::unreadable());
         }
         let stored = known.rows.iter().find(|(id, _)| *id == item.record_id).map(|(_, known)| known);
         match (stored, first) {

@@ -115,6 +115,10 @@ impl<'a> Taking<'a> {
     /// Checks what comes under the id of a known record: a higher revision of it. Another agency's record, or a record of another kind,
     /// would hide the one that is here.
     fn check_record(&self, owner: &AgencyId, head: &Head, kind: ItemKind) -> Result<(), Outcome> {
+        // A revision that cannot be read may be higher than this one, or another agency's.
+        if self.memory.broken.contains(&head.record_id) {
+            return Err(Outcome::Again(Reason::Unavailable));
+        }
         match self.records.get(&head.record_id) {
             Some(known) if known.owner != *owner || known.kind != kind => {
                 Err(Outcome::Refused(Reason::EnvelopeInvalid))

@@ -9,7 +9,7 @@ use lotse_core::id::{AgencyId, Id};
 use lotse_core::time::Timestamp;
 use lotse_store::consent::{self, Head, Recipient};
 use lotse_store::withdrawal::{self, Withdrawal};
-use lotse_store::{StoreError, Tx, batch};
+use lotse_store::{Readable, StoreError, Tx, batch};
 
 use super::remembered::remember;
 use super::{content, draft, narrow};
@@ -20,8 +20,11 @@ use crate::node::Node;
 
 /// Finds the batches that may be on their way with something released under one of the consents.
 pub(in crate::action) async fn carriers(tx: &mut Tx, consent_ids: &[Id]) -> Result<Vec<Id>, StoreError> {
-    let leased = batch::leased(tx).await?;
-    if leased.is_empty() { Ok(Vec::new()) } else { withdrawal::carriers(tx, consent_ids, &leased).await }
+    let Readable { rows: leased, broken } = batch::leased(tx).await?;
+    let mut carriers = if leased.is_empty() { vec![] } else { withdrawal::carriers(tx, consent_ids, &leased).await? };
+    // Of a batch that cannot be read nobody knows what it carries.
+    carriers.extend(broken);
+    Ok(carriers)
 }
 
 /// Makes pending withdrawals effective, once the head store remembers them, and wakes the couriers of those who are touched.

@@ -180,5 +180,5 @@ async fn an_answer_without_content_is_still_told(database: Database) {
     write(&store, vec![answer(1), answer(2)], vec![]).await;
     store.transact("purge", |tx| Box::pin(async { purge(tx, &[id(1)]).await })).await.unwrap();
     let told = store.read("answers", |tx| Box::pin(answers(tx, id(50)))).await.unwrap();
-    assert_eq!(told.iter().map(|answer| answer.content.is_some()).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(told.rows.iter().map(|answer| answer.content.is_some()).collect::<Vec<_>>(), [false, true]);
 }

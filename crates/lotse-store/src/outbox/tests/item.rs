@@ -53,20 +53,22 @@ async fn answers_of_a_thread_come_in_the_order_of_submission(database: Database)
     writing!(store, tx => insert(tx, items())).unwrap();
     let found = reading!(store, tx => answers(tx, id(7)));
     let content = |content: &Option<Sealed>| content.as_ref().unwrap().ciphertext.to_vec();
-    let told: Vec<_> = found.iter().map(|answer| (answer.item.record_id, content(&answer.content))).collect();
+    let told: Vec<_> = found.rows.iter().map(|answer| (answer.item.record_id, content(&answer.content))).collect();
     assert_eq!(told, [(id(3), vec![2]), (id(1), vec![2])]);
-    assert!(found.iter().all(|answer| answer.request == answer_in(7, 3).request && answer.item.consent_id.is_none()));
-    assert!(reading!(store, tx => answers(tx, id(3))).is_empty());
+    assert!(
+        found.rows.iter().all(|answer| answer.request == answer_in(7, 3).request && answer.item.consent_id.is_none())
+    );
+    assert!(reading!(store, tx => answers(tx, id(3))).rows.is_empty());
 }
 
 async fn referrals_are_listed_newest_first_in_pages(database: Database) {
     let store = database.open().await;
     let items = || vec![due(1, "b.example", 10), answer_in(7, 2), released(3, 9), due(4, "c.example", 10)];
     writing!(store, tx => insert(tx, items())).unwrap();
-    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2)).rows;
+    let first = reading!(store, tx => list_referrals(tx, u64::MAX, 2)).found.rows;
     assert_eq!(first.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[4, 3]));
     let before = first[1].seq;
-    let rest = reading!(store, tx => list_referrals(tx, before, 2)).rows;
+    let rest = reading!(store, tx => list_referrals(tx, before, 2)).found.rows;
     assert_eq!(rest.iter().map(|item| item.record_id).collect::<Vec<_>>(), ids(&[1]));
 }
 
@@ -83,7 +85,9 @@ async fn an_item_that_cannot_be_read_is_named_and_hides_no_other(database: Datab
     assert_eq!(reading!(store, tx => known(tx, &ids(&[2, 3]))).broken, ids(&[2]));
     assert_eq!(reading!(store, tx => delivered(tx, &ids(&[2, 3]))).len(), 1);
     let page = reading!(store, tx => list_referrals(tx, u64::MAX, 4));
-    assert_eq!((page.rows.len(), page.broken), (3, ids(&[2])), "so that the list goes on");
+    assert_eq!((page.found.rows.len(), page.found.broken), (3, ids(&[2])));
+    let page = reading!(store, tx => list_referrals(tx, 3, 1));
+    assert_eq!((page.found.rows.len(), page.last_seq), (0, Some(2)), "so that the list goes on");
 }
 
 async fn the_newest_referrals_of_persons_are_found(database: Database) {
