@@ -220,7 +220,7 @@ impl Job {
         expire(tx, &self.node, &towards.overdue(self.node.proven_now())).await?;
         let (shipment, fresh_results) = self.write(tx, &federation, &fresh, verdicts, counters, at).await?;
         let mut results = self.answers(&known, &fresh, fresh_results);
-        self.point_out(&latest, &mut results);
+        self.point_out(known.rows.iter().chain(&latest), &mut results);
         Ok((Outcome { results, shipment }, federation))
     }
 

@@ -34,9 +34,11 @@ async fn the_owner_is_told_of_an_open_referral_of_the_person_and_of_none_that_en
         None,
         "a repeated key is no new one"
     );
+    let [_, fourth] = &submitted(&pair, &["key-3", "key-3b"], Timing::Later).await[..] else { panic!("two") };
+    assert_eq!(fourth.open_referral, Some(third.record_id), "a corrected line beside the one that it corrects");
     let other = pair.submit(&[pair.handover("key-4", "person-2")], Timing::Later).await.results.remove(0).unwrap();
     assert_eq!(other.open_referral, None, "another person");
-    for ended in [second.record_id, third.record_id] {
+    for ended in [second.record_id, third.record_id, fourth.record_id] {
         cancel_referral(&pair.owner, "akte", "spiffe://jc.example/system/akte", ended).await.unwrap();
     }
     assert_eq!(submitted(&pair, &["key-5"], Timing::Later).await[0].open_referral, None, "the newest has ended");

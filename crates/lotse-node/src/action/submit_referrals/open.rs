@@ -18,9 +18,14 @@ impl Job {
         latest
     }
 
-    /// Names in each answer the open referral of the same person, from before or from this batch.
-    pub(super) fn point_out(&self, latest: &[(Id, Known)], results: &mut [Result<Submitted, Failure>]) {
-        let latest: HashMap<Id, &Known> = latest.iter().map(|(id, known)| (*id, known)).collect();
+    /// Names in each answer the open referral of the same person, from before or from this batch. `stored` are those from before, of
+    /// which some may be repeated in this batch.
+    pub(super) fn point_out<'a>(
+        &self,
+        stored: impl Iterator<Item = &'a (Id, Known)>,
+        results: &mut [Result<Submitted, Failure>],
+    ) {
+        let latest: HashMap<Id, &Known> = stored.map(|(id, known)| (*id, known)).collect();
         let is_open = |id: &Id| latest.get(id).is_some_and(|known| known.referral_state.is_open());
         let mut in_this_batch: HashMap<Id, Id> = HashMap::new();
         for (item, result) in self.items.iter().zip(results) {
