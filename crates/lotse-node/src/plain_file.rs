@@ -4,7 +4,7 @@
 //! leads to may also change while a file is open: whoever rotates files renames and deletes them.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -73,6 +73,17 @@ pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
 
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Tells whether the last line of a file has no end: its writer was killed, or the disk was full.
+pub(crate) fn is_cut_off(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 /// Makes the name of a file in its folder durable.

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plain_file;
+
 /// Longest line that is read, bytes.
 const MAX_LINE_BYTES: usize = 4096;
 
@@ -35,14 +37,14 @@ pub struct CertificateAct {
     pub serial: String,
 }
 
-/// Appends acts to the list, durably.
+/// Appends acts to the list, durably. A line that a crash cut off is ended before: it must not spoil the next one.
 pub fn append(path: &Path, acts: &[CertificateAct]) -> io::Result<()> {
-    let mut text = String::new();
+    let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    let mut text = if plain_file::is_cut_off(&mut file)? { "\n".to_owned() } else { String::new() };
     for act in acts {
         text.push_str(&serde_json::to_string(act)?);
         text.push('\n');
     }
-    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -103,5 +105,7 @@ mod tests {
         let found = read(&path, 1).unwrap();
         assert_eq!(found.acts, [Some(act("02")), None, Some(act("03"))]);
         assert_eq!(found.lines, 4, "the line that is being written is not there yet");
+        append(&path, &[act("04")]).unwrap();
+        assert_eq!(read(&path, 4).unwrap().acts, [None, Some(act("04"))], "a crash cut the one before off");
     }
 }

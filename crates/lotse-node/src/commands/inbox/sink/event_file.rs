@@ -4,7 +4,7 @@
 //! the disk and the path leads to the file that has them.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -151,10 +151,7 @@ fn open(path: &Path, beginning: &Beginning) -> anyhow::Result<File> {
 
 /// Ends a line that was cut off when a writer was killed. Its event was not acknowledged and comes again.
 fn end_last_line(file: &mut File) -> io::Result<()> {
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    if last != *b"\n" { file.write_all(b"\n") } else { Ok(()) }
+    if plain_file::is_cut_off(file)? { file.write_all(b"\n") } else { Ok(()) }
 }
 
 #[cfg(test)]
