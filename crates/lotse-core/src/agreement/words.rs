@@ -5,6 +5,7 @@ use crate::agency::AgencyKind;
 use crate::category::Category;
 use crate::feedback::FeedbackLevel;
 use crate::purpose::{Purpose, RecordKind};
+use crate::referral::ReferralState;
 use crate::time::Calendar;
 
 /// A language in which Lotse speaks to people.
@@ -43,6 +44,25 @@ impl Term for Calendar {
             Calendar::Utc => ("Weltzeit UTC", "UTC"),
             Calendar::Germany => ("deutsche Zeit", "German time"),
         }
+    }
+}
+
+impl Term for ReferralState {
+    fn both(self) -> (&'static str, &'static str) {
+        let german = match self {
+            ReferralState::Offered => "unterwegs",
+            ReferralState::Received => "eingegangen",
+            ReferralState::Refused => "vom Knoten abgelehnt",
+            ReferralState::Accepted => "angenommen",
+            ReferralState::Declined => "nicht angenommen",
+            ReferralState::InProgress => "in Bearbeitung",
+            ReferralState::Completed => "abgeschlossen",
+            ReferralState::Recalled => "zurückgerufen",
+            ReferralState::Expired => "nicht rechtzeitig zugestellt",
+            ReferralState::Cancelled => "storniert",
+            ReferralState::NotTaken => "nie übernommen",
+        };
+        (german, self.name())
     }
 }
 

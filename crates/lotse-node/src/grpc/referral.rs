@@ -68,7 +68,7 @@ impl Referrals {
         submission(&self.node, grant, handover, place).inspect_err(refused)
     }
 
-    fn submitted(&self, submitted: &Submitted) -> agency::SubmittedReferral {
+    fn submitted(&self, submitted: &Submitted, language: Language) -> agency::SubmittedReferral {
         agency::SubmittedReferral {
             referral_id: submitted.record_id.to_string(),
             state: submitted.state.number(),
@@ -76,8 +76,8 @@ impl Referrals {
             repeated_key: submitted.repeated,
             generation: self.node.generation,
             restore_point: self.node.restore_point.map(time::message),
-            hint: thread::hint(submitted),
-            reasons: submitted.reasons.iter().map(|&reason| decision::reason(reason)).collect(),
+            hint: thread::hint(submitted, language),
+            reasons: submitted.reasons.iter().map(|&reason| decision::reason_in(reason, language)).collect(),
             open_referral_id: submitted.open_referral.map(|id| id.to_string()).unwrap_or_default(),
         }
     }
@@ -95,7 +95,7 @@ impl Referrals {
             Err(failure) => Err(failure),
         };
         let result = match submitted {
-            Ok(submitted) => Answer::Submitted(self.submitted(&submitted)),
+            Ok(submitted) => Answer::Submitted(self.submitted(&submitted, language)),
             Err(failure) => Answer::Refused(decision::refusal(&failure, language)),
         };
         agency::SubmitReferralsResponse { idempotency_key: key, result: Some(result) }
@@ -109,10 +109,10 @@ impl ReferralService for Referrals {
         request: Request<agency::SubmitReferralRequest>,
     ) -> Result<Response<agency::SubmitReferralResponse>, Status> {
         let grant = access::system(&self.node, &request, access::SUBMIT_REFERRAL)?;
-        let place = call::place(&request);
+        let (place, language) = (call::place(&request), call::language(&request));
         let submission = self.read(&grant, request.into_inner().handover, place)?;
-        let submitted = self.desk.submit(submission).await?;
-        Ok(Response::new(agency::SubmitReferralResponse { submitted: Some(self.submitted(&submitted)) }))
+        let submitted = self.submitted(&self.desk.submit(submission).await?, language);
+        Ok(Response::new(agency::SubmitReferralResponse { submitted: Some(submitted) }))
     }
 
     type SubmitReferralsStream = ReceiverStream<Result<agency::SubmitReferralsResponse, Status>>;

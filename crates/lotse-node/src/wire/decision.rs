@@ -26,7 +26,12 @@ pub fn hint(cause: &Cause, language: Language) -> agency::ReasonDetail {
 
 /// Writes a reason without more.
 pub fn reason(reason: Reason) -> agency::ReasonDetail {
-    reason_detail(&Cause::from(reason), Language::English)
+    reason_in(reason, Language::English)
+}
+
+/// Writes a reason without more, in a language.
+pub fn reason_in(reason: Reason, language: Language) -> agency::ReasonDetail {
+    reason_detail(&Cause::from(reason), language)
 }
 
 /// Writes a failure as an answer in a language.

@@ -1,27 +1,15 @@
 //! German words for the codes of an event, for tables that people read.
 
+use lotse_core::agreement::words::{Language, Term as _};
 use lotse_core::reason::Reason;
+use lotse_core::referral;
 use lotse_proto::agency::v1::{DeliveryState, ReferralState};
 use lotse_proto::record::v1::{DeclineReason, Outcome};
 
 /// Returns the German word of a `ReferralState` of proto JSON; a code that is not known here stays as it is.
 pub(super) fn state(code: &str) -> String {
-    use ReferralState::*;
-    let word = ReferralState::from_str_name(code).map(|state| match state {
-        Unspecified => "",
-        Offered => "unterwegs",
-        Received => "eingegangen",
-        Refused => "vom Knoten abgelehnt",
-        Accepted => "angenommen",
-        Declined => "nicht angenommen",
-        InProgress => "in Bearbeitung",
-        Completed => "abgeschlossen",
-        Recalled => "zurückgerufen",
-        Expired => "nicht rechtzeitig zugestellt",
-        Cancelled => "storniert",
-        NotTaken => "nie übernommen",
-    });
-    word.unwrap_or(code).to_owned()
+    let state = ReferralState::from_str_name(code).and_then(|state| referral::ReferralState::from_number(state as i32));
+    state.map_or(code, |state| state.term(Language::German)).to_owned()
 }
 
 /// Returns the German word of a `DeliveryState`.

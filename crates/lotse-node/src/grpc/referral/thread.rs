@@ -1,5 +1,6 @@
 //! Referrals and their threads as messages.
 
+use lotse_core::agreement::words::{Language, Term as _};
 use lotse_core::category::Category;
 use lotse_core::delivery::DeliveryState;
 use lotse_proto::agency::v1 as agency;
@@ -14,23 +15,35 @@ use crate::wire::category;
 use crate::wire::decision;
 use crate::wire::time;
 
-/// Says what to do where a key was used before for a referral that came to nothing, or where another one of the same person is open;
-/// empty where neither is so.
-pub(super) fn hint(submitted: &Submitted) -> String {
+/// Says in a language what to do where a key was used before for a referral that came to nothing, or where another one of the same
+/// person is open; empty where neither is so.
+pub(super) fn hint(submitted: &Submitted, language: Language) -> String {
     if let Some(open) = submitted.open_referral {
-        return format!(
-            "another referral of this person to this recipient is open ({open}): if this one corrects it, cancel that one while it waits, \
-             or agree with the recipient which of the two counts"
-        );
+        return language.choose((
+            format!(
+                "eine weitere Zuweisung dieser Person an diese Stelle ist offen ({open}): wird sie hier korrigiert, jene stornieren, \
+                 solange sie wartet, oder mit der Stelle klären, welche der beiden gilt"
+            ),
+            format!(
+                "another referral of this person to this recipient is open ({open}): if this one corrects it, cancel that one while it \
+                 waits, or agree with the recipient which of the two counts"
+            ),
+        ));
     }
     if !submitted.repeated || !submitted.state.is_failed() {
         return String::new();
     }
-    let state = submitted.state.name();
-    format!(
-        "nothing was handed over: this key was used before, and that referral is {state}; to hand it over once more, give it an \
-         idempotency key of its own (in tables the column Schlüssel)"
-    )
+    let state = submitted.state.term(language);
+    language.choose((
+        format!(
+            "nichts wurde übergeben: dieser Schlüssel wurde schon verwendet, und aus jener Zuweisung wurde nichts ({state}); soll sie \
+             noch einmal übergeben werden, ihr einen eigenen Schlüssel geben (in Tabellen die Spalte Schlüssel)"
+        ),
+        format!(
+            "nothing was handed over: this key was used before, and that referral is {state}; to hand it over once more, give it an \
+             idempotency key of its own (in tables the column Schlüssel)"
+        ),
+    ))
 }
 
 /// Writes a referral that this agency sent.
@@ -101,6 +114,7 @@ mod tests {
 
     #[test]
     fn a_repeated_key_that_came_to_nothing_has_a_hint_and_no_other_has() {
+        let hint = |submitted: &Submitted| hint(submitted, Language::English);
         for state in (1..).map_while(ReferralState::from_number) {
             assert_eq!(hint(&submitted(state, true)).is_empty(), !state.is_failed(), "{state:?}");
             assert!(hint(&submitted(state, false)).is_empty());
@@ -110,5 +124,14 @@ mod tests {
         assert!(hint(&open).contains(&Id::from_bytes([2; 16]).to_string()), "{}", hint(&open));
         let told = hint(&submitted(ReferralState::Declined, true));
         assert!(told.contains("is declined") && told.contains("column Schlüssel"), "{told}");
+    }
+
+    #[test]
+    fn a_hint_is_in_the_language_of_the_caller() {
+        let open = Submitted { open_referral: Some(Id::NIL), ..submitted(ReferralState::Offered, false) };
+        let ended = submitted(ReferralState::Cancelled, true);
+        let in_german = [open, ended].map(|submitted| hint(&submitted, Language::German));
+        assert!(in_german[0].starts_with("eine weitere Zuweisung dieser Person"), "{}", in_german[0]);
+        assert!(in_german[1].contains("wurde nichts (storniert)"), "{}", in_german[1]);
     }
 }
