@@ -7,11 +7,9 @@ use lotse_core::agreement::words::Language;
 use lotse_core::time::{Calendar, Timestamp};
 
 use super::word::fold;
+use crate::wire::consent::NO_END_YEAR;
 use crate::wire::partial_date::PartialDate;
 use crate::wording::Wording;
-
-/// The year that stands for "no end".
-const NO_END_YEAR: i16 = 9999;
 
 /// What a cell says of a day of birth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub(crate) mod tests;
 const MAX_AHEAD: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// The year that stands for "no end".
-const NO_END_YEAR: i16 = 9999;
+pub const NO_END_YEAR: i16 = 9999;
 
 /// Returns the advice about a consent that has no end.
 pub fn no_end() -> Wording {

@@ -9,7 +9,7 @@ use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::purpose::Purpose;
 use lotse_core::referral::{ReferralEvent, ReferralType};
 use lotse_core::release::Uncovered;
-use lotse_core::time::Timestamp;
+use lotse_core::time::{Calendar, Timestamp};
 use lotse_proto::agency::v1 as agency;
 use lotse_proto::record::v1 as proto;
 use prost::Message;
@@ -122,7 +122,7 @@ fn check_handover(handover: agency::ReferralHandover, content: Bytes, now: Times
     }
     let facts = match &handover.referral {
         Some(referral) => {
-            plausible::check_referral(referral, time::german_day(now), &mut f);
+            plausible::check_referral(referral, Calendar::Germany.day_of(now), &mut f);
             check_referral(referral, &mut f)
         }
         None => {

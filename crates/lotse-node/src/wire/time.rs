@@ -38,14 +38,6 @@ pub fn parse_date(text: &str) -> Option<Date> {
     Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
-/// Returns the day of a moment in Germany.
-pub fn german_day(at: Timestamp) -> Date {
-    const GERMANY: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
-    let zone = jiff::tz::TimeZone::posix(GERMANY).unwrap_or(jiff::tz::TimeZone::UTC);
-    let at = jiff::Timestamp::from_microsecond(at.micros()).unwrap_or(jiff::Timestamp::MAX);
-    at.to_zoned(zone).date()
-}
-
 /// Reads decimal digits, four at most.
 fn number<const N: usize>(digits: [u8; N]) -> Option<i16> {
     let digit = |byte: u8| byte.is_ascii_digit().then(|| i16::from(byte - b'0'));
