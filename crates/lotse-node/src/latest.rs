@@ -2,11 +2,12 @@
 //! memory knows them, and a start reads the newest ones again: an index over random ids would cost each commit a page for nearly every
 //! row. What is not known here is not pointed out.
 
-use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lotse_core::id::{AgencyId, Id};
+
+use crate::bounded_map::BoundedMap;
 
 /// Limit for persons that are kept, about 5 MiB; the one that was noted first goes first.
 pub const KEPT_PERSONS: usize = 32_768;
@@ -18,51 +19,45 @@ const KEPT_REFERRALS: usize = 4;
 type Key = (Id, u64);
 
 /// The newest referrals of each person, by the id under which this node knows the person towards or from an agency.
-#[derive(Default)]
 pub struct LatestReferrals {
     hasher: RandomState,
-    kept: Mutex<Kept>,
+    /// Newest first for each person.
+    kept: Mutex<BoundedMap<Key, Vec<Id>>>,
 }
 
-#[derive(Default)]
-struct Kept {
-    /// Newest first.
-    referrals: HashMap<Key, Vec<Id>>,
-    order: VecDeque<Key>,
+impl Default for LatestReferrals {
+    fn default() -> LatestReferrals {
+        LatestReferrals { hasher: RandomState::new(), kept: Mutex::new(BoundedMap::new(KEPT_PERSONS)) }
+    }
 }
 
 impl LatestReferrals {
     /// Notes a referral as the newest of its person.
     pub fn note(&self, person: Id, agency: &AgencyId, referral: Id) {
         let (key, mut kept) = (self.key(person, agency), self.lock());
-        if let Some(referrals) = kept.referrals.get_mut(&key) {
-            if !referrals.contains(&referral) {
+        match kept.get_mut(key) {
+            Some(referrals) if referrals.contains(&referral) => {}
+            Some(referrals) => {
                 referrals.insert(0, referral);
                 referrals.truncate(KEPT_REFERRALS);
             }
-            return;
-        }
-        kept.referrals.insert(key, vec![referral]);
-        kept.order.push_back(key);
-        if kept.order.len() > KEPT_PERSONS {
-            let oldest = kept.order.pop_front();
-            oldest.map(|oldest| kept.referrals.remove(&oldest));
+            None => kept.insert(key, vec![referral]),
         }
     }
 
     /// Returns the referrals of a person, newest first.
     pub fn all(&self, person: Id, agency: &AgencyId) -> Vec<Id> {
-        self.lock().referrals.get(&self.key(person, agency)).cloned().unwrap_or_default()
+        self.lock().get(self.key(person, agency)).cloned().unwrap_or_default()
     }
 
     /// Returns the newest referral of a person.
     pub fn newest(&self, person: Id, agency: &AgencyId) -> Option<Id> {
-        self.lock().referrals.get(&self.key(person, agency))?.first().copied()
+        self.lock().get(self.key(person, agency))?.first().copied()
     }
 
     /// Forgets a referral that is no longer open.
     pub fn forget(&self, person: Id, agency: &AgencyId, referral: Id) {
-        if let Some(referrals) = self.lock().referrals.get_mut(&self.key(person, agency)) {
+        if let Some(referrals) = self.lock().get_mut(self.key(person, agency)) {
             referrals.retain(|known| *known != referral);
         }
     }
@@ -71,7 +66,7 @@ impl LatestReferrals {
         (person, self.hasher.hash_one(agency.as_str()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, BoundedMap<Key, Vec<Id>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod ambient;
+mod bounded_map;
 mod card_file;
 pub mod commands;
 pub mod config;

@@ -1,12 +1,14 @@
 //! Deliveries of the last moments: who follows the inbox closely is told of them without a read of the database. Whatever is not
 //! here, such as everything from before a start, is read there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::time::Timestamp;
 use lotse_store::outbox::Delivered;
+
+use crate::bounded_map::BoundedMap;
 
 /// Batches that are kept, on their way and taken; the oldest goes first.
 const KEPT: usize = 32;
@@ -24,41 +26,40 @@ pub struct TakenBatch {
 }
 
 /// What was released and taken in the last moments.
-#[derive(Default)]
-pub struct RecentDeliveries(Mutex<Kept>);
+pub struct RecentDeliveries(Mutex<Recent>);
 
-#[derive(Default)]
-struct Kept {
-    released: VecDeque<(Id, Vec<Delivered>)>,
+struct Recent {
+    released: BoundedMap<Id, Vec<Delivered>>,
     taken: BTreeMap<u64, Arc<TakenBatch>>,
+}
+
+impl Default for RecentDeliveries {
+    fn default() -> RecentDeliveries {
+        RecentDeliveries(Mutex::new(Recent { released: BoundedMap::new(KEPT), taken: BTreeMap::new() }))
+    }
 }
 
 impl RecentDeliveries {
     /// Keeps what the inbox will tell of a released batch once it is taken.
     pub fn released(&self, batch_id: Id, deliveries: Vec<Delivered>) {
-        let mut kept = self.lock();
-        kept.released.push_back((batch_id, deliveries));
-        if kept.released.len() > KEPT {
-            kept.released.pop_front();
-        }
+        self.lock().released.insert(batch_id, deliveries);
     }
 
     /// Notes that a batch was taken as a whole, and that the event with this number says so. Called after the commit, and before
     /// the number is told.
     pub fn taken(&self, batch_id: Id, seq: u64, at: Timestamp, peer: &AgencyId) {
-        let mut kept = self.lock();
-        let place = kept.released.iter().position(|(released, _)| *released == batch_id);
-        let Some((_, deliveries)) = place.and_then(|place| kept.released.remove(place)) else { return };
-        kept.taken.insert(seq, Arc::new(TakenBatch { seq, at, peer: peer.clone(), deliveries }));
-        if kept.taken.len() > KEPT {
-            kept.taken.pop_first();
+        let mut recent = self.lock();
+        let Some(deliveries) = recent.released.remove(batch_id) else { return };
+        recent.taken.insert(seq, Arc::new(TakenBatch { seq, at, peer: peer.clone(), deliveries }));
+        if recent.taken.len() > KEPT {
+            recent.taken.pop_first();
         }
     }
 
     /// Returns the events that follow a number without a gap.
     pub fn after(&self, seq: u64) -> Vec<Arc<TakenBatch>> {
-        let kept = self.lock();
-        let following = kept.taken.range(seq.saturating_add(1)..).map(|(_, batch)| batch);
+        let recent = self.lock();
+        let following = recent.taken.range(seq.saturating_add(1)..).map(|(_, batch)| batch);
         following
             .zip(seq.saturating_add(1)..)
             .take_while(|(batch, next)| batch.seq == *next)
@@ -66,7 +67,7 @@ impl RecentDeliveries {
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Recent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
