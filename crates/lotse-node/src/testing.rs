@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::action::{self, sign_agreement::ReadVersion};
+use crate::commands::init::InitOptions;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::federation::Act;
@@ -76,6 +77,23 @@ impl Clock for ManualClock {
 
     fn uptime(&self) -> Duration {
         Duration::from_micros(self.uptime_us.load(Ordering::SeqCst))
+    }
+}
+
+/// The options of `lotse init` for a Jobcenter with these systems, whose ports the operating system chooses.
+pub(crate) fn init_options(systems: &[&str]) -> InitOptions {
+    InitOptions {
+        agency: "jc.example".parse().unwrap(),
+        name: "Jobcenter".into(),
+        kind: AgencyKind::JobcenterGe,
+        peer_address: vec!["lotse.jc.example:8443".into()],
+        listen_peer: "127.0.0.1:0".parse().unwrap(),
+        listen_agency: "127.0.0.1:0".parse().unwrap(),
+        listen_pages: None,
+        system: systems.iter().map(|&system| system.into()).collect(),
+        allow_loopback: false,
+        database: None,
+        existing_pki: None,
     }
 }
 

@@ -277,10 +277,20 @@ mod tests {
         node.stop().await.unwrap();
     }
 
-    #[tokio::test]
-    async fn a_node_that_hangs_up_during_the_handshake_is_told_apart_from_one_that_does_not_run() {
+    /// The message of a command whose node is to answer at this address.
+    async fn asked_at(address: &str) -> String {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("node").display().to_string();
+        let line =
+            "lotse init --agency jc.example --name Jobcenter --kind jobcenter_ge --peer-address lotse.jc.example:8443";
+        let words = line.split(' ').chain(["--listen-agency", address, "--folder", &path]);
+        run(words.collect::<Vec<_>>(), &context()).await.unwrap();
+        let mut node = admin(&Folder::new(&path), &context().clock).unwrap();
+        explained(node.get_status(GetStatusRequest {}).await.unwrap_err()).to_string()
+    }
+
+    #[tokio::test]
+    async fn a_node_that_hangs_up_during_the_handshake_is_told_apart_from_one_that_does_not_run() {
         let busy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = busy.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -288,29 +298,17 @@ mod tests {
                 drop(refused)
             }
         });
-        let line =
-            "lotse init --agency jc.example --name Jobcenter --kind jobcenter_ge --peer-address lotse.jc.example:8443";
-        let words = line.split(' ').chain(["--listen-agency", &address, "--folder", &path]);
-        run(words.collect::<Vec<_>>(), &context()).await.unwrap();
-        let mut node = admin(&Folder::new(&path), &context().clock).unwrap();
-        let told = explained(node.get_status(GetStatusRequest {}).await.unwrap_err()).to_string();
+        let told = asked_at(&address).await;
         assert!(told.starts_with(&format!("cannot connect to {address}: ")), "{told}");
         assert!(told.contains("too many connections") && !told.contains("start it with"), "{told}");
     }
 
     #[tokio::test]
     async fn a_node_that_does_not_answer_is_told_with_the_address_that_was_tried_and_what_to_do() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("node").display().to_string();
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
         drop(taken);
-        let line =
-            "lotse init --agency jc.example --name Jobcenter --kind jobcenter_ge --peer-address lotse.jc.example:8443";
-        let words = line.split(' ').chain(["--listen-agency", &address, "--folder", &path]);
-        run(words.collect::<Vec<_>>(), &context()).await.unwrap();
-        let mut node = admin(&Folder::new(&path), &context().clock).unwrap();
-        let told = explained(node.get_status(GetStatusRequest {}).await.unwrap_err()).to_string();
+        let told = asked_at(&address).await;
         assert!(told.starts_with(&format!("the node does not answer: cannot connect to {address}: ")), "{told}");
         assert!(told.contains("start it with `lotse run`"), "{told}");
     }

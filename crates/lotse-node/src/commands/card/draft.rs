@@ -134,30 +134,17 @@ mod tests {
 
     use super::*;
     use crate::ambient::SystemRandom;
-    use crate::commands::init::{InitOptions, init};
+    use crate::commands::init::init;
     use crate::commands::run;
     use crate::commands::terminal::Terminal;
     use crate::pki::Authority;
-    use crate::testing::ManualClock;
+    use crate::testing::{ManualClock, init_options};
     use crate::tls::{Credentials, TrustStore};
 
     /// Sets up the folder of a node.
     fn set_up(place: &Path, clock: &ManualClock) -> Folder {
         let folder = Folder::new(place.join("node"));
-        let options = InitOptions {
-            agency: "jc.example".parse().unwrap(),
-            name: "Jobcenter".into(),
-            kind: lotse_core::agency::AgencyKind::JobcenterGe,
-            peer_address: vec!["lotse.jc.example:8443".into()],
-            listen_peer: "127.0.0.1:0".parse().unwrap(),
-            listen_agency: "127.0.0.1:0".parse().unwrap(),
-            listen_pages: None,
-            system: Vec::new(),
-            allow_loopback: false,
-            database: None,
-            existing_pki: None,
-        };
-        init(&folder, &options, clock.now(), &SystemRandom).unwrap();
+        init(&folder, &init_options(&[]), clock.now(), &SystemRandom).unwrap();
         folder
     }
 

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lotse_core::agency::AgencyKind;
 use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 use lotse_core::time::{Clock, DAY};
@@ -21,7 +20,7 @@ use crate::commands::terminal::Terminal;
 use crate::commands::{check, run};
 use crate::folder::Folder;
 use crate::start::{Overrides, start};
-use crate::testing::{ManualClock, TestNode};
+use crate::testing::{ManualClock, TestNode, init_options};
 use crate::tls::tests::kit::HandClock;
 
 /// A node that ran once and stopped, and a doctor.
@@ -33,19 +32,8 @@ struct Ward {
 impl Ward {
     async fn new() -> Ward {
         let ward = Ward { parent: tempfile::tempdir().unwrap(), clock: ManualClock::new() };
-        let options = InitOptions {
-            agency: "jc.example".parse().unwrap(),
-            name: "Jobcenter".into(),
-            kind: AgencyKind::JobcenterGe,
-            peer_address: vec!["127.0.0.1:9".into()],
-            listen_peer: "127.0.0.1:0".parse().unwrap(),
-            listen_agency: "127.0.0.1:0".parse().unwrap(),
-            listen_pages: None,
-            system: vec!["akte".into()],
-            allow_loopback: true,
-            database: None,
-            existing_pki: None,
-        };
+        let peer_address = vec!["127.0.0.1:9".into()];
+        let options = InitOptions { peer_address, allow_loopback: true, ..init_options(&["akte"]) };
         init(&ward.folder(), &options, ward.clock.now(), &SystemRandom).unwrap();
         ward.run_once().await;
         fs::rename(ward.folder().root_key(), ward.parent.path().join("root.key")).unwrap();

@@ -12,10 +12,10 @@ use crate::record_file::{Column, Format, MAX_WRITTEN_ITEMS, REFERRAL, cells_of, 
 pub(super) const FIRST_LINE: &str = "{\"cursor\":";
 
 /// How the value of a cell is written for people.
-type Wording = fn(&str) -> String;
+type CellWording = fn(&str) -> String;
 
 /// Cells that are not the content of a referral: heading, places in the line's JSON (the first that is there), how it is written.
-const CELLS: &[(&str, &[&str], Wording)] = &[
+const CELLS: &[(&str, &[&str], CellWording)] = &[
     ("Cursor", &["/cursor"], str::to_owned),
     ("Zeitpunkt", &["/event/at"], german_time),
     ("Ereignis", &["/kind"], str::to_owned),
@@ -94,7 +94,7 @@ fn kind(line: &Value) -> &'static str {
 }
 
 /// Writes a value as a cell; of several texts or reasons each.
-fn text(value: &Value, wording: Wording) -> String {
+fn text(value: &Value, wording: CellWording) -> String {
     match value {
         Value::String(text) => wording(text),
         Value::Array(reasons) => {

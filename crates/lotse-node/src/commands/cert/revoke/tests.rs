@@ -7,9 +7,9 @@ use rustls::pki_types::CertificateDer;
 use super::*;
 use crate::ambient::SystemRandom;
 use crate::commands::cert::issue::{Request, issue};
-use crate::commands::init::{InitOptions, init};
+use crate::commands::init::init;
 use crate::folder::Folder;
-use crate::testing::ManualClock;
+use crate::testing::{ManualClock, init_options};
 use crate::tls::{Credentials, Refusal, Reloaded, Standing, TrustStore};
 
 /// The folder of a node with two systems, and the credentials of the node as it runs.
@@ -23,20 +23,7 @@ impl Desk {
     fn new() -> Desk {
         let (place, clock) = (tempfile::tempdir().unwrap(), ManualClock::new());
         let folder = Folder::new(place.path().join("node"));
-        let options = InitOptions {
-            agency: "jc.example".parse().unwrap(),
-            name: "Jobcenter".into(),
-            kind: lotse_core::agency::AgencyKind::JobcenterGe,
-            peer_address: vec!["lotse.jc.example:8443".into()],
-            listen_peer: "127.0.0.1:0".parse().unwrap(),
-            listen_agency: "127.0.0.1:0".parse().unwrap(),
-            listen_pages: None,
-            system: vec!["akte".into(), "portal".into()],
-            allow_loopback: false,
-            database: None,
-            existing_pki: None,
-        };
-        init(&folder, &options, clock.now(), &SystemRandom).unwrap();
+        init(&folder, &init_options(&["akte", "portal"]), clock.now(), &SystemRandom).unwrap();
         let files = Config::load(&folder).unwrap().files.tls(&folder);
         let credentials = Credentials::load(files, Arc::new(TrustStore::default()), clock.now()).unwrap();
         Desk { place, clock, credentials }
