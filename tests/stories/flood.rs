@@ -41,7 +41,7 @@ const ALL: [(&str, AgencyKind); 3] = [
 /// How long an honest referral may wait at most, from its submission until the holder has taken it.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// What the flooded node may have in memory at most.
+/// Limit for the memory of the flooded node.
 const MOST_MEMORY: usize = 400 * MEBIBYTE;
 
 /// Connections that one caller may have.
@@ -67,7 +67,7 @@ const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const END_HEADERS: u8 = 0x4;
 
-/// What an HTTP/2 connection begins with (RFC 9113, section 3.4).
+/// The first bytes of an HTTP/2 connection (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,8 +84,8 @@ async fn floods_of_a_peer_and_of_strangers_delay_no_third_agency_and_take_bounde
     let url = format!("sqlite://{}", flooded.agency.folder.database().display());
     let snapshot = HeldSnapshot::begin(&url).context("the database cannot be read")?;
     let entries = snapshot.entries();
-    let watch = Watch::start(&honest.agency);
-    watch.has_delivered(3).await?;
+    let sender = HonestSender::start(&honest.agency);
+    sender.has_delivered(3).await?;
     println!("before: {} MiB", flooded.memory_bytes()? / MEBIBYTE);
     for flood in [Flood::AnnouncedMessages, Flood::ExchangeStreams] {
         let begun = Instant::now();
@@ -98,28 +98,28 @@ async fn floods_of_a_peer_and_of_strangers_delay_no_third_agency_and_take_bounde
                 sleep(Duration::from_millis(100)).await;
             }
         }
-        let delivered = watch.delivered();
-        watch.has_delivered(delivered + 3).await?;
+        let delivered = sender.delivered();
+        sender.has_delivered(delivered + 3).await?;
         println!(
             "{flood:?}: {} MiB, {} connections, {} referrals so far, the slowest took {:?}",
             memory / MEBIBYTE,
             held.connections,
-            watch.delivered(),
-            watch.slowest()
+            sender.delivered(),
+            sender.slowest()
         );
         ensure!(memory <= MOST_MEMORY, "{flood:?}: {} MiB", memory / MEBIBYTE);
-        ensure!(watch.slowest() <= LONGEST_WAIT, "{flood:?}: an honest referral took {:?}", watch.slowest());
+        ensure!(sender.slowest() <= LONGEST_WAIT, "{flood:?}: an honest referral took {:?}", sender.slowest());
     }
     ensure!(snapshot.entries() == entries, "the snapshot was held all the time");
     drop(snapshot);
-    watch.end().await?;
+    sender.end().await?;
     // An administrator sees who was refused.
     let status = flooded.agency.admin()?.get_status(GetStatusRequest {}).await?.into_inner();
     ensure!(status.alarms.iter().any(|alarm| alarm.contains("connections")), "{:?}", status.alarms);
     Ok(())
 }
 
-/// What a caller with a good certificate sends.
+/// A kind of flood by a caller with a good certificate.
 #[derive(Clone, Copy, Debug)]
 enum Flood {
     /// Heads of 5 bytes, each of which announces a message of 4 MiB.
@@ -159,8 +159,8 @@ struct Flooder {
     flooded: AgencyId,
 }
 
-/// What a flood keeps open.
-struct Held {
+/// The connections that a flood keeps open.
+struct HeldOpen {
     connections: usize,
     silent: Vec<TcpStream>,
     _open: JoinSet<()>,
@@ -177,7 +177,7 @@ impl Flooder {
 
     /// Opens as many connections as a peer may have, and makes the calls of a flood on each. They stay open and are read, as by a
     /// client that takes everything and never ends what it sends.
-    async fn flood(&self, flood: Flood) -> Result<Held> {
+    async fn flood(&self, flood: Flood) -> Result<HeldOpen> {
         let (path, body) = flood.call();
         let mut open = JoinSet::new();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -207,7 +207,7 @@ impl Flooder {
         }
         let connections = connections.load(Ordering::Relaxed);
         ensure!(connections > CONNECTIONS / 2, "only {connections} connections could be opened");
-        Ok(Held { connections, silent: Vec::new(), _open: open })
+        Ok(HeldOpen { connections, silent: Vec::new(), _open: open })
     }
 }
 
@@ -248,21 +248,21 @@ fn head(path: &str) -> Vec<u8> {
 }
 
 /// Hands one referral over after the other, and waits until the holder has taken it.
-struct Watch {
-    seen: Arc<Seen>,
+struct HonestSender {
+    seen: Arc<HonestTally>,
     task: tokio::task::JoinHandle<Result<()>>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct HonestTally {
     delivered: AtomicU64,
     slowest_ms: AtomicU64,
     ends: AtomicBool,
 }
 
-impl Watch {
-    fn start(honest: &Agency) -> Watch {
-        let seen = Arc::new(Seen::default());
+impl HonestSender {
+    fn start(honest: &Agency) -> HonestSender {
+        let seen = Arc::new(HonestTally::default());
         let (channel, seen_there) = (honest.system(), seen.clone());
         let task = tokio::spawn(async move {
             let mut referrals = ReferralServiceClient::new(channel?);
@@ -288,7 +288,7 @@ impl Watch {
             }
             Ok(())
         });
-        Watch { seen, task }
+        HonestSender { seen, task }
     }
 
     fn delivered(&self) -> u64 {

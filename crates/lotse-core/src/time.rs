@@ -150,10 +150,10 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// How often a clock is read until nothing came between time and uptime.
+/// Attempts to read a clock so that nothing comes between time and uptime.
 const READING_ATTEMPTS: u32 = 8;
 
-/// How much may pass between time and uptime of one reading.
+/// Longest time between the time and the uptime of one reading.
 const READING_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// A reading of a clock: a clock that somebody set moves the time and leaves the uptime.

@@ -1,4 +1,4 @@
-//! What stops releases at this node: doubt about the log, or about the clock. Duties go on. What cannot be undone and follows
+//! Holds stop releases at this node: doubt about the log, or about the clock. Duties go on. An act that cannot be undone and follows
 //! from the time alone waits for a time that nothing speaks against.
 
 mod clock;

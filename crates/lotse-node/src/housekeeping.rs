@@ -1,4 +1,4 @@
-//! What time does by itself: consents and items expire, leases end, a clock that somebody set is noticed, and withdrawals that a
+//! Work that only time brings: consents and items expire, leases end, a clock that somebody set is noticed, and withdrawals that a
 //! crash interrupted take effect.
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How often content is destroyed whose lease has ended. Reading refuses it at once.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often it is written that the clock is trusted. A stop that looks longer by it is no harm.
+/// Interval at which the head store notes that the clock is trusted. A stop that looks longer by it is no harm.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// Keeps house until the node stops.
@@ -47,7 +47,8 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
             purged = Instant::now();
         }
         node.note_work(OwnWork::ClockRound, clock.keep(&node).await);
-        // What the last run left pending is finished first, while hardly anybody withdraws; then only what its callers did not finish.
+        // Withdrawals that the last run left pending are finished first, while hardly anybody withdraws; later only those that their
+        // callers did not finish.
         if !begun {
             let finished = finish_pending(&node).await;
             begun = finished.is_ok();
@@ -57,7 +58,7 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     }
 }
 
-/// What follows from a clock that is trusted.
+/// The work that waits for a clock that is trusted.
 #[derive(Default)]
 struct ClockRound {
     remembered: Option<Instant>,

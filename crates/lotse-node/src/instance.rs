@@ -41,7 +41,7 @@ const RETURNS: u32 = 3;
 /// After so long without a return only one is alive: a node opens its streams anew within twelve minutes.
 const QUIET: Duration = Duration::from_secs(15 * 60);
 
-/// What a hello says about the runs of its node.
+/// The runs of a peer's node, as its hello shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meeting {
     /// One node speaks.

@@ -16,7 +16,7 @@ use crate::wire::batch::MAX_BATCH;
 
 pub use skew::{SkewLevel, skew_advice, skew_sentence};
 
-/// Why what is due to a peer waits.
+/// The reason why items that are due to a peer wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitCause {
     /// This node releases nothing for this reason.

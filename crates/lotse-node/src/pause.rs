@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// Shortest time between two such items when something happens that may have ended the reason.
 const HINT_PAUSE: Duration = Duration::from_secs(30);
 
-/// What is paused.
+/// The items that a pause keeps back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PauseScope {
     /// Everything to the peer.

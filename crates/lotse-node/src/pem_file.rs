@@ -14,7 +14,7 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// Why a PEM file cannot be read, and where. Nothing of the file is repeated.
+/// A PEM file that cannot be read: the fault and its line. Nothing of the file is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {fault}")]
 pub struct PemError {
@@ -24,7 +24,7 @@ pub struct PemError {
     pub fault: PemFault,
 }
 
-/// What is wrong with a line of a PEM file.
+/// A fault in a line of a PEM file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PemFault {
     /// The file is no text of one byte per letter.
@@ -92,7 +92,7 @@ fn objects<T: PemObject>(pem: &[u8], words: &[&str]) -> Result<Vec<T>, PemError>
 }
 
 /// One section as it stands in a file, without what editors put around its lines.
-struct Section {
+struct PemSection {
     /// Line on which it begins.
     line: usize,
     /// What it says that it holds.
@@ -102,21 +102,21 @@ struct Section {
 }
 
 /// Takes a file apart.
-fn sections(pem: &[u8]) -> Result<Vec<Section>, PemError> {
+fn sections(pem: &[u8]) -> Result<Vec<PemSection>, PemError> {
     let fault = |line, fault| PemError { line, fault };
     if pem.contains(&0) {
         return Err(fault(1, PemFault::NoText));
     }
     // Letters of comments may be in any encoding.
     let text = Zeroizing::new(String::from_utf8_lossy(pem).into_owned());
-    let (mut found, mut open): (Vec<Section>, Option<Section>) = (Vec::new(), None);
+    let (mut found, mut open): (Vec<PemSection>, Option<PemSection>) = (Vec::new(), None);
     for (line, number) in lines(&text).zip(1..) {
         // Files joined without a line break have the end of one section and the beginning of the next on one line.
         let (line, rest) = split_joined(line);
         for part in [Some(line), rest].into_iter().flatten() {
             match (part.strip_prefix(BEGIN).and_then(|label| label.strip_suffix(DASHES)), &mut open) {
                 (Some(_), Some(section)) => return Err(fault(section.line, PemFault::Open)),
-                (Some(label), None) => open = Some(Section::begin(number, label)),
+                (Some(label), None) => open = Some(PemSection::begin(number, label)),
                 (None, Some(section)) => {
                     section.push(part);
                     if part.starts_with(END) {
@@ -158,11 +158,11 @@ fn looks_like(line: &str, word: &str) -> bool {
     is_first && ["CERT", "CRL", "KEY", "PKCS", "CMS"].iter().any(|part| label.contains(part))
 }
 
-impl Section {
-    fn begin(line: usize, label: &str) -> Section {
+impl PemSection {
+    fn begin(line: usize, label: &str) -> PemSection {
         let label = label.trim().to_owned();
         let text = Zeroizing::new(format!("{BEGIN}{label}{DASHES}\n"));
-        Section { line, label, text }
+        PemSection { line, label, text }
     }
 
     fn push(&mut self, line: &str) {

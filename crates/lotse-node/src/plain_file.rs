@@ -11,7 +11,7 @@ use std::path::Path;
 /// Limit for files that hold one document: a card, a proof, an agreement, a key, 1 MiB.
 pub(crate) const DOCUMENT_BYTES: u64 = 1024 * 1024;
 
-/// What editors put at the beginning of UTF-8 texts.
+/// The mark that editors put at the beginning of UTF-8 texts.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Opens a plain file for reading; a device, a pipe or a folder is refused before it is opened.

@@ -37,7 +37,7 @@ pub use reader::{Line, Reader, Record, Settings};
 pub use row::{Headings, MAX_WRITTEN_ITEMS, cells_of, write_row};
 pub(crate) use word::distance;
 
-/// What is wrong with a line, in both languages, and where.
+/// A fault in a line, in both languages, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Flaw {
     /// Column or field; empty where it is the line as a whole.

@@ -281,7 +281,7 @@ async fn log_start(node: Arc<Node>, stop: CancellationToken) {
     }
 }
 
-/// How often the list of issued and revoked certificates is read.
+/// Interval at which the list of issued and revoked certificates is read.
 const ACTS_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Logs the certificates that the small authority issues and revokes, until the node stops.

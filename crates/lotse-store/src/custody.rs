@@ -361,7 +361,7 @@ pub async fn newest(tx: &mut Tx, limit: u32) -> Result<Vec<Latest>, StoreError> 
     Ok(readable(&rows, 0, latest).rows)
 }
 
-/// Where a held referral stands, and whom it is about; without content.
+/// State and person of a held referral, without content.
 #[derive(Clone, Debug)]
 pub struct Standing {
     /// Record id.

@@ -25,7 +25,7 @@ pub struct DatabaseMark {
     pub folder: String,
 }
 
-/// What a database says of itself.
+/// The facts in a database that show whose it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identification {
     /// Its mark; none in a new database, and in one from before there were marks.

@@ -55,7 +55,7 @@ pub struct Withdrawal {
     pub by: WithdrawnBy,
 }
 
-/// Who withdrew a consent, for the log.
+/// The caller who withdrew a consent, for the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WithdrawnBy {
     /// Identity of the caller.

@@ -71,7 +71,7 @@ pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> 
     let begun = node.telemetry.begin();
     let job = Arc::new((node.clone(), submission));
     let shared = job.clone();
-    let Done { result, owner, federation } = node
+    let AnswerEffect { result, owner, federation } = node
         .store
         .transact("answer", move |tx| {
             let job = shared.clone();
@@ -94,8 +94,8 @@ pub async fn answer_referral(node: &Arc<Node>, submission: AnswerSubmission) -> 
     result
 }
 
-/// What a transaction about an answer did.
-struct Done {
+/// The result of a transaction about an answer.
+struct AnswerEffect {
     result: Result<Answered, Failure>,
     /// Owner to whom something is due.
     owner: Option<AgencyId>,
@@ -103,38 +103,38 @@ struct Done {
     federation: Option<Arc<Federation>>,
 }
 
-impl Done {
+impl AnswerEffect {
     /// Makes the answer to a call about which nothing was decided.
-    fn undecided(result: Result<Answered, Failure>) -> Done {
-        Done { result, owner: None, federation: None }
+    fn undecided(result: Result<Answered, Failure>) -> AnswerEffect {
+        AnswerEffect { result, owner: None, federation: None }
     }
 }
 
-async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<Done, StoreError> {
+async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<AnswerEffect, StoreError> {
     let at = node.now();
     let Some(referral) = custody::find(tx, &[submission.referral_id]).await?.pop() else {
-        return Ok(Done::undecided(Err(Failure::not_found())));
+        return Ok(AnswerEffect::undecided(Err(Failure::not_found())));
     };
     if referral.kind != ItemKind::Referral || referral.hold_until <= at {
-        return Ok(Done::undecided(Err(Failure::not_found())));
+        return Ok(AnswerEffect::undecided(Err(Failure::not_found())));
     }
     let (answer_id, earlier_id) = ids(node, submission, &referral);
     let digest = content_digest(node, submission, &answer_id);
     let known = outbox::known(tx, &[answer_id, earlier_id]).await?;
     if !known.broken.is_empty() {
-        return Ok(Done::undecided(Err(Failure::unreadable())));
+        return Ok(AnswerEffect::undecided(Err(Failure::unreadable())));
     }
     for (known_id, known) in known.rows {
         if known.kind == ItemKind::Answer {
             let digest = content_digest(node, submission, &known_id);
-            return Ok(Done::undecided(repeated(known_id, digest, &known, &referral)));
+            return Ok(AnswerEffect::undecided(repeated(known_id, digest, &known, &referral)));
         }
     }
     let federation = federation::stored(tx, node).await?;
     let Readable { rows: answers, broken } = outbox::answers(tx, referral.record_id).await?;
     if !broken.is_empty() {
         // Where the referral stands depends on each answer, and so does the number of the next one.
-        return Ok(Done::undecided(Err(Failure::unreadable())));
+        return Ok(AnswerEffect::undecided(Err(Failure::unreadable())));
     }
     let stands = thread_state::from_answers(&answers).unwrap_or(referral.referral_state);
     match decide(node, &federation, submission, &referral, stands, at) {
@@ -144,13 +144,13 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
             outbox::insert(tx, vec![item]).await?;
             custody::set_referral_state(tx, referral.record_id, state).await?;
             let result = Ok(Answered { answer_id, state, repeated: false });
-            Ok(Done { result, owner: Some(referral.owner), federation: Some(federation) })
+            Ok(AnswerEffect { result, owner: Some(referral.owner), federation: Some(federation) })
         }
         Err(failure) => {
             let counters = counter::take(tx, &[(Counter::Leaf, 1)]).await?;
             let entry = refusal_entry(node, submission, &referral, &failure, at);
             log::append(tx, node.generation, counters.first(&Counter::Leaf, 1), vec![entry]).await?;
-            Ok(Done { result: Err(failure), owner: None, federation: Some(federation) })
+            Ok(AnswerEffect { result: Err(failure), owner: None, federation: Some(federation) })
         }
     }
 }

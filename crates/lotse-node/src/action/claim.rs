@@ -125,7 +125,7 @@ struct Claim {
 }
 
 /// What was decided about one item.
-enum Verdict {
+enum ItemVerdict {
     /// Now: on which ground, and what of its content.
     Go(Granted, Outgoing),
     /// Not now: it stays due.
@@ -136,11 +136,11 @@ enum Verdict {
     End(Vec<Reason>),
 }
 
-impl Verdict {
+impl ItemVerdict {
     /// Lets an item wait that would end, as long as the time by which it ends is in doubt.
     fn postpone_end(&mut self) {
-        if let Verdict::End(_) = self {
-            *self = Verdict::Wait(vec![Reason::ClockJumpedAhead]);
+        if let ItemVerdict::End(_) = self {
+            *self = ItemVerdict::Wait(vec![Reason::ClockJumpedAhead]);
         }
     }
 }
@@ -177,14 +177,14 @@ impl Claim {
         let mut federation = self.node.federation.get();
         let mut before = Numbers::default();
         let (verdicts, probes, counters, numbers) = loop {
-            let mut verdicts: Vec<Verdict> = match guard::releasable(&self.node, &federation, &self.peer, at) {
+            let mut verdicts: Vec<ItemVerdict> = match guard::releasable(&self.node, &federation, &self.peer, at) {
                 Ok(_) => items.iter().map(|item| self.decide(&federation, &consents, item, at)).collect(),
                 Err(reason) => {
-                    items.iter().map(|item| overdue(item, at).unwrap_or(Verdict::Wait(vec![reason]))).collect()
+                    items.iter().map(|item| overdue(item, at).unwrap_or(ItemVerdict::Wait(vec![reason]))).collect()
                 }
             };
             if proven.is_none() {
-                verdicts.iter_mut().for_each(Verdict::postpone_end);
+                verdicts.iter_mut().for_each(ItemVerdict::postpone_end);
             }
             let probes = self.pace(&items, &mut verdicts, at);
             let numbers = Numbers::of(&verdicts);
@@ -201,16 +201,16 @@ impl Claim {
     }
 
     /// Of what may go, keeps back what is paused, but for one item each to see whether the reason is gone.
-    fn pace(&self, items: &[Item], verdicts: &mut [Verdict], at: Timestamp) -> Vec<Probe> {
+    fn pace(&self, items: &[Item], verdicts: &mut [ItemVerdict], at: Timestamp) -> Vec<Probe> {
         let mut pacer = Pacer::new(&self.pauses, at, &*self.node.random);
         for (item, verdict) in items.iter().zip(verdicts) {
             let agreement = match verdict {
-                Verdict::Go(Granted::Referral(ground), _) => ground.0.agreement.id,
-                Verdict::Go(Granted::Answer(agreement), _) => agreement.id,
+                ItemVerdict::Go(Granted::Referral(ground), _) => ground.0.agreement.id,
+                ItemVerdict::Go(Granted::Answer(agreement), _) => agreement.id,
                 _ => continue,
             };
             if let Err((scope, pause)) = pacer.admit(agreement, item.claimable.reasons.first().copied()) {
-                *verdict = Verdict::Pause(scope, pause);
+                *verdict = ItemVerdict::Pause(scope, pause);
             }
         }
         pacer.probes
@@ -222,7 +222,7 @@ impl Claim {
         Consents::read(tx, &self.peer, subjects, named).await
     }
 
-    fn decide(&self, federation: &Federation, consents: &Consents, item: &Item, at: Timestamp) -> Verdict {
+    fn decide(&self, federation: &Federation, consents: &Consents, item: &Item, at: Timestamp) -> ItemVerdict {
         if let Some(ended) = overdue(item, at) {
             return ended;
         }
@@ -232,13 +232,13 @@ impl Claim {
         };
         match (decided, &item.claimable.content) {
             (Ok(granted), Some(content)) => self.with_content(item, granted, content),
-            (Ok(_), None) => Verdict::End(vec![why_gone(item, at)]),
+            (Ok(_), None) => ItemVerdict::End(vec![why_gone(item, at)]),
             (Err(refusals), _) => {
                 let mut reasons: Vec<Reason> = refusals.iter().map(|refusal| refusal.reason).collect();
                 reasons.dedup();
                 match reasons.iter().all(|reason| reason.is_retryable()) {
-                    true => Verdict::Wait(reasons),
-                    false => Verdict::End(reasons),
+                    true => ItemVerdict::Wait(reasons),
+                    false => ItemVerdict::End(reasons),
                 }
             }
         }
@@ -246,19 +246,19 @@ impl Claim {
 
     /// Opens the content of an item that may go, without what is left out. An item that cannot be opened waits, and holds up none but
     /// later answers of its thread.
-    fn with_content(&self, item: &Item, granted: Granted, content: &Sealed) -> Verdict {
+    fn with_content(&self, item: &Item, granted: Granted, content: &Sealed) -> ItemVerdict {
         let (node, record_id) = (&self.node, &item.claimable.record_id);
         let left_out = match &granted {
             Granted::Referral(ground) => ground.0.left_out.and(item.claimable.present),
             Granted::Answer(_) => Categories::NONE,
         };
         match Outgoing::open(node, record_id, content).and_then(|whole| whole.without(node, record_id, left_out)) {
-            Ok(content) => Verdict::Go(granted, content),
+            Ok(content) => ItemVerdict::Go(granted, content),
             Err(error) => {
                 if is_told(item.claimable.attempts + 1) {
                     tracing::error!(%error, %record_id, "what is due cannot be read, and waits");
                 }
-                Verdict::Wait(vec![Reason::Unavailable])
+                ItemVerdict::Wait(vec![Reason::Unavailable])
             }
         }
     }
@@ -294,7 +294,7 @@ impl Claim {
         tx: &mut Tx,
         federation: &Federation,
         items: Vec<Item>,
-        verdicts: Vec<Verdict>,
+        verdicts: Vec<ItemVerdict>,
         counters: &counter::Taken,
         numbers: &Numbers,
         at: Timestamp,
@@ -306,35 +306,35 @@ impl Claim {
         let mut held_back = None;
         for (item, verdict) in items.iter().zip(&verdicts) {
             match verdict {
-                Verdict::Wait(reasons) => unsent.push(settled::waiting(
+                ItemVerdict::Wait(reasons) => unsent.push(settled::waiting(
                     item,
                     reasons,
                     pause(&*self.node.random, item.claimable.attempts + 1),
                     at,
                 )),
                 // Nothing is written into what waits for a whole peer, however much that is.
-                Verdict::Pause(PauseScope::Peer, pause) => held_back = Some(pause.reason),
-                Verdict::Pause(PauseScope::Agreement(_), pause) => unsent.push(settled::paused(item, pause)),
-                Verdict::End(reasons) => {
+                ItemVerdict::Pause(PauseScope::Peer, pause) => held_back = Some(pause.reason),
+                ItemVerdict::Pause(PauseScope::Agreement(_), pause) => unsent.push(settled::paused(item, pause)),
+                ItemVerdict::End(reasons) => {
                     unsent.push(settled::end(item, reasons, at));
                     ended.push(item.claimable.record_id);
                     ended_answers.extend(item.referral().is_none().then_some(item.claimable.thread_id));
                     reasons_of_ended.extend(reasons.first());
                     entries.push(settled::ended_entry(&self.node, &self.peer, item, reasons, at));
                 }
-                Verdict::Go(granted, content) => permitted.push(Permitted { item, granted, content }),
+                ItemVerdict::Go(granted, content) => permitted.push(Permitted { item, granted, content }),
             }
         }
         let objection = match verdicts.first() {
-            Some(Verdict::Wait(reasons)) if permitted.is_empty() => reasons.first().copied(),
+            Some(ItemVerdict::Wait(reasons)) if permitted.is_empty() => reasons.first().copied(),
             _ => None,
         };
         // An item that cannot be read says nothing about the others.
         let objection = held_back.or(objection.filter(|&reason| reason != Reason::Unavailable));
         let waits_for = verdicts.iter().find_map(|verdict| match verdict {
-            Verdict::Wait(reasons) => reasons.first().copied().map(WaitCause::Here),
-            Verdict::Pause(_, pause) => Some(WaitCause::There(pause.reason)),
-            Verdict::Go(..) | Verdict::End(_) => None,
+            ItemVerdict::Wait(reasons) => reasons.first().copied().map(WaitCause::Here),
+            ItemVerdict::Pause(_, pause) => Some(WaitCause::There(pause.reason)),
+            ItemVerdict::Go(..) | ItemVerdict::End(_) => None,
         });
         let shipment = if permitted.is_empty() {
             None
@@ -448,8 +448,8 @@ fn decide_answer(
     Ok(Granted::Answer(known.agreement.clone()))
 }
 
-fn overdue(item: &Item, at: Timestamp) -> Option<Verdict> {
-    (item.claimable.expires_at <= at).then(|| Verdict::End(vec![Reason::ItemExpired]))
+fn overdue(item: &Item, at: Timestamp) -> Option<ItemVerdict> {
+    (item.claimable.expires_at <= at).then(|| ItemVerdict::End(vec![Reason::ItemExpired]))
 }
 
 /// Returns what is left of an item's content, if anything goes out of it.

@@ -1,4 +1,4 @@
-//! What two nodes tell each other before anything else.
+//! The first messages of two nodes to each other: versions, clocks, runs and highest numbers.
 
 use std::sync::Arc;
 

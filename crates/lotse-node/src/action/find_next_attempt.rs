@@ -11,7 +11,7 @@ use lotse_store::{StoreError, batch};
 use crate::action::claim::LONGEST_PAUSE;
 use crate::node::Node;
 
-/// What is to be looked at, and when the next look is due.
+/// The kinds of items to look at, and when the next look is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextAttempt {
     /// Whether something in doubt may be claimed again now.

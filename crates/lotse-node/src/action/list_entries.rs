@@ -39,7 +39,7 @@ pub async fn list_entries(
     size: u32,
 ) -> Result<Page, StoreError> {
     let window = if filter.record_id.is_some() { u64::MAX } else { WINDOW };
-    let list = List { store, generation, filter, size: size.clamp(1, MAX_PAGE), window, longest: LONGEST };
+    let list = EntryQuery { store, generation, filter, size: size.clamp(1, MAX_PAGE), window, longest: LONGEST };
     list.before(before).await
 }
 
@@ -55,8 +55,8 @@ pub fn explain_empty(
     is_empty.then(|| federation.explain_unknown(asked))
 }
 
-/// What is listed, and how far one call goes.
-struct List<'a> {
+/// The entries that are listed, and how far one call goes.
+struct EntryQuery<'a> {
     store: &'a Store,
     generation: u32,
     filter: Filter,
@@ -65,7 +65,7 @@ struct List<'a> {
     longest: Duration,
 }
 
-impl List<'_> {
+impl EntryQuery<'_> {
     async fn before(&self, before: Option<u64>) -> Result<Page, StoreError> {
         let begun = Instant::now();
         let generation = self.generation;
@@ -133,7 +133,7 @@ mod tests {
         let open = log.open().await;
         let all = async |filter: Filter, window, longest| {
             let store = &open.store;
-            let list = List { store, generation: 1, filter, size: 4, window, longest };
+            let list = EntryQuery { store, generation: 1, filter, size: 4, window, longest };
             let (mut pages, mut before) = (Vec::new(), None);
             loop {
                 let page = list.before(before).await.unwrap();

@@ -9,7 +9,7 @@ use lotse_core::reason::Reason;
 use crate::entry::{self, Decision, Direction, Draft, EntryKind};
 use crate::node::Node;
 
-/// What was refused.
+/// A message of a peer that was refused.
 #[derive(Clone, Debug)]
 pub struct PeerRefusal {
     /// Kind of the entry.

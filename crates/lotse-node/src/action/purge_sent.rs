@@ -19,7 +19,7 @@ const BATCHES_AT_ONCE: u32 = 16;
 const STEPS: usize = 256;
 
 /// Purges what is not needed any more; returns of how many items. The old bytes go when the write-ahead log is emptied.
-/// What goes by time stays while the clock may run ahead.
+/// Content that goes by time stays while the clock may run ahead.
 pub async fn purge_sent(node: &Arc<Node>) -> Result<u64, Failure> {
     let mut purged = 0;
     for _ in 0..STEPS {

@@ -29,7 +29,7 @@ use crate::telemetry::trace::TraceId;
 use crate::wire::consent::RecordableConsent;
 
 pub use self::hints::hints;
-use self::replacing::Replaced;
+use self::replacing::Replacement;
 
 /// Consents that one transaction records at most.
 pub const MAX_AT_ONCE: usize = 256;
@@ -182,7 +182,7 @@ async fn record(
     tx: &mut Tx,
     node: &Node,
     items: &[Item],
-) -> Result<(Vec<Result<Recorded, Reason>>, Replaced), StoreError> {
+) -> Result<(Vec<Result<Recorded, Reason>>, Replacement), StoreError> {
     let ids: HashSet<Id> =
         items.iter().flat_map(|item| [item.consent.consent_id].into_iter().chain(item.supersedes)).collect();
     let known = consent::known(tx, ids.into_iter().collect()).await?;
@@ -196,7 +196,7 @@ async fn record(
     }
     let recorded = items.iter().zip(&results).filter(|(_, result)| result.is_ok());
     let superseded: Vec<Id> = recorded.filter_map(|(item, _)| item.supersedes).collect();
-    Ok((results, Replaced::find(tx, &superseded).await?))
+    Ok((results, Replacement::find(tx, &superseded).await?))
 }
 
 /// Puts consents to the subjects that are known, also under an id from before references were composed.

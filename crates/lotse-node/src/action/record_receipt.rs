@@ -32,7 +32,7 @@ use crate::wire::batch::{
 use crate::wire::envelope::parse_own_head;
 use stops::Stops;
 
-/// What a receipt brought.
+/// The outcome of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// It is recorded: so many items are taken, refused, to be sent again.
@@ -70,7 +70,7 @@ pub async fn record_receipt(
     let (bytes, pauses) = (receipt.encode_to_vec(), node.pauses.of(peer));
     let job = Arc::new(Job { node: node.clone(), peer: peer.clone(), opened, bytes, pauses });
     let shared = job.clone();
-    let Done { recorded, event, stops } = node
+    let ReceiptEffect { recorded, event, stops } = node
         .store
         .transact("receipt", move |tx| {
             let job = shared.clone();
@@ -137,33 +137,33 @@ struct Job {
     pauses: PeerPauses,
 }
 
-/// What a receipt has brought and changed.
-struct Done {
+/// The outcome of a receipt, and whom its changes wake.
+struct ReceiptEffect {
     recorded: Recorded,
     /// Number and time of the inbox event.
     event: Option<(u64, Timestamp)>,
     stops: Stops,
 }
 
-impl Done {
+impl ReceiptEffect {
     /// Makes the answer to a receipt that changes nothing.
-    fn nothing(recorded: Recorded) -> Done {
-        Done { recorded, event: None, stops: Stops::default() }
+    fn nothing(recorded: Recorded) -> ReceiptEffect {
+        ReceiptEffect { recorded, event: None, stops: Stops::default() }
     }
 }
 
 impl Job {
-    async fn run(&self, tx: &mut Tx) -> Result<Done, StoreError> {
+    async fn run(&self, tx: &mut Tx) -> Result<ReceiptEffect, StoreError> {
         let statement = &self.opened.statement;
         let Some(sent) = batch::find(tx, statement.batch_id).await? else {
-            return Ok(Done::nothing(Recorded::Rejected("no such batch was sent")));
+            return Ok(ReceiptEffect::nothing(Recorded::Rejected("no such batch was sent")));
         };
         if let Some(why) = self.mismatch(&sent) {
-            return Ok(Done::nothing(Recorded::Rejected(why)));
+            return Ok(ReceiptEffect::nothing(Recorded::Rejected(why)));
         }
         let at = self.node.now();
         if !batch::answer(tx, sent.batch_id, self.bytes.clone(), at).await? {
-            return Ok(Done::nothing(Recorded::Repeated));
+            return Ok(ReceiptEffect::nothing(Recorded::Repeated));
         }
         let mut stops = Stops::default();
         let exceptions: Vec<Id> =
@@ -186,7 +186,7 @@ impl Job {
         let ids: Vec<Id> = sent.items.iter().map(|item| item.record_id).collect();
         let event = Event { seq, at, kind: EventKind::Delivered, peer: self.peer.clone(), items: ids };
         inbox::append(tx, &event).await?;
-        Ok(Done { recorded: self.recorded(), event: Some((seq, at)), stops })
+        Ok(ReceiptEffect { recorded: self.recorded(), event: Some((seq, at)), stops })
     }
 
     fn mismatch(&self, sent: &OpenBatch) -> Option<&'static str> {

@@ -231,7 +231,13 @@ impl Job {
         Consents::read(tx, &self.peer, subjects, named).await
     }
 
-    fn decide<'a>(&self, federation: &Federation, consents: &'a Consents, place: usize, at: Timestamp) -> Verdict<'a> {
+    fn decide<'a>(
+        &self,
+        federation: &Federation,
+        consents: &'a Consents,
+        place: usize,
+        at: Timestamp,
+    ) -> ReferralVerdict<'a> {
         let item = &self.items[place];
         let handover = &item.submission.handover;
         guard::releasable(&self.node, federation, &self.peer, at).map_err(|reason| vec![Refusal::from(reason)])?;
@@ -253,7 +259,7 @@ impl Job {
     }
 
     /// Numbers that the verdicts need: leaves and revisions.
-    fn numbers(&self, verdicts: &[Verdict<'_>]) -> (i64, i64) {
+    fn numbers(&self, verdicts: &[ReferralVerdict<'_>]) -> (i64, i64) {
         let permitted = verdicts.iter().filter(|verdict| verdict.is_ok()).count() as i64;
         let refused = verdicts.len() as i64 - permitted;
         match self.timing {
@@ -267,7 +273,7 @@ impl Job {
         tx: &mut Tx,
         federation: &Federation,
         fresh: &[usize],
-        verdicts: Vec<Verdict<'_>>,
+        verdicts: Vec<ReferralVerdict<'_>>,
         counters: counter::Taken,
         at: Timestamp,
     ) -> Result<(Option<Shipment>, Vec<Result<Submitted, Failure>>), StoreError> {
@@ -305,7 +311,7 @@ impl Job {
             log::append(tx, self.node.generation, first, entries).await?;
         }
         let state = if shipment.is_some() { DeliveryState::InDoubt } else { DeliveryState::Due };
-        let result = |(&place, verdict): (&usize, Verdict<'_>)| match verdict {
+        let result = |(&place, verdict): (&usize, ReferralVerdict<'_>)| match verdict {
             Ok((permit, ..)) => Ok(Submitted {
                 record_id: self.items[place].record_id,
                 delivery: state,
@@ -428,7 +434,7 @@ fn request(submission: &Submission) -> Request {
 }
 
 /// A permit, the consent on which it rests and the key of its subject, or every reason against it.
-type Verdict<'a> = Result<(Permit, &'a Towards, SubjectKey), Vec<Refusal>>;
+type ReferralVerdict<'a> = Result<(Permit, &'a Towards, SubjectKey), Vec<Refusal>>;
 
 /// What a decision is asked about.
 pub struct Asked<'a> {

@@ -35,7 +35,7 @@ use crate::wire::batch::{
 };
 use crate::wire::envelope::{Body, Head};
 use envelope::{Envelope, encrypt, read};
-use judge::{Admission, AnsweredThread, Taking, Verdict};
+use judge::{Admission, AnsweredThread, EnvelopeVerdict, Taking};
 
 /// Takes a batch from a peer, whose identity TLS has proven. Refuses it as a whole only if its seal or its form is wrong, or if it is more than the peer may add today.
 /// While the clock has jumped ahead nothing is taken: a receipt would be signed with the wrong time.
@@ -93,7 +93,7 @@ async fn refuse(node: &Arc<Node>, peer: &AgencyId, seal: Option<&proto::Seal>, r
     Failure { kind, causes: vec![reason.into()] }
 }
 
-/// What is said to a peer that is over a limit of a day.
+/// The answer to a peer that is over a limit of a day.
 const DAILY_LIMIT: &str = "this node takes no more from this agency today: try again later, or ask its administrator for a higher \
                            limit (`[peer]` in lotse.toml)";
 
@@ -123,7 +123,7 @@ enum Taken {
 /// Bytes that an envelope adds around its own: columns, indexes, its entry in the log and its item of the receipt.
 const AROUND_BYTES: u64 = 768;
 
-/// What the receipt says of one envelope.
+/// The receipt's item for one envelope.
 #[derive(Clone, Copy)]
 struct Answered {
     outcome: Outcome,
@@ -201,16 +201,17 @@ impl Job {
     }
 
     /// Counts what the batch adds to the disk.
-    fn added(&self, verdicts: &[Verdict]) -> Added {
+    fn added(&self, verdicts: &[EnvelopeVerdict]) -> Added {
         let mut added = Added { bytes: AROUND_BYTES, refused: 0 };
         for (envelope, verdict) in self.envelopes.iter().zip(verdicts) {
             added.bytes += AROUND_BYTES;
             match verdict {
-                Verdict::Repeat { .. } | Verdict::Same(_) => {}
-                Verdict::Take(_) => added.bytes += envelope.bytes.len() as u64,
-                Verdict::Malformed(_) | Verdict::Refuse(_) | Verdict::Reused | Verdict::Unreadable => {
-                    added.refused += 1
-                }
+                EnvelopeVerdict::Repeat { .. } | EnvelopeVerdict::Same(_) => {}
+                EnvelopeVerdict::Take(_) => added.bytes += envelope.bytes.len() as u64,
+                EnvelopeVerdict::Malformed(_)
+                | EnvelopeVerdict::Refuse(_)
+                | EnvelopeVerdict::Reused
+                | EnvelopeVerdict::Unreadable => added.refused += 1,
             }
         }
         added
@@ -290,33 +291,33 @@ impl Job {
     async fn write(
         &self,
         tx: &mut Tx,
-        verdicts: Vec<Verdict>,
+        verdicts: Vec<EnvelopeVerdict>,
         taking: Taking<'_>,
         counters: counter::Taken,
         added: Added,
         at: Timestamp,
     ) -> Result<Taken, StoreError> {
         let mut shared: Vec<(Outcome, Digest)> = Vec::new();
-        let malformed: Vec<Outcome> = verdicts.iter().filter_map(Verdict::malformed).collect();
+        let malformed: Vec<Outcome> = verdicts.iter().filter_map(EnvelopeVerdict::malformed).collect();
         let mut arrivals = Vec::new();
         let mut entries = Vec::new();
         let mut answers: Vec<Answered> = Vec::with_capacity(verdicts.len());
         for (envelope, verdict) in self.envelopes.iter().zip(verdicts) {
             // The id has a row: of another envelope, or one that cannot be read.
-            let has_row = matches!(verdict, Verdict::Reused | Verdict::Unreadable);
+            let has_row = matches!(verdict, EnvelopeVerdict::Reused | EnvelopeVerdict::Unreadable);
             let (outcome, admission) = match verdict {
-                Verdict::Repeat { outcome, at, leaf_hash } => {
+                EnvelopeVerdict::Repeat { outcome, at, leaf_hash } => {
                     answers.push(Answered { outcome, at, leaf_hash });
                     continue;
                 }
-                Verdict::Same(index) => {
+                EnvelopeVerdict::Same(index) => {
                     answers.push(answers[index]);
                     continue;
                 }
-                Verdict::Reused => (Outcome::Refused(Reason::IdReused), None),
-                Verdict::Unreadable => (Outcome::Again(Reason::Unavailable), None),
-                Verdict::Take(admission) => (Outcome::Taken, Some(admission)),
-                Verdict::Refuse(outcome) | Verdict::Malformed(outcome) => (outcome, None),
+                EnvelopeVerdict::Reused => (Outcome::Refused(Reason::IdReused), None),
+                EnvelopeVerdict::Unreadable => (Outcome::Again(Reason::Unavailable), None),
+                EnvelopeVerdict::Take(admission) => (Outcome::Taken, Some(admission)),
+                EnvelopeVerdict::Refuse(outcome) | EnvelopeVerdict::Malformed(outcome) => (outcome, None),
             };
             let is_malformed = verdict.malformed().is_some();
             let known = shared.iter().find(|(alike, _)| is_malformed && *alike == outcome);

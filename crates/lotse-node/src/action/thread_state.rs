@@ -1,4 +1,4 @@
-//! Where a received referral stands here, as its answers say that its owner has taken or may still take.
+//! The state of a received referral here: that of the last answer which its owner has taken or may still take.
 
 use std::collections::BTreeSet;
 

@@ -40,7 +40,7 @@ const SHORTEST_LOOK: Duration = Duration::from_secs(1);
 /// Longest time between two looks: what becomes due wakes the courier, and a clock that is set moves what is due.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
-/// How often hello is said again on a stream on which nothing is on its way: a clock that is set, here or there, shows by it.
+/// Interval of hellos on a stream on which nothing is on its way: a clock that is set, here or there, shows by them.
 const HELLO_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long a stop waits for receipts of what is on its way.
@@ -146,7 +146,7 @@ impl Courier {
             (link.connected, link.problem, link.duty_problem) = (true, None, None);
         });
         self.node.signals.reachable(&self.peer).notify_waiters();
-        // What keeps something from going over the open stream the first claim finds out.
+        // The first claim finds out whether anything keeps items from going over the open stream.
         self.node.links.set_wait(&self.peer, None);
         self.couriers.connected(&self.peer);
         let mut session = Session {

@@ -12,18 +12,18 @@ use crate::commands::{Context, run};
 use crate::start::{Overrides, start};
 
 /// Folders of nodes, and commands about them.
-struct Desk {
+struct Shell {
     parent: tempfile::TempDir,
     context: Context,
     output: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Desk {
-    fn new() -> Desk {
+impl Shell {
+    fn new() -> Shell {
         let output = Arc::new(Mutex::new(Vec::new()));
         let terminal = Terminal::to(output.clone());
         let context = Context { terminal, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
-        Desk { parent: tempfile::tempdir().unwrap(), context, output }
+        Shell { parent: tempfile::tempdir().unwrap(), context, output }
     }
 
     fn folder(&self, name: &str) -> Folder {
@@ -77,7 +77,7 @@ impl Desk {
 
 /// A database of a node that ran once, on each engine.
 struct Owned {
-    desk: Desk,
+    shell: Shell,
     owner: Folder,
     url: String,
     _database: Option<Database>,
@@ -85,18 +85,18 @@ struct Owned {
 
 impl Owned {
     async fn sqlite() -> Owned {
-        let desk = Desk::new();
-        let owner = desk.init("owner", "pg.example", None).await;
-        desk.run_once(&owner).await.unwrap();
-        Owned { url: format!("sqlite://{}", owner.database().display()), desk, owner, _database: None }
+        let shell = Shell::new();
+        let owner = shell.init("owner", "pg.example", None).await;
+        shell.run_once(&owner).await.unwrap();
+        Owned { url: format!("sqlite://{}", owner.database().display()), shell, owner, _database: None }
     }
 
     async fn postgres() -> Option<Owned> {
-        let (desk, database) = (Desk::new(), Database::postgres().await?);
+        let (shell, database) = (Shell::new(), Database::postgres().await?);
         let url = database.url().to_owned();
-        let owner = desk.init("owner", "pg.example", Some(&url)).await;
-        desk.run_once(&owner).await.unwrap();
-        Some(Owned { desk, owner, url, _database: Some(database) })
+        let owner = shell.init("owner", "pg.example", Some(&url)).await;
+        shell.run_once(&owner).await.unwrap();
+        Some(Owned { shell, owner, url, _database: Some(database) })
     }
 
     async fn on_both_engines() -> Vec<Owned> {
@@ -123,14 +123,14 @@ async fn another_nodes_database_is_refused_before_anything_is_written() {
     for owned in Owned::on_both_engines().await {
         let before = owned.look().await;
         let folder = owned.owner.path().display().to_string();
-        owned.desk.init("other", "pg2.example", Some(&owned.url)).await;
-        owned.desk.expect_refused("other", &["belongs to pg.example", &folder, "the node of pg2.example"]).await;
-        owned.desk.init("twin", "pg.example", Some(&owned.url)).await;
-        owned.desk.expect_refused("twin", &["belongs to another node of pg.example", &folder, "vault.toml"]).await;
-        let looked = owned.desk.printed("other", "doctor --json").await;
+        owned.shell.init("other", "pg2.example", Some(&owned.url)).await;
+        owned.shell.expect_refused("other", &["belongs to pg.example", &folder, "the node of pg2.example"]).await;
+        owned.shell.init("twin", "pg.example", Some(&owned.url)).await;
+        owned.shell.expect_refused("twin", &["belongs to another node of pg.example", &folder, "vault.toml"]).await;
+        let looked = owned.shell.printed("other", "doctor --json").await;
         assert!(looked.contains("belongs to pg.example, last opened from"), "{looked}");
         assert_eq!(owned.look().await, before, "nothing was written");
-        owned.desk.run_once(&owned.owner).await.unwrap();
+        owned.shell.run_once(&owned.owner).await.unwrap();
     }
 }
 
@@ -149,8 +149,8 @@ async fn a_refused_file_keeps_its_bytes() {
         files
     };
     let before = files();
-    owned.desk.init("other", "pg2.example", Some(&owned.url)).await;
-    owned.desk.expect_refused("other", &["belongs to pg.example"]).await;
+    owned.shell.init("other", "pg2.example", Some(&owned.url)).await;
+    owned.shell.expect_refused("other", &["belongs to pg.example"]).await;
     assert_eq!(files(), before);
 }
 
@@ -160,14 +160,17 @@ async fn a_database_from_before_the_mark_is_marked_by_its_own_node_alone() {
     for owned in Owned::on_both_engines().await {
         let (_, marked) = owned.look().await;
         tamper::forget_mark(&owned.url).await;
-        owned.desk.init("other", "pg2.example", Some(&owned.url)).await;
-        owned.desk.expect_refused("other", &["has the log pg.example/exchange-log/1", "the node of pg2.example"]).await;
-        owned.desk.init("twin", "pg.example", Some(&owned.url)).await;
-        owned.desk.expect_refused("twin", &["under another root key"]).await;
+        owned.shell.init("other", "pg2.example", Some(&owned.url)).await;
+        owned
+            .shell
+            .expect_refused("other", &["has the log pg.example/exchange-log/1", "the node of pg2.example"])
+            .await;
+        owned.shell.init("twin", "pg.example", Some(&owned.url)).await;
+        owned.shell.expect_refused("twin", &["under another root key"]).await;
         assert_eq!(owned.look().await.1, None);
-        owned.desk.give("owner", "log verify").await.unwrap();
+        owned.shell.give("owner", "log verify").await.unwrap();
         assert_eq!(owned.look().await.1, None, "reading marks nothing");
-        owned.desk.run_once(&owned.owner).await.unwrap();
+        owned.shell.run_once(&owned.owner).await.unwrap();
         assert_eq!(owned.look().await.1, marked);
     }
 }
@@ -175,10 +178,10 @@ async fn a_database_from_before_the_mark_is_marked_by_its_own_node_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_that_was_moved_keeps_its_database() {
     let owned = Owned::sqlite().await;
-    fs::rename(owned.owner.path(), owned.desk.folder("moved").path()).unwrap();
-    owned.desk.give("moved", "log verify").await.unwrap();
-    owned.desk.run_once(&owned.desk.folder("moved")).await.unwrap();
-    let moved = Owned { url: format!("sqlite://{}", owned.desk.folder("moved").database().display()), ..owned };
+    fs::rename(owned.owner.path(), owned.shell.folder("moved").path()).unwrap();
+    owned.shell.give("moved", "log verify").await.unwrap();
+    owned.shell.run_once(&owned.shell.folder("moved")).await.unwrap();
+    let moved = Owned { url: format!("sqlite://{}", owned.shell.folder("moved").database().display()), ..owned };
     let (_, mark) = moved.look().await;
     assert!(mark.unwrap().folder.ends_with("/moved"));
 }
@@ -187,7 +190,7 @@ async fn a_folder_that_was_moved_keeps_its_database() {
 async fn a_log_is_verified_without_the_keys_of_the_database() {
     let owned = Owned::sqlite().await;
     fs::remove_file(owned.owner.vault_keys()).unwrap();
-    owned.desk.give("owner", "log verify").await.unwrap();
-    let refused = format!("{:#}", owned.desk.run_once(&owned.owner).await.unwrap_err());
+    owned.shell.give("owner", "log verify").await.unwrap();
+    let refused = format!("{:#}", owned.shell.run_once(&owned.owner).await.unwrap_err());
     assert!(refused.contains("put ") && refused.contains("vault.toml back from its backup"), "{refused}");
 }

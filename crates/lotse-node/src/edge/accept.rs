@@ -30,7 +30,7 @@ use crate::tls::{Credentials, Door, Refusal, Standing, TlsError, TrustStore};
 /// How long the loop rests when the system gives no connection, for instance for want of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// What is told once a minute while the system gives no connection.
+/// The message that is written once a minute while the system gives no connection.
 const NO_CONNECTION: &str = "the system gives no connection";
 
 /// What a port bears.
@@ -120,7 +120,7 @@ struct Doorway {
     said: Throttle,
 }
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
 enum HandshakeError {
     /// A probe of the port, for instance.

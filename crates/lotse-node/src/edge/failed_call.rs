@@ -1,4 +1,4 @@
-//! Why a call to another agency's node failed, in words for the own administrator: which side refused the other, and what to do.
+//! Failed calls to another agency's node in words for the own administrator: which side refused the other, and what to do.
 
 use std::error::Error;
 use std::io;
@@ -12,10 +12,10 @@ use crate::tls::Refusal;
 /// Longest text of another node that is repeated, in characters.
 const MAX_REPEATED: usize = 300;
 
-/// What a peer has to do that has accepted no card of this agency.
+/// The step that a peer has to take that has accepted no card of this agency.
 const ACCEPT_THERE: &str = "ask that agency to run `lotse peer accept` with this agency's card, or wait until it has";
 
-/// Why a call failed.
+/// The cause of a failed call.
 pub enum CallFault<'a> {
     /// The certificate of the called node was refused here.
     Refused(&'a Unreachable, &'a Refusal),

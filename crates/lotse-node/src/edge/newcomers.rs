@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Newcomers {
     limit: usize,
     limit_per_network: usize,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingConnections {
     next: u64,
     /// By network, the oldest first.
     networks: HashMap<IpAddr, BTreeMap<u64, CancellationToken>>,
@@ -54,7 +54,7 @@ impl Newcomers {
     }
 }
 
-impl Waiting {
+impl WaitingConnections {
     /// Finds the network that has most; among equals the one whose oldest has waited longest.
     fn largest(&self) -> Option<IpAddr> {
         let rank = |of_network: &BTreeMap<u64, CancellationToken>| {

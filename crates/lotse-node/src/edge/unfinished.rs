@@ -1,4 +1,4 @@
-//! How much of one caller's messages may be here that are not answered. What the head of a message announces is charged before
+//! A limit for the messages of one caller that are not answered. The length that a message's head announces is charged before
 //! tonic sees it: tonic reserves as much at once, and whoever announces it may never send it.
 
 use std::collections::VecDeque;
@@ -29,9 +29,9 @@ fn too_large() -> Status {
 }
 
 /// The messages of one call that have begun and are not answered, charged to the caller with the length that each announced.
-pub(super) struct Unanswered(Mutex<Waiting>);
+pub(super) struct Unanswered(Mutex<AnnouncedLengths>);
 
-struct Waiting {
+struct AnnouncedLengths {
     /// Lengths of the messages, heads included, the oldest first.
     lengths: VecDeque<usize>,
     sum: usize,
@@ -43,7 +43,7 @@ struct Waiting {
 impl Unanswered {
     pub(super) fn begin(allowance: &Arc<Allowance>) -> Arc<Unanswered> {
         let charge = allowance.begin();
-        Arc::new(Unanswered(Mutex::new(Waiting { lengths: VecDeque::new(), sum: 0, greatest: 0, charge })))
+        Arc::new(Unanswered(Mutex::new(AnnouncedLengths { lengths: VecDeque::new(), sum: 0, greatest: 0, charge })))
     }
 
     /// Charges a message from its head on; refused if that is more than a message or this caller may have.
@@ -76,7 +76,7 @@ impl Unanswered {
     }
 }
 
-impl Waiting {
+impl AnnouncedLengths {
     fn settle(&mut self) -> bool {
         self.charge.change(self.sum.max(self.greatest))
     }

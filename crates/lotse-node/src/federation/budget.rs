@@ -1,4 +1,5 @@
-//! What each peer may add to this node's disk in a day: a full tank, which fills again evenly. Kept in memory: a start fills it.
+//! Limits for what each peer adds to this node's disk in a day. What was added counts less and less over the day. Kept in memory: a
+//! start forgets it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use lotse_core::id::AgencyId;
 use lotse_core::time::{DAY, Timestamp};
 
-/// What one peer may add in a day.
+/// Limits for what one peer may add in a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DailyLimits {
     /// Bytes of batches.
@@ -15,7 +16,7 @@ pub struct DailyLimits {
     pub refused: u64,
 }
 
-/// What a batch adds.
+/// Bytes and entries that a batch adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Added {
     /// Bytes.
@@ -24,7 +25,7 @@ pub struct Added {
     pub refused: u64,
 }
 
-/// What peers have added lately.
+/// Bytes and entries that each peer has added lately.
 #[derive(Default)]
 pub struct PeerBudgets(Mutex<HashMap<AgencyId, Spent>>);
 

@@ -45,7 +45,7 @@ pub fn trace<T>(request: &tonic::Request<T>) -> Option<TraceId> {
     place(request).map(|place| place.trace)
 }
 
-/// What the answers to a call's messages need of the call.
+/// The facts about a call that the answers to its messages need.
 #[derive(Clone, Copy)]
 pub struct CallContext {
     /// Trace of the call.

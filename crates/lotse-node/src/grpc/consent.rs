@@ -79,7 +79,7 @@ impl Consents {
         match record_consents(&self.node, &grant.actor, well_formed, call.trace).await {
             Ok(recorded) => {
                 for ((place, hints), result) in places.into_iter().zip(recorded) {
-                    results[place] = result.map(|recorded| told(recorded, &hints, call.language));
+                    results[place] = result.map(|recorded| recorded_consent(recorded, &hints, call.language));
                 }
             }
             Err(failure) => places.into_iter().for_each(|(place, _)| results[place] = Err(failure.clone())),
@@ -204,7 +204,7 @@ impl ConsentService for Consents {
 }
 
 /// Answers for a recorded consent. One that is not in force needs no hints: its state says so.
-fn told(recorded: Recorded, hints: &[Cause], language: Language) -> agency::RecordedConsent {
+fn recorded_consent(recorded: Recorded, hints: &[Cause], language: Language) -> agency::RecordedConsent {
     let hints = if recorded.state == ConsentState::Given { hints } else { &[] };
     agency::RecordedConsent {
         state: recorded.state.number(),

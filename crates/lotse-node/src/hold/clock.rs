@@ -12,10 +12,10 @@ use lotse_core::id::AgencyId;
 use lotse_core::reason::Reason;
 use lotse_core::time::{DAY, Reading, Timestamp};
 
-/// How far the clock may step back before releases stop.
+/// Longest step back of the clock at which releases go on.
 pub const MAX_STEP_BACK: Duration = Duration::from_secs(120);
 
-/// How far the clock may run ahead of the machine's uptime before releases stop.
+/// Longest lead of the clock over the machine's uptime at which releases go on.
 const MAX_JUMP_AHEAD: Duration = Duration::from_secs(120);
 
 /// Longest stop of the node after which the clock is trusted without a peer.
@@ -42,7 +42,7 @@ impl ProvenTime {
     }
 }
 
-/// What speaks against the clock.
+/// A reason to doubt the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockDoubt {
     /// It stepped back: nothing is released until it is confirmed.
@@ -71,7 +71,7 @@ impl ClockDoubt {
     }
 }
 
-/// What a peer's clock says about the own one.
+/// A peer's clock compared with the own one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerClock {
     /// It shows the same time within the limit for releases.
@@ -82,7 +82,7 @@ pub enum PeerClock {
     InDoubt,
 }
 
-/// What is known of the clock.
+/// The facts from which doubt about the clock begins and ends.
 #[derive(Default)]
 pub(super) struct ClockWatch {
     /// Latest time seen while the clock was trusted.

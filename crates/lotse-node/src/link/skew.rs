@@ -8,7 +8,7 @@ const SKEW_ALARM_US: u64 = 30_000_000;
 /// Difference of clocks from which nothing is released, microseconds.
 const SKEW_LIMIT_US: u64 = 120_000_000;
 
-/// How far two clocks are apart.
+/// The difference between two clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkewLevel {
     /// As near as clocks kept by NTP are.

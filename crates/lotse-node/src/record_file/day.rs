@@ -11,7 +11,7 @@ use crate::wire::consent::NO_END_YEAR;
 use crate::wire::partial_date::PartialDate;
 use crate::wording::Wording;
 
-/// What a cell says of a day of birth.
+/// A day of birth as a cell gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Birth {
     Day(Date),

@@ -1,4 +1,4 @@
-//! What the first bytes of a file show before anything is read: a workbook, a document, an archive, another kind of text.
+//! The first bytes of a file show what it is not: a workbook, a document, an archive, another kind of text.
 
 use std::io::{self, Read};
 

@@ -17,7 +17,7 @@ pub(super) fn read<M: DeserializeOwned>(columns: &'static [Column], line: &str) 
     if let Ok(message) = serde_json::from_str(line) {
         return Ok(message);
     }
-    let Plain(value) = serde_json::from_str(line).map_err(|error| flaw(line, &error))?;
+    let PlainValue(value) = serde_json::from_str(line).map_err(|error| flaw(line, &error))?;
     let plain = value.to_string();
     serde_json::from_str(&plain).map_err(|error| misfit(columns, &value).unwrap_or_else(|| flaw(&plain, &error)))
 }
@@ -136,20 +136,20 @@ fn allowed(kind: Kind) -> Wording {
 
 /// A JSON value as proto3 JSON allows it, in one form: without fields that are null, whole numbers without fraction. A field that is
 /// given twice is refused.
-struct Plain(Value);
+struct PlainValue(Value);
 
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Plain, D::Error> {
-        deserializer.deserialize_any(PlainVisitor).map(Plain)
+impl<'de> Deserialize<'de> for PlainValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PlainValue, D::Error> {
+        deserializer.deserialize_any(PlainValueVisitor).map(PlainValue)
     }
 }
 
-struct PlainVisitor;
+struct PlainValueVisitor;
 
 /// Largest number up to which every whole number has its own floating-point form.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
-impl<'de> Visitor<'de> for PlainVisitor {
+impl<'de> Visitor<'de> for PlainValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,7 +183,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Plain(item)) = items.next_element()? {
+        while let Some(PlainValue(item)) = items.next_element()? {
             list.push(item);
         }
         Ok(list.into())
@@ -191,7 +191,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let (mut object, mut empty) = (Map::new(), Vec::new());
-        while let Some((name, Plain(value))) = fields.next_entry::<String, Plain>()? {
+        while let Some((name, PlainValue(value))) = fields.next_entry::<String, PlainValue>()? {
             if object.contains_key(&name) || empty.contains(&name) {
                 return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
             }

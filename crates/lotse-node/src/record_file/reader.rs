@@ -37,7 +37,7 @@ pub trait Record: Message + Clone + Default + Serialize + DeserializeOwned {}
 
 impl<M: Message + Clone + Default + Serialize + DeserializeOwned> Record for M {}
 
-/// How a file is read, where that does not follow from the file.
+/// Choices for reading a file that do not follow from the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Its format.

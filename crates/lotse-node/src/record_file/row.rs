@@ -92,7 +92,7 @@ impl Headings {
     }
 }
 
-/// What a cell without heading is told.
+/// The fault of a cell without heading.
 const NO_HEADING: (&str, &str) = ("hat eine Zelle, aber keine Überschrift", "has a cell, but no heading");
 
 /// Adds the number of a column, from 1, to a sentence.

@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, TelemetrySection};
 
-/// What is written if the configuration does not say.
-/// What rustls warns of in messages is what a client does that sends an address as the name it calls, once for each connection.
+/// The filter if the configuration does not say. A client that sends an address as the name that it calls would bring a warning of
+/// `rustls::msgs` with each connection.
 const DEFAULT_FILTER: &str = "info,sqlx=warn,h2=warn,hyper=warn,rustls=warn,rustls::msgs=error";
 
 /// Starts writing messages.

@@ -239,7 +239,7 @@ fn sealed_time(micros: i64) -> Option<Timestamp> {
     Some(Timestamp::from_micros(micros)).filter(|&at| is_sealable(at))
 }
 
-/// How far the clocks of two agencies may differ: beyond it nothing is released.
+/// Greatest difference between the clocks of two agencies: beyond it nothing is released.
 const CLOCKS_APART: Duration = Duration::from_secs(120);
 
 impl ReceiptStatement {

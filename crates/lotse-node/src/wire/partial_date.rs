@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What is known of a day.
+/// The known part of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartialDate {
     /// Nothing.
@@ -13,7 +13,7 @@ pub enum PartialDate {
     Month(i16, i8),
 }
 
-/// How the wire writes that nothing is known.
+/// The text on the wire for a day of which nothing is known.
 const UNKNOWN: &str = "unknown";
 
 impl PartialDate {

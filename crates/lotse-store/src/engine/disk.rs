@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::StoreError;
 
-/// What the last writes said of the disk.
+/// The state of the disk as the last writes found it.
 #[derive(Default)]
 pub(super) struct Disk(AtomicBool);
 

@@ -14,7 +14,7 @@ pub enum EngineKind {
     Postgres,
 }
 
-/// What an attempt to empty SQLite's write-ahead log came to.
+/// The result of an attempt to empty SQLite's write-ahead log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteAheadLog {
     /// Nothing is in it.

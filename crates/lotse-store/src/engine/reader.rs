@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 type Queue = Arc<Mutex<mpsc::Receiver<Box<dyn Job>>>>;
 
-/// Who asks.
+/// A reader of the database: the node itself, or a caller whose list it reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asker {
     /// The node, for its own work.

@@ -67,7 +67,7 @@ fn log_broken(id: Option<Id>, error: &StoreError) {
     }
 }
 
-/// How many broken rows are read for one message in the log, once there were many.
+/// Broken rows per message in the log, once there were many.
 const LOGGED_EACH: u64 = 1024;
 
 impl Row {

@@ -237,7 +237,7 @@ pub async fn oldest(tx: &mut Tx) -> Result<Vec<Oldest>, StoreError> {
     rows.iter().map(|row| Ok(Oldest { peer: row.get(0)?, since: row.get(1)? })).collect()
 }
 
-/// When something that waits for a peer is to be looked at next.
+/// The times at which items that wait for a peer are to be looked at next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NextAttempts {
     /// Earliest time of an item that is due.
@@ -255,7 +255,7 @@ pub async fn next_attempts(tx: &mut Tx, peer: &AgencyId) -> Result<NextAttempts,
     row.map_or(Ok(NextAttempts::default()), read)
 }
 
-/// Why items to a peer that were tried wait.
+/// A reason why items to a peer that were tried wait, and their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitReason {
     /// Peer.

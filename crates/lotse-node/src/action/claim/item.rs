@@ -1,4 +1,4 @@
-//! What is read of items before anything is decided about them.
+//! The facts about items that are read before anything is decided about them.
 
 use lotse_core::delivery::DeliveryState;
 use lotse_core::id::Id;

@@ -3,7 +3,7 @@
 use lotse_core::id::AgencyId;
 use lotse_store::counter::Counter;
 
-use super::Verdict;
+use super::ItemVerdict;
 
 /// Numbers that a claim takes.
 #[derive(Clone, Copy, Default)]
@@ -14,9 +14,9 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn of(verdicts: &[Verdict]) -> Numbers {
-        let revisions = verdicts.iter().filter(|v| matches!(v, Verdict::Go(..))).count() as i64;
-        let ended = verdicts.iter().filter(|v| matches!(v, Verdict::End(_))).count() as i64;
+    pub(super) fn of(verdicts: &[ItemVerdict]) -> Numbers {
+        let revisions = verdicts.iter().filter(|v| matches!(v, ItemVerdict::Go(..))).count() as i64;
+        let ended = verdicts.iter().filter(|v| matches!(v, ItemVerdict::End(_))).count() as i64;
         Numbers { leaves: revisions + ended, revisions, events: ended.min(1) }
     }
 

@@ -1,4 +1,4 @@
-//! What a claim writes about items that do not go.
+//! Changes to the rows of items that a claim does not release: they wait, are paused or end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a node learns from its peers about itself.
+//! Peers tell a node that it was put back or that a second one runs.
 
 use lotse_core::referral::ReferralEvent;
 use tempfile::TempDir;

@@ -1,4 +1,4 @@
-//! What a recipient does not take for now: how often it is tried, and what else waits for it.
+//! Items that a recipient does not take for now: how often each is tried, and what else waits for it.
 
 use std::time::Duration;
 
@@ -216,7 +216,7 @@ async fn a_recipient_that_lacks_a_seal_is_offered_it_and_gets_what_waits() {
     let record_ids = pair.submit_many(0..20).await;
     assert!(offer_again.notified().now_or_never().is_some(), "AGREEMENT_UNKNOWN asks for the offer");
     pass_on(owner, holder, offered.digest).await;
-    // What the holder's duty does when the version is complete there.
+    // The holder's duty does this when the version is complete there.
     pass_on(holder, owner, offered.digest).await;
     pair.work(31).await;
     assert!(pair.are_taken(&record_ids).await);

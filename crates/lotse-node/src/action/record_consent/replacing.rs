@@ -17,26 +17,26 @@ use crate::failure::Failure;
 use crate::head_store::RememberedWithdrawal;
 use crate::node::Node;
 
-/// What is left to do of consents that others replaced.
+/// The work that is left for consents that others replaced.
 #[derive(Default)]
-pub(super) struct Replaced {
+pub(super) struct Replacement {
     /// Withdrawals that are pending.
     withdrawals: Vec<RememberedWithdrawal>,
     /// Batches on their way with something released under the old consents.
     carriers: Vec<Id>,
 }
 
-impl Replaced {
+impl Replacement {
     /// Finds what is left to do; nothing of it where the same call was made before and finished.
-    pub(super) async fn find(tx: &mut Tx, superseded: &[Id]) -> Result<Replaced, StoreError> {
+    pub(super) async fn find(tx: &mut Tx, superseded: &[Id]) -> Result<Replacement, StoreError> {
         if superseded.is_empty() {
-            return Ok(Replaced::default());
+            return Ok(Replacement::default());
         }
         let all = withdrawal::of_consents(tx, superseded).await?;
         let pending = all.iter().filter(|withdrawal| withdrawal.effective_at.is_none());
         let remembered =
             |row: &Withdrawal| RememberedWithdrawal { consent_id: row.consent_id, withdrawal_id: row.withdrawal_id };
-        Ok(Replaced { withdrawals: pending.map(remembered).collect(), carriers: carriers(tx, superseded).await? })
+        Ok(Replacement { withdrawals: pending.map(remembered).collect(), carriers: carriers(tx, superseded).await? })
     }
 
     /// Waits until nothing of the old coverage is on its way, and makes the withdrawals effective.
@@ -118,7 +118,7 @@ mod tests {
     use crate::testing::TestNode;
     use crate::wire::consent::tests::{OWN, YOUTH, good, parsed};
 
-    type Change = fn(&mut proto::Consent);
+    type Narrowing = fn(&mut proto::Consent);
 
     /// A consent for youth and job offices, two purposes and two categories is replaced by this one.
     fn replacing(change: impl FnOnce(&mut proto::Consent)) -> proto::Consent {
@@ -149,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_replacing_consent_lacks_is_withdrawn() {
         let whole = Scope::default();
-        let cases: [(Change, Option<Scope>); 6] = [
+        let cases: [(Narrowing, Option<Scope>); 6] = [
             (|_| (), None),
             (|c| c.categories.push(Category::Skills.number()), None),
             (|c| c.categories.truncate(1), Some(Scope { categories: Category::Contact.into(), ..whole.clone() })),

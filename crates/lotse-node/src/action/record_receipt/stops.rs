@@ -1,4 +1,4 @@
-//! What a receipt says of more than its items: pauses that begin, and pauses that end.
+//! Pauses that begin or end by a receipt, as some of its reasons concern more than the items that they stand at.
 
 use lotse_core::id::{AgencyId, Id};
 use lotse_core::reason::Reason;

@@ -22,7 +22,7 @@ use crate::wire::envelope::{Body, Head, parse_own_head};
 use crate::wire::referral::Answer;
 
 /// What is decided about one envelope.
-pub(super) enum Verdict {
+pub(super) enum EnvelopeVerdict {
     Take(Admission),
     Refuse(Outcome),
     /// It cannot be read: one entry of the log stands for all of the batch that cannot.
@@ -39,17 +39,17 @@ pub(super) enum Verdict {
     Unreadable,
 }
 
-impl Verdict {
+impl EnvelopeVerdict {
     /// Returns what is said of an envelope that cannot be read.
     pub(super) fn malformed(&self) -> Option<Outcome> {
         match self {
-            Verdict::Malformed(outcome) => Some(*outcome),
+            EnvelopeVerdict::Malformed(outcome) => Some(*outcome),
             _ => None,
         }
     }
 }
 
-/// What may be held.
+/// An envelope that may be held, as it is stored.
 #[derive(Clone, Copy)]
 pub(super) struct Admission {
     /// Where the referral stands with it.
@@ -66,7 +66,7 @@ pub(super) struct AnsweredThread {
     pub(super) consent: Option<Consent>,
 }
 
-/// What is known of a record that was taken.
+/// Facts about a record that was taken.
 struct KnownRecord {
     owner: AgencyId,
     kind: ItemKind,
@@ -145,32 +145,32 @@ impl Job {
         taking: &mut Taking<'_>,
         index: usize,
         at: Timestamp,
-    ) -> Verdict {
+    ) -> EnvelopeVerdict {
         let envelope = &self.envelopes[index];
         if let Some(known) = taking.known(envelope.id) {
             if known.digest == envelope.digest && known.owner == self.peer {
-                return Verdict::Repeat { outcome: known.outcome, at: known.at, leaf_hash: known.leaf_hash };
+                return EnvelopeVerdict::Repeat { outcome: known.outcome, at: known.at, leaf_hash: known.leaf_hash };
             }
-            return Verdict::Reused;
+            return EnvelopeVerdict::Reused;
         }
         if taking.memory.broken.contains(&envelope.id) {
-            return Verdict::Unreadable;
+            return EnvelopeVerdict::Unreadable;
         }
         match *taking.seen.entry(envelope.id).or_insert((index, envelope.digest)) {
             (first, _) if first == index => {}
-            (first, digest) if digest == envelope.digest => return Verdict::Same(first),
-            _ => return Verdict::Reused,
+            (first, digest) if digest == envelope.digest => return EnvelopeVerdict::Same(first),
+            _ => return EnvelopeVerdict::Reused,
         }
         let (head, body) = match &envelope.parsed {
             Ok(parsed) => parsed,
-            Err(outcome) => return Verdict::Malformed(*outcome),
+            Err(outcome) => return EnvelopeVerdict::Malformed(*outcome),
         };
         match self.admit(federation, taking, head, body, at) {
             Ok(admission) => {
                 taking.take(&self.peer, head, body.kind(), admission.state);
-                Verdict::Take(admission)
+                EnvelopeVerdict::Take(admission)
             }
-            Err(outcome) => Verdict::Refuse(outcome),
+            Err(outcome) => EnvelopeVerdict::Refuse(outcome),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a peer may put into a batch under a good seal. Whatever it is, everything here can be read, listed and exported afterwards.
+//! Batches under a good seal with anything in them: afterwards everything here can be read, listed and exported.
 
 use lotse_core::delivery::Outcome;
 use lotse_core::id::{Digest, Id};
@@ -72,13 +72,13 @@ const FIELDS: [Field; 17] = [
 
 /// A change to one field.
 #[derive(Clone, Debug)]
-struct Change {
+struct FieldChange {
     field: Field,
     number: u64,
     text: String,
 }
 
-impl Change {
+impl FieldChange {
     fn make(&self, envelope: &mut Envelope) {
         let (number, id) = (self.number, u128::from(self.number).to_be_bytes().to_vec());
         let Some(Basis::Consent(basis)) = &mut envelope.basis else { panic!("no basis") };
@@ -105,14 +105,14 @@ impl Change {
     }
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> impl Strategy<Value = FieldChange> {
     let extreme = prop::sample::select(vec![0, 1, 1 << 31, 1 << 32, 1 << 33, 1 << 62, 1 << 63, u64::MAX - 1, u64::MAX]);
     let number = prop_oneof![3 => extreme, 1 => any::<u64>()];
     let text = prop_oneof![
         2 => prop::sample::select(vec!["", "orientation-refugees", "Ä", "a\0b", "a\nb", "\u{202e}x"]).prop_map(str::to_owned),
         1 => (1..80_000usize).prop_map(|length| "x".repeat(length)),
     ];
-    (prop::sample::select(FIELDS.to_vec()), number, text).prop_map(|(field, number, text)| Change {
+    (prop::sample::select(FIELDS.to_vec()), number, text).prop_map(|(field, number, text)| FieldChange {
         field,
         number,
         text,
@@ -211,8 +211,8 @@ async fn whatever_the_fields_of_an_envelope_say_what_is_here_can_be_read_and_exp
 #[tokio::test]
 async fn no_number_time_or_text_out_of_bounds_is_taken() {
     let (pair, envelope) = released().await;
-    let number = |field, number| Change { field, number, text: String::new() };
-    let text = |text: String| Change { field: Field::ClauseId, number: 0, text };
+    let number = |field, number| FieldChange { field, number, text: String::new() };
+    let text = |text: String| FieldChange { field: Field::ClauseId, number: 0, text };
     let ahead = pair.owner.now().plus(lotse_core::time::DAY * 400).date().year() as u64;
     let changes = [
         number(Field::ThreadSequence, 1 << 63),
@@ -371,7 +371,7 @@ async fn a_record_of_one_agency_is_not_replaced_by_another_agencys() {
     assert_eq!(pair.held(record_id).await.unwrap().owner, pair.owner.agency);
 }
 
-/// What is added by so many refused envelopes.
+/// The bytes that so many refused envelopes add.
 fn refused(refused: u64) -> Added {
     Added { bytes: 0, refused }
 }

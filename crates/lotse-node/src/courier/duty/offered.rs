@@ -1,4 +1,4 @@
-//! What a peer has said to have of agreements and their seals, and what it is to be offered. Only memory knows it.
+//! Agreements and seals that a peer has said to have, and those that it is to be offered. Only memory knows them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::federation::Federation;
 /// Shortest time between two times at which everything is offered anew.
 const ANEW_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// What a peer has said to have.
+/// The agreements and seals that a peer has said to have.
 #[derive(Default)]
 pub(super) struct Offered {
     /// Whose seals the peer has said to have, by version.

@@ -1,4 +1,4 @@
-//! What the watch over the clock promises.
+//! The watch over the clock: when doubt begins, and what ends it.
 
 use super::*;
 

@@ -1,6 +1,6 @@
-//! Whether bytes beyond ASCII are letters of Windows-1252, or of DOS or a Mac: there is no mark, so words are looked at.
+//! A guess whether bytes beyond ASCII are letters of Windows-1252, or of DOS or a Mac. No mark says it, so words are looked at.
 
-/// What the bytes of a file beyond ASCII show.
+/// Numbers of letters that the bytes beyond ASCII of a file may be.
 #[derive(Default)]
 pub(super) struct Letters {
     /// German letters of Windows-1252 inside words.
