@@ -25,7 +25,7 @@ pub use accept::{Accepted, Limits, Port, network};
 pub use connect::{Addresses, ConnectError, Connector, Unreachable, never_sent};
 pub use connection::{ConnectInfo, Connection};
 pub use counts::{Counts, Limit, OverLimit, PortCounts};
-pub use failed_call::{CallFault, refused_peer};
+pub use failed_call::{CallFault, broken_stream, refused_peer};
 pub use grpc::{Caller, MAX_MESSAGE_BYTES, caller, serve};
 pub use line::Line;
 pub use pages::serve_pages;

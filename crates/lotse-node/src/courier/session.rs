@@ -26,7 +26,7 @@ use crate::action::claim_again::claim_again;
 use crate::action::exchange_hellos::{compare_hello, hello, observe_hello};
 use crate::action::find_next_attempt::{NextAttempt, find_next_attempt};
 use crate::action::record_receipt::{Recorded, record_receipt};
-use crate::edge::{Line, MAX_MESSAGE_BYTES};
+use crate::edge::{Line, MAX_MESSAGE_BYTES, broken_stream};
 use crate::failure::Failure;
 use crate::instance::InstanceId;
 use crate::shipment::{LEASE, Shipment};
@@ -80,7 +80,7 @@ pub(super) enum Problem {
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Problem {
-        Problem::Call(format!("the stream broke: {} [{:?}]", status.message(), status.code()))
+        Problem::Call(broken_stream(&status))
     }
 }
 

@@ -112,6 +112,14 @@ pub fn refused_peer(refusal: &Refusal, agency: &str) -> (String, String) {
     }
 }
 
+/// Says why a stream that was open ended.
+pub fn broken_stream(status: &Status) -> String {
+    match CallFault::of(status) {
+        CallFault::Broken(cause) => format!("the connection broke: {cause}"),
+        _ => answered(status),
+    }
+}
+
 fn answered(status: &Status) -> String {
     let message: String = status.message().chars().take(MAX_REPEATED).collect();
     let details = status.get_error_details();

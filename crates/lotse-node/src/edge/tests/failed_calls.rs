@@ -61,4 +61,6 @@ async fn what_a_peer_answers_is_told_with_its_reason_and_not_at_length() {
     let told = connector.explain(&failure.into());
     assert!(told.starts_with("it refused the call: xxx") && told.ends_with("[PEER_SUSPENDED]"), "{told}");
     assert!(told.len() < 400, "{}", told.len());
+    let stopping = crate::edge::broken_stream(&Failure::stopping().into());
+    assert!(stopping.contains("the node is stopping") && stopping.ends_with("[UNAVAILABLE]"), "{stopping}");
 }
