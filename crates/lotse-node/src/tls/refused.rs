@@ -73,7 +73,8 @@ impl RefusedCallers {
         let sentence = |((door, name), refused): (&(Door, Box<str>), &Refused)| {
             let Refused { refusal, times, since, .. } = refused;
             let port = door.port();
-            format!("{port}: a certificate that names {name} is refused, {times} times since {since}: {refusal}")
+            let times = if *times == 1 { "once".to_string() } else { format!("{times} times") };
+            format!("{port}: a certificate that names {name} is refused, {times} since {since}: {refusal}")
         };
         let mut sentences: Vec<String> = recent.map(sentence).collect();
         sentences.sort();

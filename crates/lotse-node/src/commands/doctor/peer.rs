@@ -126,8 +126,11 @@ async fn call(connector: &Connector, endpoint: &str, peer: &Peer) -> Result<(), 
         Err(error) => return Err(unreachable(&error, name)),
     };
     let mut byte = [0];
-    let refused =
-        || format!("{name} has to accept this node's card, and its clock and this node's certificate must be right");
+    let refused = || {
+        format!(
+            "ask {name} whether it has accepted this node's card; if so, compare clocks, and see this node's certificate above"
+        )
+    };
     match timeout(FIRST_BYTE, connection.read(&mut byte)).await {
         Ok(Ok(1..)) => Ok(()),
         Ok(Ok(0)) => Err(("it closes the connection after the handshake".into(), refused())),
