@@ -12,6 +12,7 @@ use crate::action::empty_log::empty_log;
 use crate::action::end_leases::{Leases, end_lost_leases};
 use crate::action::expire_consents::expire_consents;
 use crate::action::expire_items::expire_items;
+use crate::action::get_status::{SaidAlarms, unlogged_alarms};
 use crate::action::purge_ended::purge_ended;
 use crate::action::purge_sent::purge_sent;
 use crate::action::remember_clock::remember_clock;
@@ -35,7 +36,8 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut purged, mut leases, mut begun) = (Instant::now(), Leases::default(), false);
-    let mut clock = ClockRound::default();
+    let (mut clock, mut alarms) = (ClockRound::default(), SaidAlarms::default());
+    alarms.log(unlogged_alarms(&node));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -45,6 +47,7 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
         let purge = purged.elapsed() >= PURGE_INTERVAL;
         if purge {
             purged = Instant::now();
+            alarms.log(unlogged_alarms(&node));
         }
         node.note_work(OwnWork::ClockRound, clock.keep(&node).await);
         // Withdrawals that the last run left pending are finished first, while hardly anybody withdraws; later only those that their

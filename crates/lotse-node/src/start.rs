@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lotse_core::random::Random;
-use lotse_core::time::{Clock, ENDS_SOON, Timestamp};
+use lotse_core::time::{Clock, Timestamp};
 use lotse_store::counter::{self, Counter};
 use lotse_store::{Opener, Store, StoreOptions, log, meta};
 use services::Services;
@@ -262,9 +262,6 @@ fn credentials(folder: &Folder, node: &Node) -> anyhow::Result<Arc<Credentials>>
     let identity = credentials.identity();
     if identity.agency() != &node.agency {
         bail!("the node's certificate is {identity}, lotse.toml says {}: put the right one in its place", node.agency);
-    }
-    if identity.not_after() < node.now().plus(ENDS_SOON) {
-        tracing::warn!(until = %identity.not_after(), "the node's certificate ends soon: renew it, `lotse cert issue --role node`");
     }
     Ok(credentials)
 }

@@ -1,6 +1,7 @@
 //! How the node is: what an administrator looks at first.
 
 mod alarms;
+mod said;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use crate::failure::Failure;
 use crate::hold::ClockDoubt;
 use crate::node::Node;
 
-pub use alarms::DISK_FULL;
 use alarms::alarms;
+pub use alarms::{DISK_FULL, unlogged_alarms};
+pub use said::SaidAlarms;
 
 /// How a node is.
 #[derive(Clone, Debug)]

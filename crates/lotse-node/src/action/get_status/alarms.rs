@@ -38,6 +38,13 @@ pub(super) fn alarms(node: &Node, waiting: &BTreeMap<AgencyId, Waiting>) -> Vec<
     alarms
 }
 
+/// Returns the alarms of which nothing else is logged: room on disks, cards and certificates that end.
+pub fn unlogged_alarms(node: &Node) -> Vec<String> {
+    let now = node.now();
+    let disks = disks(node).into_iter().filter(|alarm| !alarm.starts_with(DISK_FULL));
+    disks.chain(own_card(node, now)).chain(own_certificates(node, now)).chain(peers_cards(node, now)).collect()
+}
+
 fn disks(node: &Node) -> Vec<String> {
     let full = node.store.is_disk_full().then(|| {
         let disk = database_folder(&node.folder, &node.config)
