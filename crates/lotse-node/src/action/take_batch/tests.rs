@@ -175,7 +175,8 @@ async fn read_all(node: &TestNode, records: Vec<Id>) {
     }
     let purposes = Purpose::ALL.iter().copied().collect();
     for records in records.chunks(256) {
-        fetch_records(node, "akte", purposes, records.to_vec()).await.unwrap();
+        let fetched = fetch_records(node, "akte", purposes, records.to_vec()).await.unwrap();
+        assert_eq!(fetched.unreadable, []);
     }
     for record in records {
         let _ = get_referral(node, purposes, record)
