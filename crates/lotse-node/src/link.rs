@@ -179,6 +179,17 @@ impl Links {
         trouble(&self.lock(), peer, waiting)
     }
 
+    /// Returns the problem of a peer for the list of peers: its trouble, or why no stream is open although nothing is wrong.
+    pub fn problem(&self, peer: &AgencyId, waiting: u64) -> Option<String> {
+        let links = self.lock();
+        let has_no_agreement =
+            |link: &&Link| !link.connected && link.waits_for == Some(WaitCause::Here(Reason::NoAgreement));
+        let sentence =
+            || "no agreement with it is in force: write one (`lotse agreement new`), or sign the offered one";
+        let idle = || links.get(peer).filter(has_no_agreement).map(|_| sentence().to_string());
+        trouble(&links, peer, waiting).or_else(idle)
+    }
+
     /// Returns the alarms about the exchange with peers, a sentence each. `waiting` counts what waits for a peer.
     pub fn alarms(&self, waiting: impl Fn(&AgencyId) -> u64) -> Vec<String> {
         let links = self.lock();
@@ -246,6 +257,18 @@ mod tests {
         links.set_clock(&peer, 1_000_000, now);
         links.set_wait(&peer, None);
         assert_eq!(links.trouble(&peer, 1), None);
+    }
+
+    #[test]
+    fn a_peer_without_an_agreement_is_listed_with_what_to_do_and_raises_no_alarm() {
+        let (links, peer) = (Links::default(), "b.example".parse::<AgencyId>().unwrap());
+        links.set_wait(&peer, Some(WaitCause::Here(Reason::NoAgreement)));
+        assert!(links.problem(&peer, 0).unwrap().contains("lotse agreement new"));
+        assert_eq!(links.alarms(|_| 0), Vec::<String>::new());
+        links.update(&peer, |link| link.problem = Some("nobody listens".into()));
+        assert_eq!(links.problem(&peer, 0).as_deref(), Some("nobody listens"));
+        links.update(&peer, |link| (link.problem, link.connected) = (None, true));
+        assert_eq!(links.problem(&peer, 0), None);
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn connection(visit: &Visit, peer: &Peer, waiting: u64) -> Markup {
         @if let Some(seen) = link.last_seen {
             br; span .small { (visit.say("zuletzt ", "last seen ")) (moment::utc(seen, visit.reader.language)) }
         }
-        @if let Some(trouble) = visit.node.links.trouble(&peer.card.card.agency, waiting) { br; span .small lang="en" { (foreign(&trouble)) } }
+        @if let Some(problem) = visit.node.links.problem(&peer.card.card.agency, waiting) { br; span .small lang="en" { (foreign(&problem)) } }
     }
 }
 

@@ -282,8 +282,13 @@ impl World {
         }
         let before = self.node(Side::Owner).entries_of(EntryKind::WithdrawalArrived).await.len();
         let task = tokio::spawn(withdraw(self.node(Side::Owner).node.clone(), given.id, scope, categories == 0));
-        while self.node(Side::Owner).entries_of(EntryKind::WithdrawalArrived).await.len() == before {
-            assert!(!task.is_finished(), "a withdrawal that changes something leaves an entry");
+        loop {
+            // Asked first: what was written before the end is then seen.
+            let is_finished = task.is_finished();
+            if self.node(Side::Owner).entries_of(EntryKind::WithdrawalArrived).await.len() > before {
+                break;
+            }
+            assert!(!is_finished, "a withdrawal that changes something leaves an entry");
             tokio::task::yield_now().await;
         }
         self.oracle.consents[place].arrive(if categories == 0 { None } else { Some(scope) });

@@ -55,7 +55,7 @@ pub(super) fn peer(node: &Node, peer: &Peer, waiting: Option<&Waiting>) -> proto
         announced_card_version: link.card_version,
         problem: match &doubt {
             Some(doubt) => doubt.message(),
-            None => node.links.trouble(&card.agency, count).unwrap_or_default(),
+            None => node.links.problem(&card.agency, count).unwrap_or_default(),
         },
         stopped: doubt.is_some(),
     }
