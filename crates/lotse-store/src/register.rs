@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use lotse_core::id::{AgencyId, Digest, Id};
 use lotse_core::time::Timestamp;
 
-use crate::engine::{Column, Directory, Row, StoreError, Table, Tx};
+use crate::engine::{Column, Directory, EngineKind, Row, StoreError, Table, Tx};
 use crate::outbox;
 
 /// One release.
@@ -67,6 +67,21 @@ pub async fn insert(tx: &mut Tx, disclosures: Vec<Disclosure>) -> Result<(), Sto
         ]
     };
     tx.insert_into(&SUBJECTS, &INSERT, disclosures.into_iter().map(row).collect()).await
+}
+
+/// Deletes the releases whose time is over, of so many at most, the oldest first. Returns how many. The newest release of all stays:
+/// the database may give the number of a newest row again, and the directory knows rows by their numbers.
+pub async fn delete_ended(tx: &mut Tx, at: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let places = "DELETE FROM register_place WHERE (id, seq) IN (
+                      SELECT subject_id, seq FROM register
+                      WHERE keep_until <= $1 AND seq < (SELECT MAX(seq) FROM register) ORDER BY keep_until, seq LIMIT $2)";
+    if tx.engine() == EngineKind::Sqlite {
+        tx.execute(places, [at.into(), limit.into()]).await?;
+    }
+    let rows = "DELETE FROM register WHERE seq IN (
+                    SELECT seq FROM register
+                    WHERE keep_until <= $1 AND seq < (SELECT MAX(seq) FROM register) ORDER BY keep_until, seq LIMIT $2)";
+    tx.execute(rows, [at.into(), limit.into()]).await
 }
 
 const SUBJECT: &str = "SELECT subject_id FROM consent WHERE consent_id = $1";

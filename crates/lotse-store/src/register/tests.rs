@@ -11,6 +11,7 @@ use lotse_core::referral::ReferralState;
 
 on_both_engines! {
     what_is_out_under_a_consent_is_all_but_what_was_refused_or_cut_anew
+    releases_are_deleted_when_their_time_is_over_so_many_at_a_time_and_the_newest_stays
 }
 
 fn id(number: u8) -> Id {
@@ -64,4 +65,35 @@ async fn what_is_out_under_a_consent_is_all_but_what_was_refused_or_cut_anew(dat
     assert_eq!(reading!(store, tx => out_under_consent(tx, id(2))), 1);
     assert_eq!(reading!(store, tx => out_under_consent(tx, id(3))), 0, "nothing was released under it");
     assert_eq!(reading!(store, tx => out_under_consent(tx, id(77))), 0, "there is no such consent");
+}
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+async fn releases_are_deleted_when_their_time_is_over_so_many_at_a_time_and_the_newest_stays(database: Database) {
+    let store = database.open().await;
+    record(&store, vec![consent(1, 9)]).await;
+    let releases = || {
+        let until = |number, until| Disclosure { keep_until: at(until), ..disclosure(number, 1, number) };
+        vec![until(11, 300), until(12, 100), until(13, 900), until(14, 200), until(15, 100)]
+    };
+    writing!(store, tx => insert(tx, releases())).unwrap();
+    let left = async || {
+        let mut left: Vec<Id> = reading!(store, tx => under_consent(tx, id(1))).into_iter().map(|it| it.0).collect();
+        left.sort_unstable();
+        left
+    };
+    assert_eq!(writing!(store, tx => delete_ended(tx, at(99), 9)).unwrap(), 0);
+    assert_eq!(writing!(store, tx => delete_ended(tx, at(300), 2)).unwrap(), 2);
+    assert_eq!(left().await, [11, 13, 15].map(id), "the oldest first");
+    assert_eq!(writing!(store, tx => delete_ended(tx, at(300), 2)).unwrap(), 1);
+    assert_eq!(left().await, [13, 15].map(id), "15 is the newest row");
+    writing!(store, tx => insert(tx, vec![disclosure(16, 1, 16)])).unwrap();
+    assert_eq!(writing!(store, tx => delete_ended(tx, at(300), 2)).unwrap(), 1);
+    assert_eq!(left().await, [13, 16].map(id));
+    store.close().await;
+    let store = database.open().await;
+    let left: Vec<Id> = reading!(store, tx => under_consent(tx, id(1))).into_iter().map(|it| it.0).collect();
+    assert_eq!(left.len(), 2, "a start finds the same");
 }
