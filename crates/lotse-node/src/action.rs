@@ -40,6 +40,7 @@ pub mod open_session;
 pub mod outgoing;
 pub mod preview_referral;
 pub mod purge_ended;
+pub mod purge_register;
 pub mod purge_sent;
 pub mod read_entries;
 pub mod read_inbox;

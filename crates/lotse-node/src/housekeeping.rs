@@ -14,6 +14,7 @@ use crate::action::expire_consents::expire_consents;
 use crate::action::expire_items::expire_items;
 use crate::action::get_status::{SaidAlarms, unlogged_alarms};
 use crate::action::purge_ended::purge_ended;
+use crate::action::purge_register::purge_register;
 use crate::action::purge_sent::purge_sent;
 use crate::action::remember_clock::remember_clock;
 use crate::action::retry_waiting::retry_waiting;
@@ -102,14 +103,17 @@ async fn keep(node: &Arc<Node>, leases: &mut Leases, purge: bool) -> Result<(), 
 
 /// Destroys the content that nobody may hold any longer, and then, once for all of it, its bytes in the write-ahead log.
 async fn destroy(node: &Arc<Node>) -> Result<(), Failure> {
-    let (copies, items) = (purge_ended(node).await, purge_sent(node).await);
+    let (copies, items, releases) = (purge_ended(node).await, purge_sent(node).await, purge_register(node).await);
     let emptied = empty_log(node).await?;
-    let (copies, items) = (copies?, items?);
+    let (copies, items, releases) = (copies?, items?, releases?);
     if copies > 0 {
         tracing::info!(copies, "copies whose lease has ended are destroyed");
     }
     if items > 0 {
         tracing::info!(items, "content of outgoing items that ended, or that nobody may hold any longer, is destroyed");
+    }
+    if releases > 0 {
+        tracing::info!(releases, "rows of the disclosure register whose time is over are deleted");
     }
     if emptied == WriteAheadLog::KeptByReader {
         tracing::info!("bytes of destroyed content stay in the write-ahead log while somebody reads an old snapshot");

@@ -319,7 +319,8 @@ fn disclosures(
             batch_id: frame.batch_id,
             consent_ref: towards.consent_ref.unwrap_or(NO_REF),
             released_at: frame.at,
-            keep_until: frame.at.plus(register_retention(permit)),
+            // Who may hold something is in the register, also where a clause lets its rows be kept for less.
+            keep_until: frame.at.plus(register_retention(permit)).max(permit.hold_until),
             content: Vec::new(),
         });
     }

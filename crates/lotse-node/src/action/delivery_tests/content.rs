@@ -9,7 +9,7 @@ use lotse_core::id::Id;
 use lotse_core::reason::Reason;
 use lotse_core::referral::{ReferralEvent, ReferralState};
 use lotse_core::time::DAY;
-use lotse_store::outbox;
+use lotse_store::{outbox, register};
 
 use super::pair::Pair;
 use crate::action::cancel_referral::cancel_referral;
@@ -19,6 +19,7 @@ use crate::action::empty_log::empty_log;
 use crate::action::expire_items::expire_items;
 use crate::action::get_status::get_status;
 use crate::action::outgoing::place;
+use crate::action::purge_register::purge_register;
 use crate::action::purge_sent::purge_sent;
 use crate::action::record_receipt::record_receipt;
 use crate::action::submit_referrals::Timing;
@@ -83,6 +84,28 @@ async fn content_goes_when_its_holder_may_hold_it_no_longer_taken_or_in_doubt() 
     assert_eq!(pair.sent(doubtful).await.delivery, DeliveryState::InDoubt);
     let again = claim_again(&pair.owner, &pair.holder.agency).await.unwrap().unwrap();
     assert!(again.shipment.is_none() && again.staying == 1);
+}
+
+#[tokio::test]
+async fn a_release_stays_in_the_register_as_long_as_its_clause_says_and_no_longer() {
+    let pair = Pair::new().await;
+    let consent = pair.consent("person-1").await;
+    pair.delivered("key-1", "person-1").await;
+    pair.delivered("key-2", "person-1").await;
+    let registered = async || {
+        let read = pair.owner.store.read("registered", move |tx| Box::pin(register::under_consent(tx, consent)));
+        read.await.unwrap().len()
+    };
+    pair.clock.turn(DAY * 1095 - Duration::from_secs(1));
+    assert_eq!((purge_register(&pair.owner).await, registered().await), (Ok(0), 2));
+    pair.clock.jump(DAY);
+    pair.owner.observe_clock();
+    assert_eq!((purge_register(&pair.owner).await, registered().await), (Ok(0), 2), "the clock may run ahead");
+    pair.clock.turn_back(DAY);
+    pair.clock.turn(Duration::from_secs(1));
+    pair.owner.observe_clock();
+    assert_eq!((purge_register(&pair.owner).await, registered().await), (Ok(1), 1), "the newest row stays");
+    assert!(pair.owner.signals.content_gone.load(Ordering::Acquire));
 }
 
 #[tokio::test]
