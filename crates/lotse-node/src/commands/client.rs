@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -18,7 +18,7 @@ use tonic_types::StatusExt;
 use crate::config::Config;
 use crate::edge::{Addresses, CallFault, Connector, MAX_MESSAGE_BYTES};
 use crate::folder::{Folder, FolderError};
-use crate::identity::Role;
+use crate::identity::{Role, Side};
 use crate::start::Ports;
 use crate::tls::{Credentials, Refusal, TlsFiles, TrustStore};
 
@@ -67,8 +67,11 @@ pub fn channel(folder: &Folder, role: Role, name: &str, clock: &Arc<dyn Clock>) 
             chain.display()
         );
     }
-    let files = TlsFiles { chain, key, ..config.files.tls(folder) };
+    let files = TlsFiles { chain: chain.clone(), key, ..config.files.tls(folder) };
     let credentials = Credentials::load(files, Arc::new(TrustStore::default()), clock.now())?;
+    // A node that refuses it may hang up without a word.
+    let unusable = |refusal| UnusableCertificate::new(&chain, (role, name), refusal);
+    credentials.check(Side::Client, clock.clone()).map_err(unusable)?;
     let connector = Connector { credentials, clock: clock.clone(), addresses: Addresses::RoutedAndLoopback };
     let address = address(folder, &config)?;
     Ok(connector.channel(&address.to_string(), &config.agency.id)?)
@@ -125,6 +128,28 @@ impl RefusedNode {
             _ => "`lotse cert issue --role node 1` makes another, which the node takes within half a minute",
         };
         RefusedNode { address: address.into(), refusal: refusal.clone(), todo }
+    }
+}
+
+/// The certificate of a command would be refused by the node.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate of this command, {file}, does not count: {refusal}; {todo}")]
+pub struct UnusableCertificate {
+    file: String,
+    refusal: Refusal,
+    todo: String,
+}
+
+impl UnusableCertificate {
+    fn new(file: &Path, (role, name): (Role, &str), refusal: Refusal) -> UnusableCertificate {
+        let todo = match refusal {
+            Refusal::RevocationListExpired(_) | Refusal::RevocationUnknown => {
+                "`lotse cert revoke` signs a new list, which the node takes within half a minute".into()
+            }
+            Refusal::NotYetValid => "compare the clock of this machine with a time source".into(),
+            _ => format!("`lotse cert issue --role {role} {name}` makes another, or your own PKI"),
+        };
+        UnusableCertificate { file: file.display().to_string(), refusal, todo }
     }
 }
 
@@ -230,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_revoked_certificate_is_told_as_refused_and_not_as_a_node_that_does_not_run() {
+    async fn a_certificate_that_is_revoked_or_expired_is_named_before_the_node_is_called() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::new(place.path().join("jc"));
         let path = folder.path().display().to_string();
@@ -241,8 +266,23 @@ mod tests {
         let revoke = ["lotse", "cert", "revoke", "--certificate", &certificate, "--folder", &path];
         run(revoke, &context()).await.unwrap();
         let node = start(&folder, Overrides::default()).await.unwrap();
-        let told = run(["lotse", "status", "--folder", &path], &context()).await.unwrap_err().to_string();
-        assert!(told.starts_with("the node refuses the certificate of this command: "), "{told}");
+        let todo = "`lotse cert issue --role admin default` makes another";
+        let asked = async || run(["lotse", "status", "--folder", &path], &context()).await.unwrap_err().to_string();
+        let said = asked().await;
+        assert!(said.contains("admin-default.crt, does not count: the certificate was revoked"), "{said}");
+        assert!(said.contains(todo), "{said}");
+        let config = Config::load(&folder).unwrap();
+        let request = issue::Request { days: 1, ..issue::Request::new(Role::Admin, "default") };
+        issue::issue(&folder, &config, &request, SystemClock.now().minus(DAY * 2), &SystemRandom).unwrap();
+        let said = asked().await;
+        assert!(said.contains("the certificate has expired on ") && said.contains(todo), "{said}");
+
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let doctor = Context { terminal: Terminal::to(printed.clone()), ..context() };
+        Box::pin(run(["lotse", "doctor", "--folder", &path], &doctor)).await.unwrap_err();
+        let printed = String::from_utf8(printed.lock().unwrap().clone()).unwrap();
+        assert!(printed.contains("of the certificate of the commands above"), "{printed}");
+        assert!(!printed.contains("stop it and start it again"), "{printed}");
         node.stop().await.unwrap();
     }
 

@@ -35,10 +35,12 @@ fn description(status: &GetStatusResponse, now: Timestamp) -> String {
     let until = until.map_or("unknown".to_string(), |until| until.date().to_string());
     let releases = match status.log_hold.as_str() {
         "" if status.clock_stepped_back => {
-            "STOPPED: the clock stepped back; check it, then `lotse clock confirm`".to_string()
+            "STOPPED: the clock stepped back; check it, then `lotse clock confirm --reason 'compared with NTP'`"
+                .to_string()
         }
         "" if status.clock_jumped_ahead => {
-            "STOPPED: the clock jumped ahead; check it, then `lotse clock confirm`".to_string()
+            "STOPPED: the clock jumped ahead; check it, then `lotse clock confirm --reason 'compared with NTP'`"
+                .to_string()
         }
         "" if is_full => format!("STOPPED: {DISK_FULL}; make room"),
         "" if !has_card => "STOPPED: no card is installed, or it has expired; see `lotse card draft`".to_string(),

@@ -56,7 +56,7 @@ pub enum ClockDoubt {
 impl ClockDoubt {
     /// Returns what is wrong and what to do.
     pub fn sentence(self) -> String {
-        format!("{}: set it by NTP; if it is right, `lotse clock confirm`", self.seen())
+        format!("{}: set it by NTP; if it is right, `lotse clock confirm --reason 'compared with NTP'`", self.seen())
     }
 
     /// Returns what is wrong, and what follows.
@@ -119,7 +119,7 @@ impl ClockWatch {
         let is_ahead = now.wall > yardstick.wall.plus(passed).plus(MAX_JUMP_AHEAD);
         if is_ahead && !self.jumped_ahead {
             tracing::error!(
-                "the clock jumped ahead by more than 120 seconds: no releases, and nothing expires, until it is right or `lotse clock confirm`"
+                "the clock jumped ahead by more than 120 seconds: no releases, and nothing expires, until it is right or `lotse clock confirm --reason 'compared with NTP'`"
             );
             self.jumped_ahead = true;
             self.shown.clear();
@@ -134,7 +134,9 @@ impl ClockWatch {
         }
         let latest = self.latest.map_or(now.wall, |latest| latest.max(now.wall));
         if now.wall.plus(MAX_STEP_BACK) < latest && !self.stepped_back {
-            tracing::error!("the clock stepped back by more than 120 seconds: no releases until `lotse clock confirm`");
+            tracing::error!(
+                "the clock stepped back by more than 120 seconds: no releases until `lotse clock confirm --reason 'compared with NTP'`"
+            );
             self.stepped_back = true;
         }
         self.latest = Some(latest);

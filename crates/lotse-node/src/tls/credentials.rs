@@ -26,7 +26,7 @@ use crate::tls::admission::{Door, Refusal};
 use crate::tls::own_ends::OwnEnds;
 use crate::tls::provider::provider;
 use crate::tls::refused::RefusedCallers;
-use crate::tls::standing::unix;
+use crate::tls::standing::{Standing, unix};
 use crate::tls::trust::{Bundle, BundleError, TrustStore};
 use crate::tls::verifier::{CallerVerifier, NodeVerifier};
 
@@ -181,6 +181,11 @@ impl Credentials {
     /// Returns who the own certificate says this is.
     pub fn identity(&self) -> Identity {
         self.current.load().identity.clone()
+    }
+
+    /// Checks whether the own certificate counts now, as the other end of a connection will check it.
+    pub fn check(&self, side: Side, clock: Arc<dyn Clock>) -> Result<(), Refusal> {
+        Standing::new(&self.current.load().key.cert, side, self.trust.clone(), clock)?.check()
     }
 
     /// Returns when the own authorities and revocation lists end.

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::finding::{Area, Finding};
 use super::place::Place;
-use crate::commands::client::{self, OtherNode, RefusedNode};
+use crate::commands::client::{self, OtherNode, RefusedNode, UnusableCertificate};
 
 /// How long the node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,6 +42,9 @@ impl Live {
                 let elsewhere = "look again on the machine and in the network namespace where the node runs";
                 let todo = if error.is::<OtherNode>() {
                     elsewhere.to_string()
+                } else if error.is::<UnusableCertificate>() {
+                    "put right what is said of the certificate of the commands above; the node was not asked"
+                        .to_string()
                 } else if error.is::<RefusedNode>() {
                     "put right what is said of the node's certificate above; the node goes on with it by itself"
                         .to_string()

@@ -40,6 +40,12 @@ impl EndSessions {
             return context.terminal.json(&ended);
         }
         let Ended { officer, sessions, links } = ended;
-        context.terminal.line(format_args!("Ended for {officer}: {sessions} open sessions, {links} unused links."))
+        context.terminal.line(format_args!("Ended for {officer}: {sessions} open sessions, {links} unused links."))?;
+        if sessions + links > 0 {
+            return Ok(());
+        }
+        context.terminal.line(format_args!(
+            "Nothing was open under that name. Compare it letter by letter: `lotse log list --kind officer-looked` shows who looked."
+        ))
     }
 }

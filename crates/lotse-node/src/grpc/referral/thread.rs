@@ -3,6 +3,7 @@
 use lotse_core::agreement::words::{Language, Term as _};
 use lotse_core::category::Category;
 use lotse_core::delivery::DeliveryState;
+use lotse_core::reason::Reason;
 use lotse_proto::agency::v1 as agency;
 use lotse_proto::record::v1::ReferralAnswer;
 use lotse_store::custody::Held;
@@ -34,16 +35,27 @@ pub(super) fn hint(submitted: &Submitted, language: Language) -> String {
         return String::new();
     }
     let state = submitted.state.term(language);
+    let (first_german, first_english) = match submitted.reasons.iter().any(|&reason| is_lack_of_consent(reason)) {
+        true => {
+            ("zuerst eine Einwilligung erfassen, die sie deckt, und ", "first record a consent that covers it, and ")
+        }
+        false => ("", ""),
+    };
     language.choose((
         format!(
             "nichts wurde übergeben: dieser Schlüssel wurde schon verwendet, und aus jener Zuweisung wurde nichts ({state}); soll sie \
-             noch einmal übergeben werden, ihr einen eigenen Schlüssel geben (in Tabellen die Spalte Schlüssel)"
+             noch einmal übergeben werden, {first_german}ihr einen eigenen Schlüssel geben (in Tabellen die Spalte Schlüssel)"
         ),
         format!(
-            "nothing was handed over: this key was used before, and that referral is {state}; to hand it over once more, give it an \
-             idempotency key of its own (in tables the column Schlüssel)"
+            "nothing was handed over: this key was used before, and that referral is {state}; to hand it over once more, \
+             {first_english}give it an idempotency key of its own (in tables the column Schlüssel)"
         ),
     ))
+}
+
+/// Returns whether another key alone cannot help, because no consent covers the referral any more.
+fn is_lack_of_consent(reason: Reason) -> bool {
+    matches!(reason, Reason::NoConsent | Reason::ConsentWithdrawn | Reason::ConsentExpired | Reason::ConsentSuperseded)
 }
 
 /// Writes a referral that this agency sent.
@@ -124,6 +136,10 @@ mod tests {
         assert!(hint(&open).contains(&Id::from_bytes([2; 16]).to_string()), "{}", hint(&open));
         let told = hint(&submitted(ReferralState::Declined, true));
         assert!(told.contains("is declined") && told.contains("column Schlüssel"), "{told}");
+        assert!(!told.contains("consent"), "{told}");
+        let reasons = vec![Reason::ConsentWithdrawn];
+        let withdrawn = Submitted { reasons, ..submitted(ReferralState::Cancelled, true) };
+        assert!(hint(&withdrawn).contains("first record a consent that covers it"), "{}", hint(&withdrawn));
     }
 
     #[test]
