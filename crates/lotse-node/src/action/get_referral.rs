@@ -8,12 +8,14 @@ use lotse_core::purpose::Purposes;
 use lotse_core::time::Timestamp;
 use lotse_store::custody::{self, Held};
 use lotse_store::outbox::{self, Item, ItemKind, SentAnswer};
+use lotse_store::vault::{Place, Sealed};
 use lotse_store::{StoreError, Tx};
 
 use crate::action::{outgoing, take_batch};
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::wire::envelope;
+use crate::wire::request::Request;
 
 /// A referral as one of its agencies knows it.
 pub enum Referral {
@@ -33,7 +35,7 @@ pub struct ThreadAnswer {
     pub sequence: u64,
     /// When it was handed over or taken.
     pub at: Timestamp,
-    /// Content; empty when it is gone.
+    /// Content; empty when it is gone or cannot be read.
     pub content: Vec<u8>,
     /// Own answers: where the delivery stands.
     pub delivery: Option<DeliveryState>,
@@ -65,7 +67,7 @@ async fn find(
     if let Some(item) = outbox::find(tx, &[referral]).await?.pop() {
         let visible = item.kind == ItemKind::Referral && purposes.contains(item.purpose);
         let answers = custody::answers(tx, referral).await?;
-        let answers = answers.into_iter().map(|held| received_answer(node, held)).collect::<Result<_, _>>()?;
+        let answers = answers.into_iter().map(|held| received_answer(node, held)).collect();
         return Ok(visible.then_some((Referral::Sent(item), answers)));
     }
     let Some(held) = custody::find(tx, &[referral]).await?.pop() else { return Ok(None) };
@@ -73,37 +75,42 @@ async fn find(
     if !visible {
         return Ok(None);
     }
-    let mut answers = Vec::new();
-    for (place, SentAnswer { item, content, .. }) in outbox::answers(tx, referral).await?.rows.into_iter().enumerate() {
-        let open = |sealed| node.vault.open(outgoing::place(&item.record_id), sealed);
-        let content = content.as_ref().map(open).transpose()?.unwrap_or_default();
-        answers.push(ThreadAnswer {
-            answer_id: item.record_id,
-            own: true,
-            sequence: place as u64 + 1,
-            at: item.submitted_at,
-            content,
-            delivery: Some(item.delivery),
-        });
-    }
+    let answers = outbox::answers(tx, referral).await?.rows.into_iter().zip(1..);
+    let answers = answers.map(|(answer, place)| sent_answer(node, answer, place)).collect();
     Ok(Some((Referral::Received(held), answers)))
 }
 
-fn received_answer(node: &Node, held: Held) -> Result<ThreadAnswer, StoreError> {
+/// Makes the event of an own answer. It keeps the number with which it was handed over, also behind one that cannot be read.
+fn sent_answer(node: &Node, answer: SentAnswer, place: u64) -> ThreadAnswer {
+    let SentAnswer { item, content, request } = answer;
+    let content = content.map(|sealed| open(node, outgoing::place(&item.record_id), &sealed, item.record_id));
+    ThreadAnswer {
+        answer_id: item.record_id,
+        own: true,
+        sequence: Request::decode(&request).map_or(place, |request| request.thread_sequence),
+        at: item.submitted_at,
+        content: content.unwrap_or_default(),
+        delivery: Some(item.delivery),
+    }
+}
+
+fn received_answer(node: &Node, held: Held) -> ThreadAnswer {
     let sealed = held.content.as_ref().filter(|_| node.now() < held.hold_until);
-    let content = match sealed {
-        Some(sealed) => {
-            let bytes = node.vault.open(take_batch::place(&held.envelope_id), sealed)?;
-            envelope::answer_bytes(&bytes).unwrap_or_default()
-        }
-        None => Vec::new(),
-    };
-    Ok(ThreadAnswer {
+    let bytes = sealed.map(|sealed| open(node, take_batch::place(&held.envelope_id), sealed, held.record_id));
+    ThreadAnswer {
         answer_id: held.record_id,
         own: false,
         sequence: held.thread_sequence,
         at: held.taken_at,
-        content,
+        content: bytes.and_then(|bytes| envelope::answer_bytes(&bytes)).unwrap_or_default(),
         delivery: None,
+    }
+}
+
+/// Opens the content of an answer. One that cannot be opened is logged and empty: it hides no other.
+fn open(node: &Node, place: Place<'_>, sealed: &Sealed, answer_id: Id) -> Vec<u8> {
+    node.vault.open(place, sealed).unwrap_or_else(|error| {
+        tracing::error!(%error, %answer_id, "an answer cannot be read, and is shown without content");
+        Vec::new()
     })
 }

@@ -314,6 +314,30 @@ async fn an_answer_that_is_broken_lets_no_later_one_take_its_number_or_change_th
 }
 
 #[tokio::test]
+async fn an_answer_whose_content_is_broken_is_shown_without_it_and_the_others_with_theirs() {
+    let pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let referral = pair.delivered("key-1", "person-1").await;
+    let events = [ReferralEvent::Accepted, ReferralEvent::InProgress, ReferralEvent::Completed];
+    let mut ids = Vec::new();
+    for (key, event) in ["answer-1", "answer-2", "answer-3"].into_iter().zip(events) {
+        ids.push(pair.answer(key, referral, event, false).await.unwrap().answer_id);
+        pair.deliver_answers().await;
+    }
+    let shown = async |node: &TestNode| {
+        let (_, answers) = get_referral(node, all(), referral).await.unwrap();
+        answers.iter().map(|answer| (answer.sequence, !answer.content.is_empty())).collect::<Vec<_>>()
+    };
+    for (node, table) in [(&pair.owner, "custody"), (&pair.holder, "outbox")] {
+        assert_eq!(shown(node).await, [(1, true), (2, true), (3, true)], "{table}");
+        break_record(node, table, "content", ids[1]);
+        assert_eq!(shown(node).await, [(1, true), (2, false), (3, true)], "{table}");
+        break_record(node, table, "thread_id", ids[1]);
+        assert_eq!(shown(node).await, [(1, true), (3, true)], "{table}: each keeps its number");
+    }
+}
+
+#[tokio::test]
 async fn a_list_goes_on_behind_a_row_that_is_broken() {
     let pair = pair_of_two().await;
     let [older, newer] = two_due(&pair, 0).await;
