@@ -323,6 +323,26 @@ pub async fn find_readable(tx: &mut Tx, record_ids: &[Id]) -> Result<Readable<He
     Ok(Readable { rows: copies, broken })
 }
 
+/// Permitted use of a received copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsableCopy {
+    /// Record id.
+    pub record_id: Id,
+    /// Purpose.
+    pub purpose: Purpose,
+    /// Until when it may be held.
+    pub hold_until: Timestamp,
+}
+
+/// Finds the permitted use of each taken copy of these records, also where its other columns are broken.
+pub async fn usable(tx: &mut Tx, record_ids: &[Id]) -> Result<Readable<UsableCopy>, StoreError> {
+    let sql = "SELECT c.record_id, c.purpose, c.hold_until FROM custody c";
+    let rows = tx.fetch_by(&RECORDS, sql, record_ids, " AND c.outcome = 1", []).await?;
+    let usable =
+        |row: &Row| Ok(UsableCopy { record_id: row.get(0)?, purpose: purpose(row, 1)?, hold_until: row.get(2)? });
+    Ok(readable(&rows, 0, usable))
+}
+
 /// Finds the answers of a thread that this agency received, in thread order.
 pub async fn answers(tx: &mut Tx, thread_id: Id) -> Result<Vec<Held>, StoreError> {
     let rows = tx

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lotse_core::id::Id;
 use lotse_core::purpose::Purposes;
+use lotse_core::time::Timestamp;
 use lotse_store::custody::{self, Held};
 use lotse_store::import::{self, Fetched};
 use lotse_store::outbox::ItemKind;
@@ -78,7 +79,8 @@ async fn run(
 ) -> Result<Found, StoreError> {
     let at = node.now();
     let (mut records, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
-    let Readable { rows: copies, broken: mut unreadable } = custody::find_readable(tx, record_ids).await?;
+    let Readable { rows: copies, broken } = custody::find_readable(tx, record_ids).await?;
+    let mut unreadable = granted(tx, broken, purposes, at).await?;
     for held in copies {
         let readable = purposes.contains(held.purpose) && at < held.hold_until;
         let Some(sealed) = held.content.as_ref().filter(|_| readable) else { continue };
@@ -114,6 +116,20 @@ async fn run(
     }
     name_same_person(tx, node, purposes, &mut records).await?;
     Ok(Found { records, left, unreadable })
+}
+
+/// Returns those broken records of which each copy shows that the system may know of it: of the others it hears nothing.
+async fn granted(tx: &mut Tx, broken: Vec<Id>, purposes: Purposes, at: Timestamp) -> Result<Vec<Id>, StoreError> {
+    if broken.is_empty() {
+        return Ok(broken);
+    }
+    let Readable { rows: known, broken: unknown } = custody::usable(tx, &broken).await?;
+    let is_granted = |id: &Id| {
+        let copies: Vec<_> = known.iter().filter(|copy| copy.record_id == *id).collect();
+        let may_see = |copy: &&custody::UsableCopy| purposes.contains(copy.purpose) && at < copy.hold_until;
+        !copies.is_empty() && copies.iter().all(may_see) && !unknown.contains(id)
+    };
+    Ok(broken.into_iter().filter(is_granted).collect())
 }
 
 /// Makes the entry: the system, how many records, and the owner and purpose where all of them have the same.

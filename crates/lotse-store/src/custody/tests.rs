@@ -206,6 +206,13 @@ async fn a_copy_that_cannot_be_read_is_named_and_hides_no_other(database: Databa
     let found = reading!(store, tx => find_readable(tx, &[id(1), id(2), id(3)]));
     assert_eq!((records(&found.rows), found.broken), (vec![id(3)], vec![id(1), id(2)]));
     assert_eq!(records(&reading!(store, tx => find(tx, &[id(1), id(3)]))), [id(3)]);
+    let usable_copies = reading!(store, tx => usable(tx, &[id(1), id(3)]));
+    let holds: Vec<_> = usable_copies.rows.iter().map(|copy| (copy.record_id, copy.purpose)).collect();
+    assert_eq!(
+        (holds.len(), usable_copies.broken),
+        (2, vec![]),
+        "what is broken is not what it may be used for: {holds:?}"
+    );
     assert_eq!(records(&reading!(store, tx => answers(tx, id(3)))), [id(4)]);
     assert_eq!(reading!(store, tx => received(tx, &[id(1), id(3)])).len(), 1);
     let page = reading!(store, tx => list_referrals(tx, u64::MAX, 2));

@@ -5,7 +5,7 @@ use lotse_core::category::Category;
 use lotse_core::consent::ConsentForm;
 use lotse_core::delivery::{DeliveryState, Outcome};
 use lotse_core::id::{Digest, Id};
-use lotse_core::purpose::Purposes;
+use lotse_core::purpose::{Purpose, Purposes};
 use lotse_core::reason::Reason;
 use lotse_core::referral::{ReferralEvent, ReferralState};
 use lotse_core::set::Set;
@@ -231,6 +231,30 @@ async fn a_received_record_of_which_any_column_is_broken_is_named_and_its_neighb
         let page = read_stored(&pair.holder.node, &reader, round as u64).await.unwrap().unwrap();
         assert!(!page.happenings.is_empty(), "{column}");
     }
+}
+
+#[tokio::test]
+async fn a_broken_record_is_named_only_to_a_system_that_is_granted_its_purpose() {
+    let pair = pair_of_two().await;
+    for (round, column) in columns(&pair.holder, "custody").iter().enumerate() {
+        let [broken, _] = two_due(&pair, round).await;
+        pair.deliver(&claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap()).await;
+        break_record(&pair.holder, "custody", column, broken);
+        let named = async |purposes: Purposes| {
+            fetch_records(&pair.holder, "akte", purposes, vec![broken]).await.unwrap().unreadable
+        };
+        let to_granted = named(Purposes::from(Purpose::Orientation)).await;
+        assert!(
+            !["content", "thread_id", "consent_ref"].contains(&column.as_str()) || to_granted == [broken],
+            "{column}"
+        );
+        assert_eq!(named(Purposes::from(Purpose::YouthTransition)).await, [], "{column}");
+    }
+    let [broken, _] = two_due(&pair, 99).await;
+    pair.deliver(&claim_due(&pair.owner, &pair.holder.agency).await.unwrap().shipment.unwrap()).await;
+    break_number(pair.holder.database.url(), "custody", "purpose", ("record_id", broken.as_bytes()));
+    let found = fetch_records(&pair.holder, "akte", all(), vec![broken]).await.unwrap();
+    assert_eq!((found.records.len(), found.unreadable), (0, vec![]), "nobody knows who may know of it");
 }
 
 #[tokio::test]
