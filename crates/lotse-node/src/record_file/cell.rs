@@ -22,6 +22,7 @@ pub(super) fn read(kind: Kind, cell: &str) -> Result<Value, Wording> {
         }),
         Kind::From => day::read_begin(cell).map(|at| json!(at)),
         Kind::Until => day::read_end(cell).map(|at| json!(at)),
+        Kind::OptionalUntil => day::read_optional_end(cell).map(|at| json!(at)),
         Kind::Flag => flag(cell),
         Kind::Number => {
             let wrong = |_| ("eine ganze Zahl schreiben", "write a whole number").into();
@@ -48,7 +49,7 @@ pub(super) fn write(kind: Kind, value: &Value) -> String {
             let part = PartialDate::parse(&written(value));
             part.map_or_else(|| day::german_day(&written(value)), day::german_part)
         }
-        Kind::From | Kind::Until => day::german_time(&written(value)),
+        Kind::From | Kind::Until | Kind::OptionalUntil => day::german_time(&written(value)),
         Kind::Flag => if value == &Value::Bool(true) { "ja" } else { "" }.to_string(),
         Kind::Number => value.as_u64().map(|number| number.to_string()).unwrap_or_default(),
         Kind::Code(list) => list.german_of(&written(value)),

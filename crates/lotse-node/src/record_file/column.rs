@@ -22,6 +22,8 @@ pub enum Kind {
     From,
     /// A time; a day means its end in Germany.
     Until,
+    /// The same where an end may be left out.
+    OptionalUntil,
     /// `ja` or `nein`.
     Flag,
     /// A whole number, not negative.
@@ -85,7 +87,7 @@ impl Column {
                     .into()
             }
             Kind::From => "a day, which means its beginning in Germany, or a time, `01.04.2026 10:30`".into(),
-            Kind::Until => "a day, which means its end in Germany, or a time, `01.04.2026 10:30`".into(),
+            Kind::Until | Kind::OptionalUntil => "a day, which means its end in Germany, or a time, `01.04.2026 10:30`".into(),
             Kind::Flag => "`ja` or `nein`".into(),
             Kind::Number => "a whole number".into(),
             Kind::Code(list) => format!("one of {}", all(list)),

@@ -137,12 +137,24 @@ pub(super) fn read_begin(text: &str) -> Result<String, Wording> {
 
 /// Reads when something ends; a day means the midnight in Germany with which it ends.
 pub(super) fn read_end(text: &str) -> Result<String, Wording> {
-    let day = text.split([' ', 'T']).next().and_then(written_day);
-    if day.is_some_and(|day| day.year() == NO_END_YEAR) {
+    if is_endless(text) {
         let german = "31.12.9999 heißt: kein Ende; es braucht eines: den letzten Tag schreiben";
         return Err((german, "31.12.9999 means that there is no end, and one is needed: write the last day").into());
     }
     read_time(text, 1).map(|at| at.to_string())
+}
+
+/// Reads the same where an end may be left out.
+pub(super) fn read_optional_end(text: &str) -> Result<String, Wording> {
+    if is_endless(text) {
+        let german = "31.12.9999 heißt: kein Ende; die Zelle leer lassen";
+        return Err((german, "31.12.9999 means that there is no end: leave the cell empty").into());
+    }
+    read_end(text)
+}
+
+fn is_endless(text: &str) -> bool {
+    text.split([' ', 'T']).next().and_then(written_day).is_some_and(|day| day.year() == NO_END_YEAR)
 }
 
 fn read_time(text: &str, days_later: i32) -> Result<Timestamp, Wording> {
@@ -247,9 +259,15 @@ mod tests {
     #[test]
     fn an_end_in_the_year_9999_is_called_no_end() {
         for text in ["31.12.9999", "9999-12-31", "31.12.9999 23:59:59", "9999-12-31T00:00:00Z", "01.01.9999"] {
-            assert!(english(read_end(text).unwrap_err()).contains("means that there is no end"), "{text}");
+            assert!(
+                english(read_end(text).unwrap_err()).contains("means that there is no end, and one is needed"),
+                "{text}"
+            );
+            let optional = english(read_optional_end(text).unwrap_err());
+            assert_eq!(optional, "31.12.9999 means that there is no end: leave the cell empty", "{text}");
         }
         assert_eq!(read_end("31.12.2026").unwrap(), "2026-12-31T23:00:00Z");
+        assert_eq!(read_optional_end("31.12.2026"), read_end("31.12.2026"));
         assert_eq!(read_begin("01.07.2026").unwrap(), "2026-06-30T22:00:00Z");
         assert!(english(read_begin("01.04.26").unwrap_err()).starts_with("write the year with four digits"));
         assert!(english(read_begin("1.4.26 10:30").unwrap_err()).starts_with("write the year with four digits"));

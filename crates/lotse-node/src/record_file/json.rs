@@ -98,7 +98,7 @@ fn is_of_kind(value: &Value, kind: Kind) -> bool {
     let all = |fits: &dyn Fn(&Value) -> bool| value.as_array().is_some_and(|items| items.iter().all(fits));
     match kind {
         Kind::Text | Kind::Day | Kind::BirthDay => value.is_string(),
-        Kind::From | Kind::Until => pbjson_types::Timestamp::deserialize(value).is_ok(),
+        Kind::From | Kind::Until | Kind::OptionalUntil => pbjson_types::Timestamp::deserialize(value).is_ok(),
         Kind::Flag => value.is_boolean(),
         Kind::Number => {
             value.as_u64().or_else(|| value.as_str()?.parse().ok()).is_some_and(|n| u32::try_from(n).is_ok())
@@ -113,7 +113,7 @@ fn is_of_kind(value: &Value, kind: Kind) -> bool {
 /// Explains what is allowed in a field.
 fn allowed(kind: Kind) -> Wording {
     match kind {
-        Kind::From | Kind::Until => {
+        Kind::From | Kind::Until | Kind::OptionalUntil => {
             let german = "eine Zeit als 2026-04-01T10:30:00+02:00 schreiben";
             (german, "write a time as 2026-04-01T10:30:00+02:00").into()
         }

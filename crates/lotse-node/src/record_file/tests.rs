@@ -128,6 +128,8 @@ fn what_is_wrong_is_told_with_column_and_what_is_allowed_and_without_the_value()
         let wrong = one(&format!("Schlüssel;{heading}"), &format!("k;{cell}")).unwrap_err();
         assert!(wrong.starts_with(&format!("{heading}: ")), "{wrong}");
     }
+    let wrong = one("Schlüssel;Zustellen_bis", "k;31.12.9999").unwrap_err();
+    assert!(wrong.starts_with("Zustellen_bis: 31.12.9999 means that there is no end: leave the cell empty"), "{wrong}");
 }
 
 #[test]

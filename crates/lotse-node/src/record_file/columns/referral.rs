@@ -17,7 +17,7 @@ pub static REFERRAL: &[Column] = &[
     column("consent_id", "Einwilligung", "consentId", Text),
     column("agreement_id", "Vereinbarung", "agreementId", Text),
     column("uncovered", "Nicht_Gedecktes", "uncovered", Code(&code::UNCOVERED)),
-    column("expires_at", "Zustellen_bis", "expiresAt", Until),
+    column("expires_at", "Zustellen_bis", "expiresAt", OptionalUntil),
     column("on_behalf_of", "Im_Auftrag_von", "onBehalfOf", Text),
     column("type", "Art", "referral.type", Code(&code::REFERRAL_TYPE)),
     column("purpose", "Zweck", "referral.purpose", Code(&code::PURPOSE)),
