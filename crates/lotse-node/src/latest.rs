@@ -50,9 +50,12 @@ impl LatestReferrals {
         self.lock().get(self.key(person, agency)).cloned().unwrap_or_default()
     }
 
-    /// Returns the newest referral of a person.
-    pub fn newest(&self, person: Id, agency: &AgencyId) -> Option<Id> {
-        self.lock().get(self.key(person, agency))?.first().copied()
+    /// Returns the newest referral of a person before this one: the newest of all, if this one is not known.
+    pub fn before(&self, person: Id, agency: &AgencyId, referral: Id) -> Option<Id> {
+        let kept = self.lock();
+        let referrals = kept.get(self.key(person, agency))?;
+        let older = referrals.iter().position(|known| *known == referral).map_or(0, |at| at + 1);
+        referrals.get(older).copied()
     }
 
     /// Forgets a referral that is no longer open.
@@ -89,9 +92,16 @@ mod tests {
         latest.note(id(1), &one, id(5)); // known already
         latest.note(id(1), &other, id(9));
         assert_eq!(latest.all(id(1), &one), [6, 5, 4, 3].map(id));
-        assert_eq!((latest.newest(id(1), &other), latest.newest(id(2), &one)), (Some(id(9)), None));
+        let new = id(0);
+        assert_eq!((latest.before(id(1), &other, new), latest.before(id(2), &one, new)), (Some(id(9)), None));
+        let older = |referral| latest.before(id(1), &one, id(referral));
+        assert_eq!(
+            (older(6), older(4), older(3)),
+            (Some(id(5)), Some(id(3)), None),
+            "of one that is known, the one before"
+        );
         latest.forget(id(1), &one, id(6));
-        assert_eq!(latest.newest(id(1), &one), Some(id(5)));
+        assert_eq!(latest.before(id(1), &one, new), Some(id(5)));
         (0..KEPT_PERSONS as u64).for_each(|number| latest.note(id(100 + number), &one, id(7)));
         assert_eq!(latest.all(id(1), &one), []);
         assert_eq!(latest.all(id(100), &one), [id(7)]);

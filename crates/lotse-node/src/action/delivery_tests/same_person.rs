@@ -31,9 +31,10 @@ async fn the_owner_is_told_of_an_open_referral_of_the_person_and_of_none_that_en
     assert_eq!(third.open_referral, Some(second.record_id), "of the same batch");
     assert_eq!(
         submitted(&pair, &["key-3"], Timing::Later).await[0].open_referral,
-        None,
-        "a repeated key is no new one"
+        Some(second.record_id),
+        "a repeated key names the one before its own"
     );
+    assert_eq!(submitted(&pair, &["key-1"], Timing::Later).await[0].open_referral, None, "never a later one");
     let [_, fourth] = &submitted(&pair, &["key-3", "key-3b"], Timing::Later).await[..] else { panic!("two") };
     assert_eq!(fourth.open_referral, Some(third.record_id), "a corrected line beside the one that it corrects");
     let other = pair.submit(&[pair.handover("key-4", "person-2")], Timing::Later).await.results.remove(0).unwrap();
@@ -42,6 +43,24 @@ async fn the_owner_is_told_of_an_open_referral_of_the_person_and_of_none_that_en
         cancel_referral(&pair.owner, "akte", "spiffe://jc.example/system/akte", ended).await.unwrap();
     }
     assert_eq!(submitted(&pair, &["key-5"], Timing::Later).await[0].open_referral, None, "the newest has ended");
+}
+
+#[tokio::test]
+async fn whoever_was_interrupted_before_cancelling_finds_the_older_referral_until_it_is_cancelled() {
+    let mut pair = Pair::new().await;
+    pair.consent("person-1").await;
+    let [first, wrong, right] = ["key-1", "key-2", "key-3"];
+    let wrong_one = submitted(&pair, &[first, wrong], Timing::Later).await.remove(1).record_id;
+    assert_eq!(submitted(&pair, &[right], Timing::Later).await[0].open_referral, Some(wrong_one));
+    pair.owner = pair.owner.restart().await;
+    learn_latest(&pair.owner).await.unwrap();
+    let again = submitted(&pair, &[right], Timing::Later).await.remove(0);
+    assert_eq!((again.repeated, again.open_referral), (true, Some(wrong_one)));
+    let system = "spiffe://jc.example/system/akte";
+    cancel_referral(&pair.owner, "akte", system, wrong_one).await.unwrap();
+    assert_eq!(submitted(&pair, &[right], Timing::Later).await[0].open_referral, None, "it is cancelled");
+    cancel_referral(&pair.owner, "akte", system, again.record_id).await.unwrap();
+    assert_eq!(submitted(&pair, &[right], Timing::Later).await[0].open_referral, None, "itself has ended");
 }
 
 #[tokio::test]

@@ -5,21 +5,21 @@ use std::collections::HashMap;
 use lotse_core::id::Id;
 use lotse_store::outbox::Known;
 
-use super::{Job, Outcome, Submitted};
-use crate::action::subject::SubjectIds;
+use super::{Item, Job, Outcome, Submitted};
 use crate::failure::Failure;
 
 impl Job {
-    /// Returns the newest referrals of the same persons that memory knows, to be looked up with the items themselves.
+    /// Returns the newest referrals before these of the same persons that memory knows, to be looked up with the items themselves.
     pub(super) fn latest(&self) -> Vec<Id> {
-        let mut latest: Vec<Id> = self.items.iter().filter_map(|item| self.before(item.subject)).collect();
+        let mut latest: Vec<Id> = self.items.iter().filter_map(|item| self.before(item)).collect();
         latest.sort_unstable();
         latest.dedup();
         latest
     }
 
     /// Names in each answer the open referral of the same person, from before or from this batch. `stored` are those from before, of
-    /// which some may be repeated in this batch.
+    /// which some may be repeated in this batch. A repeated key names the one before its referral again, as long as both are open: who
+    /// was interrupted before it was cancelled finds it.
     pub(super) fn point_out<'a>(
         &self,
         stored: impl Iterator<Item = &'a (Id, Known)>,
@@ -30,15 +30,18 @@ impl Job {
         let mut in_this_batch: HashMap<Id, Id> = HashMap::new();
         for (item, result) in self.items.iter().zip(results) {
             let Ok(submitted) = result else { continue };
-            if submitted.repeated {
+            if submitted.repeated && !(submitted.state.is_open() && self.is_remembered(item)) {
                 continue;
             }
-            let newest = self.before(item.subject).filter(|id| latest.contains_key(id));
+            let newest = self.before(item).filter(|id| latest.contains_key(id));
             if let Some(ended) = newest.filter(|id| !is_open(id)) {
                 // An older one may be open: that is for the next time.
                 item.subject.all().for_each(|person| self.node.latest_sent.forget(person, &self.peer, ended));
             }
-            let earlier = in_this_batch.insert(item.subject.composed, submitted.record_id);
+            let earlier = match submitted.repeated {
+                true => None,
+                false => in_this_batch.insert(item.subject.composed, submitted.record_id),
+            };
             submitted.open_referral = earlier.or(newest.filter(is_open));
         }
     }
@@ -53,7 +56,13 @@ impl Job {
         }
     }
 
-    fn before(&self, subject: SubjectIds) -> Option<Id> {
-        subject.all().find_map(|person| self.node.latest_sent.newest(person, &self.peer))
+    /// Returns the newest referral of the item's person; for an item that memory knows, the one before it.
+    fn before(&self, item: &Item) -> Option<Id> {
+        let latest = &self.node.latest_sent;
+        item.subject.all().find_map(|person| latest.before(person, &self.peer, item.record_id))
+    }
+
+    fn is_remembered(&self, item: &Item) -> bool {
+        item.subject.all().any(|person| self.node.latest_sent.all(person, &self.peer).contains(&item.record_id))
     }
 }
