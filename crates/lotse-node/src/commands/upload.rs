@@ -3,6 +3,7 @@
 
 mod broken;
 mod progress;
+mod remedy;
 mod report;
 mod result_file;
 mod window;
@@ -268,6 +269,9 @@ impl<M: Sendable, P: Fn(&mut M) -> Result<(), Malformed>> Upload<M, P> {
             && refused.is_passing()
         {
             return Err(Broken::ForNow(anyhow!("{refused}")));
+        }
+        if let Answer::Refused(Refused(refusal)) = &mut answer {
+            remedy::add_advice(refusal, self.language);
         }
         let unknown = || Broken::ForGood(anyhow!("the node answered something that was not sent"));
         let number = self.window.remove(key).ok_or_else(unknown)?;
