@@ -178,8 +178,8 @@ fn wrong_time(text: &str) -> Wording {
     if is_short {
         return wrong_day("1.1.90");
     }
-    let german = "einen Tag als 01.04.2026 oder 2026-04-01 schreiben, oder eine Zeit als 01.04.2026 10:30 oder 2026-04-01T10:30:00+02:00";
-    let english = "write a day as 01.04.2026 or 2026-04-01, or a time as 01.04.2026 10:30 or 2026-04-01T10:30:00+02:00";
+    let german = "einen Tag schreiben, den es gibt: 01.04.2026 oder 2026-04-01, oder eine Zeit: 01.04.2026 10:30 oder 2026-04-01T10:30:00+02:00";
+    let english = "write a day that exists as 01.04.2026 or 2026-04-01, or a time as 01.04.2026 10:30 or 2026-04-01T10:30:00+02:00";
     (german, english).into()
 }
 
@@ -271,6 +271,11 @@ mod tests {
         assert_eq!(read_begin("01.07.2026").unwrap(), "2026-06-30T22:00:00Z");
         assert!(english(read_begin("01.04.26").unwrap_err()).starts_with("write the year with four digits"));
         assert!(english(read_begin("1.4.26 10:30").unwrap_err()).starts_with("write the year with four digits"));
-        assert!(english(read_begin("morgen").unwrap_err()).starts_with("write a day as 01.04.2026"));
+        for text in ["morgen", "31.02.2026", "2026-02-31", "31.02.2026 10:30"] {
+            let wrong = read_begin(text).unwrap_err();
+            let german = wrong.text(Language::German);
+            assert!(german.starts_with("einen Tag schreiben, den es gibt: 01.04.2026"), "{text}: {german}");
+            assert!(english(wrong).starts_with("write a day that exists as 01.04.2026"), "{text}");
+        }
     }
 }

@@ -60,7 +60,8 @@ impl Findings {
     /// Checks a day that may be empty.
     pub fn date(&mut self, field: &str, text: &str) {
         if !text.is_empty() && parse_date(text).is_none() {
-            self.invalid(field, ("einen Tag als JJJJ-MM-TT schreiben", "write a day as YYYY-MM-DD"));
+            let german = "einen Tag schreiben, den es gibt, als JJJJ-MM-TT";
+            self.invalid(field, (german, "write a day that exists as YYYY-MM-DD"));
         }
     }
 
@@ -245,6 +246,15 @@ mod tests {
         assert_eq!(wrong("Ha\nnau")[1], "city: has a line break: write it on one line");
         assert_eq!(wrong("Ha\tnau")[1], "city: has a control character (a tab?)");
         assert_eq!(wrong("Hanau ")[1], "city: has a space at its begin or end");
+    }
+
+    #[test]
+    fn a_day_that_does_not_exist_is_called_so_in_both_languages() {
+        let mut findings = Findings::default();
+        findings.date("birth_date", "1990-02-31");
+        let cause = findings.finish(Some(())).unwrap_err().causes.remove(0);
+        assert_eq!(cause.text(Language::English), "birth_date: write a day that exists as YYYY-MM-DD");
+        assert_eq!(cause.text(Language::German), "birth_date: einen Tag schreiben, den es gibt, als JJJJ-MM-TT");
     }
 
     #[test]

@@ -103,7 +103,7 @@ async fn a_log_is_narrowed_by_days_of_germany() {
     let reversed = desk.give(&format!("log list --from {after} --until {before}")).await.unwrap_err();
     assert!(reversed.to_string().contains("is not before --until"), "{reversed}");
     let wrong = desk.give("log list --from yesterday").await.unwrap_err().to_string();
-    assert!(wrong.contains("write a day as 01.04.2026 or 2026-04-01, or a time as"), "{wrong}");
+    assert!(wrong.contains("write a day that exists as 01.04.2026 or 2026-04-01, or a time as"), "{wrong}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
