@@ -52,11 +52,23 @@ impl Withdraw {
         };
         let answer = ConsentServiceClient::new(channel).withdraw_consent(request).await;
         let unknown = || format!("nothing was withdrawn: no consent {} is recorded here; check its id", self.id);
-        let answer = answer.map_err(|status| client::looked_for(status, unknown()))?.into_inner();
+        let answer = answer.map_err(|status| self.name_options(client::looked_for(status, unknown())))?.into_inner();
         if self.output.json {
             return context.terminal.json(&answer);
         }
         context.terminal.line(self.told(&answer)?)
+    }
+
+    /// Names recipients as the command line does: whoever typed them does not know the fields of the protocol.
+    fn name_options(&self, error: anyhow::Error) -> anyhow::Error {
+        let said = format!("{error:#}");
+        if !said.contains("scope.recipients[") {
+            return error;
+        }
+        let named = (0..).zip(&self.recipient).fold(said, |said, (place, recipient): (usize, _)| {
+            said.replace(&format!("scope.recipients[{place}]"), &format!("--recipient {recipient}"))
+        });
+        anyhow!(named)
     }
 
     /// What is withdrawn; none: all of it.
@@ -88,5 +100,28 @@ impl Withdraw {
             0 => now,
             out => format!("{now}\nReleased under it before, and held by recipients or perhaps held: {out}."),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        withdraw: Withdraw,
+    }
+
+    #[test]
+    fn a_recipient_whom_the_consent_does_not_name_is_named_as_it_was_typed() {
+        let id = Id::from_bytes([7; 16]).to_string();
+        let typed = ["withdraw", &id, "--recipient", "a.example", "--recipient", "aa-hanau.hesen.example"];
+        let withdraw = Line::try_parse_from(typed).unwrap().withdraw;
+        let named = withdraw.name_options(anyhow!("scope.recipients[1]: the consent does not name this recipient"));
+        assert_eq!(named.to_string(), "--recipient aa-hanau.hesen.example: the consent does not name this recipient");
+        assert_eq!(withdraw.name_options(anyhow!("no node runs")).to_string(), "no node runs");
     }
 }

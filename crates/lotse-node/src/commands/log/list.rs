@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
+use lotse_core::id::{AgencyId, Id};
 use lotse_core::time::Timestamp;
 use lotse_proto::audit::v1::{EntryFilter, ListEntriesRequest, LoggedEntry};
 use lotse_proto::exchange::v1::{Decision, Direction, EntryKind};
@@ -32,23 +33,40 @@ pub struct List {
     direction: Option<Way>,
     /// Only with this agency.
     #[arg(long, value_name = "AGENCY")]
-    peer: Option<String>,
+    peer: Option<AgencyId>,
     /// Only about this record; for a referral also about the answers to it, and for what was sent the receipt.
     #[arg(long, value_name = "ID")]
-    record: Option<String>,
+    record: Option<Id>,
     /// Only refusals.
     #[arg(long)]
     refused: bool,
     /// From this day on, or not before this time: 2026-12-01, 01.12.2026 or 2026-12-01T08:00:00+01:00. A day begins with its midnight
     /// in Germany.
-    #[arg(long, value_name = "DAY|TIME", value_parser = record_file::begin)]
-    from: Option<Timestamp>,
+    #[arg(long, value_name = "DAY|TIME", value_parser = TypedTime::read_begin)]
+    from: Option<TypedTime>,
     /// Until this day, inclusive, or before this time, exclusive; written as for --from.
-    #[arg(long, value_name = "DAY|TIME", value_parser = record_file::end)]
-    until: Option<Timestamp>,
+    #[arg(long, value_name = "DAY|TIME", value_parser = TypedTime::read_end)]
+    until: Option<TypedTime>,
     /// Language.
     #[arg(long, value_enum, default_value = "en")]
     language: Language,
+}
+
+/// Time with the text that was typed for it.
+#[derive(Clone)]
+struct TypedTime {
+    typed: String,
+    at: Timestamp,
+}
+
+impl TypedTime {
+    fn read_begin(text: &str) -> Result<TypedTime, String> {
+        record_file::begin(text).map(|at| TypedTime { typed: text.to_owned(), at })
+    }
+
+    fn read_end(text: &str) -> Result<TypedTime, String> {
+        record_file::end(text).map(|at| TypedTime { typed: text.to_owned(), at })
+    }
 }
 
 /// Which way, as people write it.
@@ -115,19 +133,23 @@ impl List {
     }
 
     fn filter(&self) -> anyhow::Result<EntryFilter> {
-        if let (Some(from), Some(until)) = (self.from, self.until)
-            && from >= until
+        if let (Some(from), Some(until)) = (&self.from, &self.until)
+            && from.at >= until.at
         {
-            bail!("--from ({from}) is not before --until ({until}), so no entry lies between: exchange them");
+            bail!(
+                "--from {} is not before --until {}, so no entry lies between: write an earlier --from or a later --until",
+                from.typed,
+                until.typed
+            );
         }
         Ok(EntryFilter {
             kind: self.kind.as_deref().map_or(Ok(0), |name| kind(name).map(|kind| kind as i32))?,
             direction: self.direction.map_or(0, |way| Direction::from(way) as i32),
-            peer: self.peer.clone().unwrap_or_default(),
-            record_id: self.record.clone().unwrap_or_default(),
+            peer: self.peer.as_ref().map_or_else(String::new, AgencyId::to_string),
+            record_id: self.record.map_or_else(String::new, |record| record.to_string()),
             decision: if self.refused { Decision::Refuse as i32 } else { 0 },
-            from: self.from.map(wire::time::message),
-            until: self.until.map(wire::time::message),
+            from: self.from.as_ref().map(|from| wire::time::message(from.at)),
+            until: self.until.as_ref().map(|until| wire::time::message(until.at)),
         })
     }
 }

@@ -101,7 +101,14 @@ async fn a_log_is_narrowed_by_days_of_germany() {
         assert_eq!(desk.give(&format!("log list {narrowed}")).await.unwrap(), "", "{narrowed}");
     }
     let reversed = desk.give(&format!("log list --from {after} --until {before}")).await.unwrap_err();
-    assert!(reversed.to_string().contains("is not before --until"), "{reversed}");
+    let typed = format!("--from {after} is not before --until {before}, so no entry lies between");
+    assert!(reversed.to_string().starts_with(&typed), "{reversed}");
+    let reversed = desk.give("log list --from 2026-12-01 --until 30.11.2026").await.unwrap_err().to_string();
+    let todo = "write an earlier --from or a later --until";
+    assert_eq!(
+        reversed,
+        format!("--from 2026-12-01 is not before --until 30.11.2026, so no entry lies between: {todo}")
+    );
     let wrong = desk.give("log list --from yesterday").await.unwrap_err().to_string();
     assert!(wrong.contains("write a day that exists as 01.04.2026 or 2026-04-01, or a time as"), "{wrong}");
 }
@@ -118,6 +125,18 @@ async fn an_agency_that_nobody_knows_is_named_and_no_list_is_empty_for_its_sake(
     let said = desk.give("log list --officer anna --peer aa.exmaple").await.unwrap_err().to_string();
     assert!(said.contains(unknown) && said.contains("PEER_UNKNOWN"), "{said}");
     running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_is_none_is_called_so_by_the_name_of_its_option() {
+    let desk = Desk::new().await;
+    for (line, says) in [
+        ("--peer AA-Hanau.hessen.example", "'--peer <AGENCY>': not an agency id: use 1 to 255 of a-z 0-9"),
+        ("--record 1234", "'--record <ID>': not an identifier: give a UUID such as"),
+    ] {
+        let wrong = desk.give(&format!("log list {line}")).await.unwrap_err().to_string();
+        assert!(wrong.contains(says), "{wrong}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
