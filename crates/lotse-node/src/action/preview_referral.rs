@@ -40,8 +40,9 @@ pub async fn preview_referral(node: &Arc<Node>, handover: Handover) -> Result<Pr
     let at = node.now();
     let mut explanation = Vec::new();
     if let Err(reason) = guard::releasable(node, &federation, &peer, at) {
-        explanation.push(reason.sentence().to_string());
-        return Ok(Preview { decision: Err(Failure::refused(reason)), explanation });
+        let refused = federation.refuse_release(&peer, vec![reason.into()]);
+        explanation.extend(refused.causes.iter().map(|cause| cause.message.clone()));
+        return Ok(Preview { decision: Err(refused), explanation });
     }
     let asked = Asked { node, peer: &peer, subject, handover: &handover };
     if let Err(refusals) = asked.is_in_time(at) {

@@ -321,7 +321,7 @@ impl Job {
                 repeated: false,
                 open_referral: None,
             }),
-            Err(refusals) => Err(Failure::from(refusals)),
+            Err(refusals) => Err(federation.refuse_release(&self.peer, refusals)),
         };
         Ok((shipment, fresh.iter().zip(verdicts).map(result).collect()))
     }

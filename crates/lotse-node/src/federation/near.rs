@@ -1,8 +1,12 @@
 //! Agencies that somebody may mean who names one that nobody here knows: a part of an id, or one with a slip.
 
+use lotse_core::agreement::words::Language;
 use lotse_core::id::AgencyId;
+use lotse_core::reason::Reason;
+use lotse_core::release::Refusal;
 
 use super::Federation;
+use crate::failure::Failure;
 use crate::record_file::distance;
 use crate::wording::Wording;
 
@@ -34,6 +38,17 @@ impl Federation {
             .into()
     }
 
+    /// Refuses what was to be released to an agency; if no card of it is accepted here, names the ids that may be meant.
+    pub fn refuse_release(&self, agency: &AgencyId, refusals: Vec<Refusal>) -> Failure {
+        let mut failure = Failure::from(refusals);
+        for cause in failure.causes.iter_mut().filter(|cause| cause.reason == Reason::PeerUnknown) {
+            let explained = self.explain_unknown(agency);
+            cause.message = explained.text(Language::English).to_string();
+            cause.german = Some(explained.text(Language::German).to_string());
+        }
+        failure
+    }
+
     /// Returns the agencies whose id contains what was written, or else those whose id differs by few letters, the nearest first.
     fn near(&self, written: &AgencyId) -> Vec<&AgencyId> {
         let written = written.as_str();
@@ -59,8 +74,6 @@ fn list(agencies: &[&AgencyId]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lotse_core::agreement::words::Language;
-
     use super::*;
     use crate::testing::TestNode;
 
@@ -87,6 +100,22 @@ mod tests {
         ] {
             assert_eq!(explained(written), format!("no card of {written} is accepted here: {meant}"));
         }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_to_release_names_the_agency_that_may_be_meant_and_leaves_other_reasons_as_they_are() {
+        let node = TestNode::new("jc-hanau.hessen.example").await;
+        node.accept(&TestNode::new("aa-hanau.hessen.example").await).await;
+        let written = "aa-hanau.hesen.example".parse().unwrap();
+        let refusals = vec![Reason::PeerUnknown.into(), Reason::ClockSkew.into()];
+        let failure = node.federation.get().refuse_release(&written, refusals);
+        let [unknown, skew] = &failure.causes[..] else { panic!("{failure:?}") };
+        let english = "no card of aa-hanau.hesen.example is accepted here: did you mean aa-hanau.hessen.example?";
+        assert_eq!(unknown.text(Language::English), english);
+        let german =
+            "von aa-hanau.hesen.example ist hier keine Karte angenommen: gemeint vielleicht aa-hanau.hessen.example?";
+        assert_eq!(unknown.text(Language::German), german);
+        assert_eq!((unknown.reason, skew.text(Language::English)), (Reason::PeerUnknown, Reason::ClockSkew.sentence()));
     }
 
     #[test]

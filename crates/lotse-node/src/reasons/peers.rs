@@ -31,6 +31,8 @@ pub(super) async fn unknown() -> Vec<Reason> {
     let pair = consented().await;
     let handed = submissions(&[pair.handover("key-1", "person-1")]);
     let outcome = submit_referrals(&pair.owner, &"zz.example".parse().unwrap(), handed, Timing::Later).await.unwrap();
+    let message = outcome.results[0].as_ref().unwrap_err().message();
+    assert!(message.starts_with("no card of zz.example is accepted here: accepted are those of "), "{message}");
     causes(outcome.results[0].as_ref().unwrap_err())
 }
 
