@@ -48,7 +48,7 @@ fn page(visit: &Visit, found: &ListedAgreement) -> Markup {
     let content = html! {
         dl .facts {
             dt { (visit.say("Stand", "State")) } dd { (standing(visit, found.standing)) }
-            dt { (visit.say("Laufzeit (UTC)", "Term (UTC)")) } dd { (term(visit, found)) }
+            dt { (visit.say("Laufzeit", "Term")) } dd { (term(visit, found)) }
             dt { (visit.say("Fassung", "Version")) } dd { (agreement.version) }
             dt { (visit.say("Kennung", "Identifier")) } dd { code { (agreement.id) } }
             dt { (visit.say("Prüfsumme der besiegelten Bytes", "Digest of the sealed bytes")) }

@@ -33,7 +33,7 @@ pub(super) async fn list(visit: Visit) -> Response {
                             th scope="col" { (visit.say("Vereinbarung", "Agreement")) }
                             th scope="col" { (visit.say("Fassung", "Version")) }
                             th scope="col" { (visit.say("Stand", "State")) }
-                            th scope="col" { (visit.say("Laufzeit (UTC)", "Term (UTC)")) }
+                            th scope="col" { (visit.say("Laufzeit", "Term")) }
                             th scope="col" { (visit.say("Siegel", "Seals")) }
                         }
                     }

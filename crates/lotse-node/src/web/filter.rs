@@ -155,12 +155,12 @@ impl FilterForm {
                         aria-invalid=[faulty("record")];
                 }
                 p {
-                    label for="from" { (visit.say("Von (UTC)", "From (UTC)")) }
+                    label for="from" { (visit.say("Von (Zeit in UTC, Tag in Deutschland)", "From (time in UTC, day in Germany)")) }
                     input #from name="from" type=(time_field(faulty("from"))) step="1" value=(self.from)
                         aria-invalid=[faulty("from")];
                 }
                 p {
-                    label for="until" { (visit.say("Bis vor (UTC)", "Before (UTC)")) }
+                    label for="until" { (visit.say("Bis vor (Zeit in UTC, Tag in Deutschland)", "Before (time in UTC, day in Germany)")) }
                     input #until name="until" type=(time_field(faulty("until"))) step="1" value=(self.until)
                         aria-invalid=[faulty("until")];
                 }

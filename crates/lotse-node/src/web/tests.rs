@@ -356,6 +356,9 @@ async fn the_log_is_narrowed_and_turned_page_by_page() {
     assert!(unknown.text.contains("No card of jcc.example is accepted here: none is accepted yet"), "{}", unknown.text);
     let own = browser.get("/log?peer=jc.example&kind=2").await;
     assert!(!own.text.contains("is accepted here"), "{}", own.text);
+    for label in [">From (time in UTC, day in Germany)<", ">Before (time in UTC, day in Germany)<"] {
+        assert!(own.text.contains(label), "{label}: {}", own.text);
+    }
     let wrong = browser.get("/log?from=yesterday").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     assert!(wrong.text.contains("value=\"yesterday\"") && wrong.text.contains("href=\"#from\""), "{}", wrong.text);
@@ -384,6 +387,9 @@ async fn what_a_peer_calls_itself_is_text() {
         assert_eq!(page.status, StatusCode::OK, "{path}");
         assert!(!page.text.contains("<img") && !page.text.contains("<script"), "{path}: {}", page.text);
         shown += page.text.matches("&lt;script&gt;").count();
+        if path.starts_with("/agreements") {
+            assert!(page.text.contains(">Term<") && page.text.contains("(German time)"), "{path}: {}", page.text);
+        }
     }
     assert!(shown >= 4, "and it is shown: {shown}");
 }
