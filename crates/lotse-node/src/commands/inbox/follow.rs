@@ -80,9 +80,7 @@ impl Follow {
             let connect = || client::channel(&folder, Role::System, &system, &context.clock);
             let error = match reader.follow(connect).await {
                 Ok(()) if reader.told == 0 => {
-                    context
-                        .terminal
-                        .note("Nothing new for this system. --from 0 tells the events from the beginning again.");
+                    context.terminal.note(explain_nothing(self.from));
                     return Ok(());
                 }
                 Ok(()) => return Ok(()),
@@ -99,6 +97,17 @@ impl Follow {
             context.terminal.note(format_args!("{error:#}; trying again in {:.1} s", pause.as_secs_f64()));
             sleep(pause).await;
         }
+    }
+}
+
+/// Explains why nothing was written.
+fn explain_nothing(from: Option<u64>) -> String {
+    match from {
+        Some(cursor) if cursor > 0 => format!(
+            "Nothing behind the cursor {cursor}, which may lie beyond the end of the inbox. Without --from the events begin behind the \
+             acknowledged cursor; --from 0 tells them from the beginning again."
+        ),
+        _ => "Nothing new for this system. --from 0 tells the events from the beginning again.".into(),
     }
 }
 
@@ -212,5 +221,20 @@ fn record_id(event: &InboxEvent) -> Option<&str> {
         inbox_event::Kind::ReferralReceived(_) => Some(&event.referral_id),
         inbox_event::Kind::AnswerReceived(answer) => Some(&answer.answer_id),
         inbox_event::Kind::DeliveryChanged(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_behind_a_given_cursor_is_explained_with_the_end_of_the_inbox() {
+        let explained = explain_nothing(Some(99_999));
+        let begins = "Nothing behind the cursor 99999, which may lie beyond the end of the inbox. Without --from ";
+        assert!(explained.starts_with(begins) && explained.contains("--from 0"), "{explained}");
+        for from in [None, Some(0)] {
+            assert!(explain_nothing(from).starts_with("Nothing new for this system. "), "{from:?}");
+        }
     }
 }
