@@ -51,11 +51,11 @@ struct Case {
     required: u16,
     uncovered: Uncovered,
     moment: Moment,
-    /// When it is decided, hours of the agreement's first 40 days: agreements, parties and consents end at such a time.
+    /// Hour near the decision, in the agreement's first 40 days: agreements, parties and consents end at such hours.
     hour: u16,
-    /// How long before that hour.
+    /// Time from the decision to that hour.
     before: Duration,
-    /// How long it is on its way; a lease is five seconds.
+    /// Time between sending and arrival; a lease is five seconds.
     travels: Duration,
 }
 

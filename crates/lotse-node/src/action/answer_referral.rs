@@ -133,7 +133,7 @@ async fn run(node: &Node, submission: &AnswerSubmission, tx: &mut Tx) -> Result<
     let federation = federation::stored(tx, node).await?;
     let Readable { rows: answers, broken } = outbox::answers(tx, referral.record_id).await?;
     if !broken.is_empty() {
-        // Where the referral stands depends on each answer, and so does the number of the next one.
+        // The state of the referral and the number of the next answer depend on each answer.
         return Ok(AnswerEffect::undecided(Err(Failure::unreadable())));
     }
     let stands = thread_state::from_answers(&answers).unwrap_or(referral.referral_state);

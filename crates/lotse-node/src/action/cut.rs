@@ -319,7 +319,7 @@ fn disclosures(
             batch_id: frame.batch_id,
             consent_ref: towards.consent_ref.unwrap_or(NO_REF),
             released_at: frame.at,
-            // Who may hold something is in the register, also where a clause lets its rows be kept for less.
+            // The row stays at least as long as the recipient may hold the record, also under a clause with a shorter time.
             keep_until: frame.at.plus(register_retention(permit)).max(permit.hold_until),
             content: Vec::new(),
         });

@@ -90,7 +90,7 @@ impl Given {
 /// A record that a system handed over.
 struct Handed {
     person: Option<u8>,
-    /// When it leaves no more.
+    /// Time from which it is not sent any more.
     until: Timestamp,
 }
 
